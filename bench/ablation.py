@@ -1,0 +1,114 @@
+"""What each part of the method is worth: learn with one thing changed, print one table.
+
+    python -m bench.ablation ../shared/data/amazon2014_beauty/items.jsonl.gz --sample 3000 \
+        --text title,brand --label categories --sizes 64,64 --out ablation
+
+Finished runs in --out are reused. Figure 4 and Tables 2 and 5 of the paper vary the same things.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmindexer.config import LearnConfig, from_mapping
+from lmindexer.corpus.documents import Corpus
+from lmindexer.indexers.lmindexer import LMIndexer
+from lmindexer.progress import Progress
+from lmindexer.runs import Run
+
+PAPER = {"alignment": 0, "crowding": 0, "weigh_tokens": False, "indexer_learning_rate": 1e-3}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "no reconstructor warm-up (Eq. 12)": {"reconstructor_epochs": 0},
+    "no encoder warm-up (Eq. 13)": {"warmup_epochs": 0},
+    "neither warm-up": {"reconstructor_epochs": 0, "warmup_epochs": 0},
+    "no reconstruction loss": {"reconstruction": 0},
+    "no contrastive loss (Eq. 9)": {"contrastive": 0},
+    "no commitment loss (Eq. 10)": {"commitment": 0},
+    "no commitment, no settling": {"commitment": 0, "settle_epochs": 0},
+    "no settling": {"settle_epochs": 0},
+    "no alignment": {"alignment": 0},
+    "no crowding": {"crowding": 0},
+    "plain mean pooling": {"weigh_tokens": False},
+    "K-means centred by prefix": {"center": True},
+    "no dead-code restart": {"restart_dead_codes": False},
+    "hints 50 %, 50 %": {"hints": (0.5, 0.5)},
+    "hints 10 %, 10 %": {"hints": (0.1, 0.1)},
+    "reconstructor of 2 layers": {"reconstructor_layers": 2},
+    "reconstructor of 3 layers": {"reconstructor_layers": 3},
+    "full-vocabulary softmax": {"softmax": "full"},
+    "top 2 encoder layers learn": {"encoder": "top"},
+    "whole encoder learns": {"encoder": "full"},
+    "the paper's objective": PAPER,
+    "the paper's, no reconstructor warm-up": PAPER | {"reconstructor_epochs": 0},
+    "the paper's, no encoder warm-up": PAPER | {"warmup_epochs": 0},
+    "the paper's, no commitment": PAPER | {"commitment": 0, "settle_epochs": 0},
+}
+COLUMNS = ("AMI c1", "ppl c1", "ppl c2", "buckets<=5", "near c1", "agreement", "macro-F1", "nats own", "shuffled", "s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sample", type=int, default=0, help="take this many documents at random; 0: all")
+    parser.add_argument("--only", default="", help="comma-separated beginnings of the variants to run")
+    parser.add_argument("--quiet", action="store_true")
+    arguments, rest = parser.parse_known_args()
+    if len(rest) % 2:
+        parser.error("settings are given as pairs, such as --sizes 64,64")
+    settings = {flag.removeprefix("--").replace("-", "_"): _value(value) for flag, value in zip(rest[::2], rest[1::2], strict=True)}
+    config = from_mapping(settings)
+    corpus = _sample(arguments.files, config, arguments.sample)
+    wanted = [name for name in VARIANTS if name.startswith(tuple(arguments.only.split(",")))]
+    for name in wanted:
+        changed = config.replace(**{k: v for k, v in VARIANTS[name].items() if k not in settings})
+        folder = arguments.out / name.replace(" ", "-").replace(",", "").replace("%", "").replace("'", "")
+        if not (folder / "report.json").exists():
+            LMIndexer(changed).fit(corpus, out=folder, resume=folder.exists(), progress=Progress(None) if arguments.quiet else None)
+    rows = [(name, Run(arguments.out / name.replace(" ", "-").replace(",", "").replace("%", "").replace("'", ""))) for name in wanted]
+    print(table(rows))
+
+
+def table(runs: list[tuple[str, Run]]) -> str:
+    """A Markdown table, one row a run, the two-step baseline of the first run on top."""
+    lines = ["| variant | " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * len(COLUMNS)]
+    first = runs[0][1].read_json("report.json")
+    lines.append(_line("embed, then K-means", first["quality"]["kmeans"]) + " | | | | | |")
+    for name, run in runs:
+        report = run.read_json("report.json")
+        own, other = (report["rebuilding"][key]["nats"] for key in ("codes", "shuffled codes"))
+        scores = [r["macro_f1"] for r in run.log_records() if "macro_f1" in r]
+        rest = (f"{report['agreement']['all']:.1%}", f"{scores[-1]:.3f}" if scores else "-", f"{own:.2f}", f"{other:.2f}", f"{report['seconds']:.0f}")
+        lines.append(_line(name, report["quality"]["lmindexer"]) + " | " + " | ".join(rest) + " |")
+    return "\n".join(lines)
+
+
+def _line(name: str, quality: dict[str, Any]) -> str:
+    labels, positions = quality["labels"], quality["positions"]
+    ami = f"{labels[-1]['ami'][0]:.3f}" if labels else "-"
+    second = f"{positions[1]['perplexity']:.0f}" if len(positions) > 1 else "-"
+    near = quality["neighbour_recall"]["words"][0]
+    return f"| {name} | {ami} | {positions[0]['perplexity']:.0f} | {second} | {quality['share_in_small_buckets']:.1%} | {near:.3f}"
+
+
+def _sample(files: list[Path], config: LearnConfig, size: int) -> Corpus:
+    corpus = Corpus.read(files, text=config.text, id=config.id, label=config.label, skip_bad=True)
+    if not size or size >= len(corpus):
+        return corpus
+    rows = np.sort(np.random.default_rng(config.seed).permutation(len(corpus))[:size])
+    return Corpus.from_documents(corpus[int(row)] for row in rows)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Document and Corpus: files come in, rows go out.
+
+A corpus may be larger than memory: documents go to a temporary Arrow file as they are read, which
+is then memory-mapped. Only the ids live in Python, to find duplicates.
+"""
+
+import errno
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from lmindexer.corpus.fields import ID_NAMES, TEXT_NAMES, Fields, checked_text, clean
+from lmindexer.corpus.files import Paths, find_files, reader_of
+from lmindexer.corpus.readers import RecordError
+from lmindexer.errors import InputError
+
+_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", pa.list_(pa.string()))])
+_BATCH_DOCUMENTS = 8192
+_BATCH_CHARACTERS = 2**24  # a batch of long texts is written sooner
+
+
+@dataclass(frozen=True)
+class Document:
+    id: str
+    text: str
+    label: tuple[str, ...] = ()  # a path from coarse to fine: ("Beauty", "Makeup", "Nails")
+
+
+class Corpus:
+    """Documents by row. Make one with `Corpus.read` or `Corpus.from_documents`."""
+
+    def __init__(self, table: pa.Table, skipped_reasons: Mapping[str, int]) -> None:
+        self._table = table
+        self.skipped_reasons = dict(skipped_reasons)
+
+    @classmethod
+    def read(
+        cls,
+        paths: Paths,
+        *,
+        text: Sequence[str] = (),
+        id: str = "",
+        label: str = "",
+        skip_bad: bool = False,
+        keep_empty: bool = False,
+    ) -> "Corpus":
+        """Read JSONL, CSV, TSV or Parquet files, or folders of them.
+
+        `text` names the columns to join, `id` and `label` one column each; unnamed, id and text come
+        from the first usual names present. With `skip_bad`, bad records are counted and left out;
+        with `keep_empty`, a record without text is a document with an empty one.
+        """
+        text = (text,) if isinstance(text, str) else text
+        files = find_files(paths)
+        gate = _Gate(skip_bad, keep_empty)
+        table = _store(gate.admit(files, id, text, label))
+        if not len(table) and gate.skipped:
+            reasons = ", ".join(f"{count} x {reason}" for reason, count in gate.skipped.most_common())
+            raise InputError(
+                f"every record of {_listed(files)} was skipped ({reasons}); check the first lines"
+            )
+        if not len(table):
+            raise InputError(f"there are no documents in {_listed(files)}; give at least one record")
+        return cls(table, gate.skipped)
+
+    @classmethod
+    def from_documents(cls, documents: Iterable[Document], *, keep_empty: bool = False) -> "Corpus":
+        table = _store(_checked(documents, keep_empty))
+        if not len(table):
+            raise InputError("a corpus needs at least one document")
+        return cls(table, {})
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __getitem__(self, row: int) -> Document:
+        id, text, label = (column[row].as_py() for column in self._table.columns)
+        return Document(id, text, tuple(label))
+
+    def __iter__(self) -> Iterator[Document]:
+        for batch in self._table.to_batches():
+            for record in batch.to_pylist():
+                yield Document(record["id"], record["text"], tuple(record["label"]))
+
+    def __repr__(self) -> str:
+        return f"Corpus({len(self):,} documents, {self.skipped:,} skipped)"
+
+    @cached_property
+    def doc_ids(self) -> tuple[str, ...]:
+        return tuple(self._table["id"].to_pylist())
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        return {id: row for row, id in enumerate(self.doc_ids)}
+
+    @cached_property
+    def labels(self) -> list[tuple[str, ...]] | None:
+        """A path for every row; None where no document has one."""
+        labels = [tuple(label) for label in self._table["label"].to_pylist()]
+        return labels if any(labels) else None
+
+    def texts(self, rows: Iterable[int] | None = None) -> list[str]:
+        column = self._table["text"]
+        if rows is None:
+            return column.to_pylist()
+        return [column[int(row)].as_py() for row in rows]
+
+    def text_batches(self, size: int) -> Iterator[list[str]]:
+        """All texts in row order, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self._table["text"].slice(start, size).to_pylist()
+
+    @property
+    def skipped(self) -> int:
+        return sum(self.skipped_reasons.values())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for the same ids and texts in the same order, whatever file they came from."""
+        digest = hashlib.blake2b(digest_size=16)
+        for document in self:
+            for part in (document.id.encode(), document.text.encode()):
+                digest.update(len(part).to_bytes(8, "little") + part)
+        return digest.hexdigest()
+
+
+class _Gate:
+    """Lets good records in as documents; a bad one raises, or with `skip_bad` is counted."""
+
+    def __init__(self, skip_bad: bool, keep_empty: bool) -> None:
+        self.skip_bad, self.keep_empty = skip_bad, keep_empty
+        self.skipped: Counter[str] = Counter()
+
+    def admit(self, files: Sequence[Path], id: str, text: Sequence[str], label: str) -> Iterator[Document]:
+        seen: dict[str, tuple[int, int]] = {}  # id -> file, number
+        for n, path in enumerate(files):
+            reader = reader_of(path)
+            columns = reader.columns(path)
+            # Without a single sound record there are no columns to check; its faults come below.
+            fields = (
+                Fields.choose(path, columns, id=id, text=text, label=label)
+                if columns
+                else Fields(id or ID_NAMES[0], tuple(text) or TEXT_NAMES, label)
+            )
+            for number, record in reader.records(path, fields.names):
+                try:
+                    if isinstance(record, RecordError):
+                        raise record
+                    text_of_record = fields.text_of(record, self.keep_empty)
+                    document = Document(fields.id_of(record), text_of_record, fields.label_of(record))
+                    first = seen.setdefault(document.id, (n, number))
+                    if first != (n, number):
+                        place = f"{files[first[0]]}, {reader_of(files[first[0]]).unit} {first[1]}"
+                        raise RecordError(
+                            "duplicate id", f"the id {document.id!r} was already in {place}; rename one"
+                        )
+                except RecordError as fault:
+                    if not self.skip_bad:
+                        where = f"{path}, {reader.unit} {number}"
+                        raise InputError(
+                            f"{where}: {fault}, or leave such records out with --skip-bad"
+                        ) from None
+                    self.skipped[fault.reason] += 1
+                else:
+                    yield document
+
+
+def _checked(documents: Iterable[Document], keep_empty: bool) -> Iterator[Document]:
+    seen: dict[str, int] = {}
+    for row, document in enumerate(documents):
+        if (first := seen.setdefault(document.id, row)) != row:
+            raise InputError(f"documents {first} and {row} share the id {document.id!r}; rename one")
+        try:
+            text = checked_text([document.text], f"document {document.id!r}", keep_empty)
+        except RecordError as fault:
+            raise InputError(f"document {row} ({document.id!r}): {fault}") from None
+        yield Document(document.id, text, tuple(map(clean, document.label)))
+
+
+def _store(documents: Iterable[Document]) -> pa.Table:
+    """All documents in a temporary file, mapped; the file has no name any more and goes with the table."""
+    with tempfile.TemporaryDirectory(prefix="lmindexer-", ignore_cleanup_errors=True) as folder:
+        path = str(Path(folder) / "documents.arrow")
+        try:
+            with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+                for batch in _batches(documents):
+                    ids, texts, labels = zip(*((d.id, d.text, d.label) for d in batch), strict=True)
+                    writer.write_batch(pa.record_batch([ids, texts, map(list, labels)], schema=_SCHEMA))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise InputError(f"no space left in {folder}; point TMPDIR to a larger disk") from error
+        return pa.ipc.open_file(pa.memory_map(path)).read_all()
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    batch: list[Document] = []
+    characters = 0
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
+        if len(batch) == _BATCH_DOCUMENTS or characters > _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(map(str, files[:3])) + (f" and {len(files) - 3} more" if len(files) > 3 else "")

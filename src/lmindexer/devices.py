@@ -1,0 +1,33 @@
+"""Which device and precision a run uses."""
+
+import torch
+
+from lmindexer.errors import InputError
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes a GPU where there is one; raises InputError for a device this machine lacks."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise InputError(f"no device {name!r} on this machine; there are: {', '.join(here)}") from None
+    return device
+
+
+def choose_bf16(precision: str, device: torch.device) -> bool:
+    """Whether to multiply in bfloat16; `auto` does where the machine does it well."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() and _cpu_has_bf16_units()
+
+
+def _cpu_has_bf16_units() -> bool:
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())

@@ -1,0 +1,1 @@
+"""Judging: what is measured against what, beside the formulas of `ids.quality`."""

@@ -1,0 +1,243 @@
+"""The ID tree in words (section 4.2, Figure 3): what each code holds, for a terminal and for Markdown."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lmindexer.ids.table import IdTable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+    from scipy.sparse import csr_matrix
+
+WIDTH = 100  # columns: as wide as a printed tree gets
+SAMPLE_LENGTH = 200  # characters of a document which a node keeps
+LABELS_KEPT = 5
+WORDS_WIDTH = 50  # columns; leaves room for the label behind the words
+PRIOR_SHARE = 0.01  # of the words counted; more would favour rare names, less common words
+
+
+@dataclass(frozen=True)
+class TreeNode:
+    """The documents whose IDs begin with `path`."""
+
+    code: int  # the last of the path; -1 at the root
+    path: tuple[int, ...]
+    size: int
+    words: tuple[str, ...]  # what tells it from its siblings, strongest first
+    label_mix: tuple[tuple[str, float], ...]  # the most frequent labels, with their share
+    samples: tuple[str, ...]  # the beginnings of some documents
+    children: tuple["TreeNode", ...]  # the largest first
+    left_out: int = 0  # children which exist but are not here
+
+
+def telling_words(texts: Sequence[str], groups: np.ndarray, most: int = 6) -> dict[int, list[str]]:
+    """The words which are more frequent in each of `groups` (N,) than outside it, strongest first.
+
+    Documents count a word once. The score is the z of the weighted log-odds with an informative Dirichlet
+    prior (Monroe, Colaresi and Quinn 2008), here with rates for odds. A group without an outside has none.
+    """
+    return _telling_words(_WordCounts.of(texts), np.asarray(groups), most)
+
+
+def build_tree(
+    table: IdTable,
+    texts: Sequence[str],
+    labels: Sequence[tuple[str, ...]] | None = None,
+    *,
+    codes: int | None = 12,
+    children: int | None = 3,
+    samples: int = 2,
+) -> TreeNode:
+    """The learned positions of `table` as a tree; `texts` and `labels` in its row order.
+
+    Of the first position the largest `codes` are shown, below it the largest `children` of each node
+    (None = all), and of each node `samples` documents, evenly spread over its rows.
+    """
+    for name, given in (("texts", texts), ("labels", labels)):
+        if given is not None and len(given) != len(table):
+            raise ValueError(f"{len(table)} documents have IDs, but {len(given)} {name} came with them")
+    counts = _WordCounts.of(texts)
+
+    def grow(rows: np.ndarray, path: tuple[int, ...], words: Sequence[str]) -> TreeNode:
+        nodes: list[TreeNode] = []
+        left_out = 0
+        if len(path) < len(table.sizes):
+            column = table.codes[rows, len(path)]
+            found, sizes = np.unique(column, return_counts=True)
+            shown = found[np.argsort(-sizes, kind="stable")][: children if path else codes].tolist()
+            telling = _telling_words(counts.select(rows), column)
+            nodes = [grow(rows[column == code], (*path, code), telling[code]) for code in shown]
+            left_out = len(found) - len(shown)
+        return TreeNode(
+            code=path[-1] if path else -1,
+            path=path,
+            size=len(rows),
+            words=tuple(words),
+            label_mix=_label_mix([labels[row] for row in rows]) if labels is not None else (),
+            samples=tuple(_beginning(texts[row]) for row in _spread(rows, samples)),
+            children=tuple(nodes),
+            left_out=left_out,
+        )
+
+    return grow(np.arange(len(table)), (), ())
+
+
+def render(tree: TreeNode, console: "Console") -> None:
+    """Print the tree, one line a code and one a sample, cut to the width."""
+    from rich.tree import Tree
+
+    def hang(node: TreeNode, branch: Tree) -> None:
+        for child in node.children:
+            hang(child, branch.add(_line(child)))
+        if node.left_out:
+            branch.add(_one_line((f"and {node.left_out:,} more", "dim")))
+        if not node.children:
+            for sample in node.samples:
+                branch.add(_one_line((sample, "dim italic")))
+
+    root = Tree(_one_line((_title(tree), "bold")), guide_style="dim")
+    hang(tree, root)
+    console.print(root, width=min(console.width, WIDTH))
+
+
+def to_markdown(tree: TreeNode) -> str:
+    """The tree as a nested list."""
+    lines = [_title(tree), ""]
+
+    def hang(node: TreeNode, indent: str) -> None:
+        for child in node.children:
+            words, label = ", ".join(child.words), _top_label(child)
+            parts = [
+                f"**{child.code}** ({child.size:,})",
+                _escaped(words),
+                f"*{_escaped(label)}*" if label else "",
+            ]
+            lines.append(f"{indent}- " + " ".join(part for part in parts if part))
+            hang(child, indent + "  ")
+        if node.left_out:
+            lines.append(f"{indent}- and {node.left_out:,} more")
+        if not node.children:
+            lines.extend(f"{indent}- {_escaped(sample[:WIDTH])}" for sample in node.samples)
+
+    hang(tree, "")
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _WordCounts:
+    """Which document has which word."""
+
+    matrix: "csr_matrix"  # (N, V) of 0 and 1
+    words: np.ndarray  # (V,)
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "_WordCounts":
+        from scipy.sparse import csr_matrix
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        vectorizer = CountVectorizer(stop_words="english", token_pattern=r"(?u)\b[^\W\d_]{3,}\b", binary=True)
+        analyse = vectorizer.build_analyzer()
+        if not any(
+            analyse(text) for text in texts
+        ):  # scikit-learn refuses texts of stop words and numbers only
+            return cls(csr_matrix((len(texts), 0), dtype=np.int64), np.array([], dtype=str))
+        matrix = vectorizer.fit_transform(texts)
+        return cls(matrix, vectorizer.get_feature_names_out())
+
+    def select(self, rows: np.ndarray) -> "_WordCounts":
+        return _WordCounts(self.matrix[rows], self.words)
+
+
+def _telling_words(counts: _WordCounts, groups: np.ndarray, most: int = 6) -> dict[int, list[str]]:
+    """`telling_words` of counted words; only those which a group has are scored, so all stays sparse."""
+    from scipy.sparse import csr_matrix
+
+    found, number = np.unique(groups, return_inverse=True)
+    G, N = len(found), len(groups)
+    members = csr_matrix((np.ones(N, dtype=np.int64), (number, np.arange(N))), shape=(G, N))
+    inside = (members @ counts.matrix).tocsr()  # (G, V): in how many of the group's documents each word is
+    total = np.asarray(counts.matrix.sum(axis=0)).ravel()  # (V,)
+    group_of, word_of = np.repeat(np.arange(G), np.diff(inside.indptr)), inside.indices
+
+    here, there = inside.data, total[word_of] - inside.data
+    here_all = np.asarray(inside.sum(axis=1)).ravel()[group_of]
+    there_all = total.sum() - here_all
+    prior, prior_all = PRIOR_SHARE * total[word_of], PRIOR_SHARE * total.sum()
+    log_ratio = np.log((here + prior) / (here_all + prior_all)) - np.log(
+        (there + prior) / (there_all + prior_all)
+    )
+    scores = log_ratio / np.sqrt(1 / (here + prior) + 1 / (there + prior))
+
+    telling = {}
+    for group, code in enumerate(found.tolist()):
+        own = slice(inside.indptr[group], inside.indptr[group + 1])
+        strongest = np.lexsort((word_of[own], -scores[own]))[:most]
+        telling[code] = [
+            str(counts.words[word]) for word in word_of[own][strongest[scores[own][strongest] > 1e-9]]
+        ]
+    return telling
+
+
+def _label_mix(labels: Sequence[tuple[str, ...]]) -> tuple[tuple[str, float], ...]:
+    """The most frequent whole labels, "Makeup > Nails", with their share of the documents which have one."""
+    counts = Counter(" > ".join(label) for label in labels if label)
+    return tuple((label, count / counts.total()) for label, count in counts.most_common(LABELS_KEPT))
+
+
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of `rows`, from the middles of equal stretches: no best ones picked."""
+    most = min(most, len(rows))
+    return rows[((np.arange(most) + 0.5) * len(rows) / max(most, 1)).astype(int)]
+
+
+def _beginning(text: str) -> str:
+    return " ".join(text[: 2 * SAMPLE_LENGTH].split())[:SAMPLE_LENGTH]
+
+
+def _title(tree: TreeNode) -> str:
+    codes = len(tree.children) + tree.left_out
+    title = f"{tree.size:,} documents, {codes:,} first codes in use"
+    return f"{title}, the largest {len(tree.children)}:" if tree.left_out else f"{title}:"
+
+
+def _top_label(node: TreeNode) -> str:
+    """The last part of the most frequent label, with its share."""
+    if not node.label_mix:
+        return ""
+    label, share = node.label_mix[0]
+    return f"{label.rsplit(' > ', 1)[-1]} {share:.0%}"
+
+
+def _line(node: TreeNode) -> "Text":
+    return _one_line(
+        (f"{node.code:<4}", "bold cyan"),
+        (f"{node.size:>5,}  ", "dim"),
+        (_fitting(node.words), ""),
+        (f"  {_top_label(node)}" if node.label_mix else "", "green"),
+    )
+
+
+def _fitting(words: Sequence[str]) -> str:
+    """As many of the words as fit beside the label."""
+    shown = ", ".join(words)
+    return shown if len(shown) <= WORDS_WIDTH or len(words) == 1 else _fitting(words[:-1])
+
+
+def _one_line(*parts: tuple[str, str]) -> "Text":
+    from rich.text import Text
+
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for text, style in parts:
+        line.append(text, style)
+    return line
+
+
+def _escaped(text: str) -> str:
+    """Without the signs which Markdown would take for its own."""
+    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)

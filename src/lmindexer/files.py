@@ -1,0 +1,45 @@
+"""How a file reaches the disk: whole or not at all."""
+
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from lmindexer.errors import InputError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it: a reader sees the old file or the new.
+
+    The temporary name ends in `path.name`, because some writers choose the format by the suffix.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except BaseException as error:  # an interrupted write leaves nothing behind either
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, Exception) and _disk_is_full(error):
+            raise InputError(f"no space left on {path.parent.resolve()}; free some and run again") from error
+        raise
+    if os.name == "posix":
+        _flush_folder(path.parent)  # so that the rename, too, survives a power cut
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Also when a library has wrapped the system's error in its own, keeping only the text."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return os.strerror(errno.ENOSPC) in str(error)

@@ -1,0 +1,1 @@
+"""Corpus -> IdTable: one file an indexer."""

@@ -1,0 +1,217 @@
+"""LMIndexer: learn the IDs of a corpus, give IDs to documents never seen (sections 3.1 and 3.2)."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lmindexer.config import LearnConfig, from_mapping
+from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.tokens import Tokens
+from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.errors import InputError
+from lmindexer.files import write_atomically
+from lmindexer.ids.table import IdTable
+from lmindexer.indexers.judge import judge
+from lmindexer.indexers.store import load_documents, save_documents
+from lmindexer.learn.algorithm import learn_ids
+from lmindexer.learn.memories import Memories, document_frequency
+from lmindexer.learn.stages import Learner
+from lmindexer.model.backbone import Backbone, load_backbone
+from lmindexer.model.reconstructor import Reconstructor
+from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.progress import Progress
+from lmindexer.runs import Run
+from lmindexer.training import Trainer
+
+
+class LMIndexer:
+    """Learns semantic IDs from text alone.
+
+    `LMIndexer(sizes=(256, 256), seed=1)` takes every setting of `LearnConfig` as a keyword.
+
+    Raises:
+        InputError: for an unknown setting, or one out of range.
+    """
+
+    def __init__(self, config: LearnConfig | None = None, **settings: Any) -> None:
+        if config is not None and settings:
+            raise InputError("give LMIndexer either a LearnConfig or keywords, not both")
+        self.config = config or from_mapping(settings)
+        self.run: Run | None = None  # this and what follows: after fit or load
+        self.ids: IdTable | None = None
+        self.indexer: SemanticIndexer | None = None
+
+    def fit(
+        self, corpus: Corpus, out: str | Path, *, resume: bool = False, progress: Progress | None = None
+    ) -> "LMIndexer":
+        """Algorithm 1 on `corpus`; everything is written to the run folder `out`.
+
+        With `resume`, a run that was stopped goes on from its last checkpoint, and on a CPU ends with the
+        same IDs as if it had not been stopped.
+
+        Raises:
+            InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
+                not hold a run on this corpus with these settings).
+        """
+        began, progress = time.monotonic(), progress or Progress()
+        _check_corpus(corpus, self.config)
+        device = choose_device(self.config.device)
+        bf16 = choose_bf16(self.config.precision, device)
+        torch.manual_seed(self.config.seed)
+        backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
+        if resume:
+            run = Run.open(Path(out), finished=False)
+            if run.facts["state"] == "finished":
+                progress.say(f"{out} is finished already")
+                return self._take(LMIndexer.load(out))
+            self._check_same(run, corpus)
+        else:
+            facts = {"corpus": {"documents": len(corpus), "fingerprint": corpus.fingerprint}, "device": str(device)}
+            run = Run.create(Path(out), self.config, facts | {"bf16": bf16})
+        learner = _learner(self.config, backbone, corpus, run, device, bf16, progress)
+        embeddings = learner.memories.mean_embeddings()
+        if resume and not learner.trainer.resume():
+            progress.say("no checkpoint yet; starting from the beginning")
+        earlier = sum(record["seconds"] for record in run.log_records())
+        ids = learn_ids(learner, corpus.doc_ids)
+        ids.check()
+        self.run, self.ids, self.indexer = run, ids, learner.indexer
+        _save(run, learner, ids, corpus, progress)
+        progress.say("measuring the IDs")
+        report = judge(learner, ids, corpus, embeddings)
+        run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
+        run.finish()
+        return self
+
+    @classmethod
+    def load(cls, run: str | Path) -> "LMIndexer":
+        """The indexer of a finished run folder. Raises InputError when it is none."""
+        folder = Run.open(Path(run))
+        config = folder.config
+        backbone_folder = folder.path / "backbone"
+        name = str(backbone_folder) if backbone_folder.is_dir() else config.backbone
+        backbone = load_backbone(name, config.decoder_layers, config.dropout)
+        model = SemanticIndexer(backbone, config.sizes)
+        model.load_state_dict(load_file(folder.path / "indexer.safetensors"), strict=False)
+        indexer = cls(config)
+        indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
+        indexer.indexer = model.to(choose_device("auto" if config.device != "cpu" else "cpu")).eval()
+        return indexer
+
+    def index(self, corpus: Corpus) -> IdTable:
+        """The IDs of the corpus' documents, in its order, without learning.
+
+        A document whose id was learned keeps its ID. Every other gets codes from the final model in one
+        pass, and a suffix that no learned document has.
+        """
+        if self.indexer is None or self.ids is None:
+            raise InputError("this indexer has not learned yet; call fit(corpus, out=...) or LMIndexer.load(run)")
+        new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in self.ids]
+        table = self.ids
+        if new:
+            codes = self._generate(corpus.texts(new))
+            table = table.add([corpus.doc_ids[row] for row in new], codes)
+        return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
+
+    def corpus(self) -> Corpus:
+        """The documents the IDs were learned from, as the run folder keeps them."""
+        if self.run is None:
+            raise InputError("this indexer has no run folder; call fit(corpus, out=...) or LMIndexer.load(run)")
+        return load_documents(self.run)
+
+    def _generate(self, texts: list[str]) -> np.ndarray:
+        """Final-model codes (n, T) of texts."""
+        assert self.indexer is not None
+        backbone, model = self.indexer.backbone, self.indexer.eval()
+        device = next(model.parameters()).device
+        bf16 = choose_bf16(self.config.precision, device)
+        lists = [tokens for at in range(0, len(texts), 1024)
+                 for tokens in backbone.tokenize(texts[at : at + 1024], self.config.max_tokens)]  # fmt: skip
+        tokens = Tokens.of(lists)
+        memories = Memories(backbone, tokens, bf16)
+        codes = np.empty((len(texts), len(self.config.sizes)), np.int32)
+        for rows in memories.batches(128):
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                memory = memories.memory(rows)
+            codes[rows] = model.generate(memory).cpu().numpy()
+        return codes
+
+    def _take(self, other: "LMIndexer") -> "LMIndexer":
+        self.config, self.run, self.ids, self.indexer = other.config, other.run, other.ids, other.indexer
+        return self
+
+    def _check_same(self, run: Run, corpus: Corpus) -> None:
+        if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
+            raise InputError(f"{run.path} was learning another corpus; resume with the same files and columns")
+        if run.config != self.config:
+            raise InputError(f"{run.path} was learning with other settings; resume without changing any")
+
+
+def _learner(
+    config: LearnConfig, backbone: Backbone, corpus: Corpus, run: Run, device: torch.device, bf16: bool, progress: Progress
+) -> Learner:
+    tokens = Tokens.build(corpus, lambda texts: backbone.tokenize(texts, config.max_tokens))
+    frequency, counts = document_frequency(tokens, len(backbone.vocabulary))
+    if config.weigh_tokens:
+        backbone.weigh_tokens(torch.from_numpy(frequency).float())
+    encoder = config.encoder if config.encoder != "auto" else ("frozen" if device.type == "cpu" else "full")
+    backbone.freeze(encoder, config.top_layers)
+    indexer = SemanticIndexer(backbone, config.sizes)
+    reconstructor = Reconstructor(backbone.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout)
+    reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
+    modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor}).to(device)
+    progress.say(f"{len(corpus):,} documents, {len(tokens.ids):,} tokens; {device}{', bfloat16' if bf16 else ''}")
+    memories = Memories(backbone, tokens, bf16, run.path)
+    memories.fill(progress)
+    trainer = Trainer(
+        modules=modules,
+        folder=run.path,
+        seed=config.seed,
+        clip=config.clip,
+        bf16=bf16,
+        checkpoint_seconds=config.checkpoint_seconds,
+        progress=progress,
+        frozen_prefix="indexer.backbone.model." if encoder == "frozen" else None,
+        arrays={"codes": torch.zeros(len(corpus), 0, dtype=torch.long, device=device)},
+    )
+    return Learner(config, indexer, reconstructor, memories, trainer)
+
+
+def _save(run: Run, learner: Learner, ids: IdTable, corpus: Corpus, progress: Progress) -> None:
+    """IDs, weights and documents. The pretrained model is copied unless it is the bundled one, unchanged."""
+    ids.save(run.path / "ids.parquet")
+    ids.export(run.path / "ids.jsonl", "jsonl")
+    save_documents(run, corpus)
+    for name, module in (("indexer", learner.indexer), ("reconstructor", learner.reconstructor)):
+        tensors = {
+            key: x.detach().cpu().contiguous().clone()
+            for key, x in module.state_dict().items()
+            if not key.startswith("backbone.model.") and not key.startswith("backbone.encoder.") and key != "vocabulary"
+        }
+        write_atomically(run.path / f"{name}.safetensors", lambda path, t=tensors: save_file(t, path))  # type: ignore[misc]
+    if learner.config.backbone != "bundled" or learner.memories.backbone.learns:
+        folder, part = run.path / "backbone", run.path / ".backbone"
+        for old in (folder, part):
+            shutil.rmtree(old, ignore_errors=True)
+        learner.indexer.backbone.save(part)
+        part.rename(folder)
+
+
+def _check_corpus(corpus: Corpus, config: LearnConfig) -> None:
+    N = len(corpus)
+    if N < 2:
+        raise InputError("there is only one document; IDs tell documents apart, so give at least two")
+    if max(config.sizes) > N:
+        raise InputError(
+            f"sizes {','.join(map(str, config.sizes))} ask for more codes than there are documents ({N}); "
+            f"try --sizes {max(2, int(N**0.5) // 2)},{max(2, int(N**0.5) // 2)}"
+        )
+    first = corpus[0].text
+    if all(text == first for batch in corpus.text_batches(1024) for text in batch):
+        raise InputError(f"all {N:,} documents have the same text; there is nothing to tell them apart by")

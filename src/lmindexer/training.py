@@ -1,0 +1,202 @@
+"""The one training loop: precision, clipping, learning-rate schedule, log, checkpoint and resume.
+
+Every step draws its random numbers from a seed made of (seed, stage, epoch, batch), so a run that was
+stopped anywhere goes on exactly as if it had not been: there is no random state to save.
+"""
+
+import json
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lmindexer.errors import InputError
+from lmindexer.files import write_atomically
+from lmindexer.progress import Progress
+
+WARM_UP_SHARE = 0.05  # of a stage's steps, the learning rate rises; then it falls linearly
+LAST_RATE = 0.05  # to this share
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One optimisation: what is minimised over which rows, for how long, and what is told of it."""
+
+    name: str
+    epochs: int
+    batches: Callable[[np.random.Generator], Sequence[np.ndarray]]
+    losses: Callable[[np.ndarray], dict[str, Tensor]]  # the entry "loss" is minimised, all are logged
+    parameters: list[dict[str, Any]]  # AdamW groups
+    after_epoch: Callable[[int], dict[str, float]] = lambda epoch: {}
+    learning: Sequence[nn.Module] = ()  # put in training mode, hence with dropout
+
+
+@dataclass
+class Trainer:
+    """Runs stages one after another over `modules`, keeps log and checkpoint in `folder`."""
+
+    modules: nn.Module
+    folder: Path
+    seed: int
+    clip: float
+    bf16: bool
+    checkpoint_seconds: float
+    progress: Progress
+    frozen_prefix: str | None = None  # parameters under this name never change and are not saved
+    arrays: dict[str, Tensor] = field(default_factory=dict)  # results of finished stages, such as codes
+    done: list[str] = field(default_factory=list)
+    _pending: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.modules.parameters()).device
+
+    def run(self, stage: Stage) -> None:
+        """Run a stage to its end, or go on with it where a checkpoint left off, or skip it if done."""
+        if stage.name in self.done:
+            return
+        if stage.epochs:
+            self._optimise(stage)
+        self.finish(stage.name)
+
+    def once(self, name: str, action: Callable[[], None]) -> None:
+        """Do something that is not optimisation, unless a checkpoint says it was done."""
+        if name not in self.done:
+            torch.manual_seed(self._seed(name))
+            action()
+            self.finish(name)
+
+    def finish(self, name: str) -> None:
+        self.done.append(name)
+        self._save({}, None)
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            yield
+
+    def log(self, **record: Any) -> None:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def resume(self) -> bool:
+        """Load the checkpoint if there is one; the log is cut back to what it knew."""
+        path = self.folder / "checkpoint.safetensors"
+        if not path.exists():
+            (self.folder / "log.jsonl").unlink(missing_ok=True)
+            return False
+        with safe_open(path, "pt", device=str(self.device)) as file:
+            position = json.loads(file.metadata()["position"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state = {name[6:]: x for name, x in tensors.items() if name.startswith("model.")}
+        self.modules.load_state_dict(state, strict=False)
+        self.arrays = {name[6:]: x for name, x in tensors.items() if name.startswith("array.")}
+        self.done = position["done"]
+        self._pending = position["at"] | {
+            "optimizer": {name[10:]: x for name, x in tensors.items() if name.startswith("optimizer.")}
+        }
+        log = self.folder / "log.jsonl"
+        if log.exists():
+            with log.open("rb+") as opened:
+                opened.truncate(position["log_bytes"])
+        return True
+
+    def _optimise(self, stage: Stage) -> None:
+        optimizer = torch.optim.AdamW(stage.parameters, betas=(0.9, 0.999), eps=1e-6)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        first_epoch, first_batch, sums = 0, 0, {}
+        if self._pending.get("stage") == stage.name:
+            first_epoch, first_batch = self._pending["epoch"], self._pending["batch"]
+            sums = {name: torch.tensor(value, device=self.device) for name, value in self._pending["sums"].items()}
+            _load_optimizer(optimizer, self._pending["optimizer"])
+            self._pending = {}
+        saved, pause = time.monotonic(), self.checkpoint_seconds
+        began = time.monotonic()
+        for epoch in range(first_epoch, stage.epochs):
+            batches = stage.batches(np.random.default_rng(self._seed(stage.name, epoch)))
+            for i in range(first_batch, len(batches)):
+                at = (epoch + i / len(batches)) / stage.epochs
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * _schedule(at)
+                self._step(stage, optimizer, batches[i], self._seed(stage.name, epoch, i), sums)
+                self.progress.at(stage.name, epoch, stage.epochs, (i + 1) / len(batches))
+                if time.monotonic() - saved > pause:
+                    seconds = self._save(_optimizer_tensors(optimizer), (stage.name, epoch, i + 1, sums))
+                    saved, pause = time.monotonic(), max(self.checkpoint_seconds, 20 * seconds)
+            numbers = {name: float(value) / len(batches) for name, value in sums.items()}
+            if not np.isfinite(numbers["loss"]):
+                raise InputError(
+                    f"the loss is no longer a number in '{stage.name}', epoch {epoch + 1}; "
+                    "start again with a lower --learning-rate or --precision fp32"
+                )
+            for module in stage.learning:
+                module.eval()
+            torch.manual_seed(self._seed(stage.name, epoch, -1))
+            numbers |= stage.after_epoch(epoch)
+            self.log(stage=stage.name, epoch=epoch + 1, seconds=round(time.monotonic() - began, 2), **numbers)
+            self.progress.epoch(stage.name, epoch + 1, stage.epochs, numbers)
+            first_batch, sums, began = 0, {}, time.monotonic()
+
+    def _step(
+        self, stage: Stage, optimizer: torch.optim.Optimizer, rows: np.ndarray, seed: int, sums: dict[str, Tensor]
+    ) -> None:
+        torch.manual_seed(seed)
+        for module in stage.learning:
+            module.train()
+        with self.precision():
+            losses = stage.losses(rows)
+        optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        for group in optimizer.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], self.clip)
+        optimizer.step()
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + value.detach().float()
+
+    def _save(self, optimizer: dict[str, Tensor], at: tuple[str, int, int, dict[str, Tensor]] | None) -> float:
+        began = time.monotonic()
+        tensors = {f"array.{name}": x for name, x in self.arrays.items()} | optimizer
+        for name, x in self.modules.state_dict().items():
+            if self.frozen_prefix is None or not name.startswith(self.frozen_prefix):
+                tensors[f"model.{name}"] = x
+        log = self.folder / "log.jsonl"
+        position: dict[str, Any] = {"done": self.done, "at": {}, "log_bytes": log.stat().st_size if log.exists() else 0}
+        if at is not None:
+            sums = {name: float(value) for name, value in at[3].items()}
+            position["at"] = {"stage": at[0], "epoch": at[1], "batch": at[2], "sums": sums}
+        tensors = {name: x.detach().contiguous().clone() for name, x in tensors.items()}
+        metadata = {"position": json.dumps(position)}
+        write_atomically(self.folder / "checkpoint.safetensors", lambda path: save_file(tensors, path, metadata))
+        return time.monotonic() - began
+
+    def _seed(self, *parts: Any) -> int:
+        return zlib.crc32(repr((self.seed, *parts)).encode())
+
+
+def _schedule(at: float) -> float:
+    """Share of the full learning rate at a point (0 to 1) of a stage."""
+    if at < WARM_UP_SHARE:
+        return max(at / WARM_UP_SHARE, 0.01)
+    return LAST_RATE + (1 - LAST_RATE) * (1 - at) / (1 - WARM_UP_SHARE)
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"optimizer.{i}.{name}": x for i, entry in state.items() for name, x in entry.items()}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, x in tensors.items():
+        i, name = key.split(".", 1)
+        state.setdefault(int(i), {})[name] = x
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,190 @@
+"""Algorithm 1 on a tiny corpus: positions are added and never changed, and no interruption is felt."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lmindexer import training
+from lmindexer.config import LearnConfig
+from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.tokens import Tokens
+from lmindexer.ids.table import IdTable
+from lmindexer.learn import stages
+from lmindexer.learn.algorithm import assign_position, learn_ids, start_codebook
+from lmindexer.learn.memories import Memories, document_frequency
+from lmindexer.learn.stages import (
+    Learner,
+    final_codes,
+    train_position,
+    warm_up_encoder,
+    warm_up_reconstructor,
+)
+from lmindexer.model.backbone import load_backbone
+from lmindexer.model.reconstructor import Reconstructor
+from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.progress import Progress
+from lmindexer.training import Trainer
+
+CONFIG = LearnConfig(
+    sizes=(8, 6), batch_size=16, reconstructor_epochs=1, warmup_epochs=1, epochs=2, settle_epochs=2,
+    checkpoint_seconds=1e9,
+)  # fmt: skip
+STEPS = 45  # 80 documents make 5 batches; 1 + 2 * (1 + 2) + 2 epochs
+Make = Callable[..., Learner]
+
+
+class StoppedError(Exception):
+    """The power goes."""
+
+
+class Clock(Progress):
+    """Silent; a second passes at every step, and at step `stop` the power goes."""
+
+    def __init__(self, stop: int | None = None) -> None:
+        super().__init__(None)
+        self.now, self.stop = 0, stop
+
+    def at(self, stage: str, epoch: int, epochs: int, share: float) -> None:
+        if self.now == self.stop:
+            raise StoppedError
+        self.now += 1
+
+
+@pytest.fixture
+def make(
+    corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Make:
+    """A learner on the small corpus; it goes on where an earlier one of the same folder stopped."""
+
+    def make(
+        name: str = "run",
+        backbone: str = "bert",
+        encoder: str = "frozen",
+        stop: int | None = None,
+        **changes: object,
+    ) -> Learner:
+        config = CONFIG.replace(**changes)
+        torch.manual_seed(config.seed)
+        whole = load_backbone(str(checkpoints[backbone]), config.decoder_layers, config.dropout)
+        whole.freeze(encoder, 1)
+        tokens = Tokens.build(corpus, lambda texts: whole.tokenize(texts, config.max_tokens))
+        share, counts = document_frequency(tokens, len(whole.vocabulary))
+        whole.weigh_tokens(torch.from_numpy(share).float())
+        indexer = SemanticIndexer(whole, config.sizes)
+        reconstructor = Reconstructor(
+            whole.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout
+        )
+        reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
+        memories = Memories(whole, tokens, bf16=False)
+        memories.fill(Progress(None))
+        clock = Clock(stop)
+        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: clock.now))
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor})
+        trainer = Trainer(modules, folder, config.seed, config.clip, False, config.checkpoint_seconds, clock)
+        if not trainer.resume():
+            trainer.arrays["codes"] = torch.zeros(len(corpus), 0, dtype=torch.long)
+        return Learner(config, indexer, reconstructor, memories, trainer)
+
+    return make
+
+
+def everything(learner: Learner) -> Tensor:
+    return nn.utils.parameters_to_vector(learner.trainer.modules.parameters()).detach()
+
+
+def is_sound(ids: IdTable, corpus: Corpus, sizes: tuple[int, ...]) -> bool:
+    paths = {ids[doc_id] for doc_id in corpus.doc_ids}
+    return len(paths) == len(corpus) and all(
+        0 <= c < K for path in paths for c, K in zip(path, sizes, strict=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("backbone", "encoder"),
+    [("bert", "frozen"), ("bert", "top"), ("bert", "full"), ("t5", "full"), ("pair", "frozen")],
+)
+def test_every_document_gets_its_own_id(make: Make, corpus: Corpus, backbone: str, encoder: str):
+    learner = make(backbone=backbone, encoder=encoder, reconstructor_epochs=0, epochs=1, settle_epochs=1)
+    ids = learn_ids(learner, corpus.doc_ids)
+    assert is_sound(ids, corpus, CONFIG.sizes)
+    assert ids.codes.tolist() == learner.codes(2).tolist()
+    assert everything(learner).isfinite().all()
+
+
+@pytest.mark.parametrize("sizes", [(8,), (4, 3, 5), (100, 100)])
+def test_any_number_of_positions_and_codes(make: Make, corpus: Corpus, sizes: tuple[int, ...]):
+    assert is_sound(learn_ids(make(sizes=sizes, epochs=1), corpus.doc_ids), corpus, sizes)
+
+
+def test_the_same_seed_gives_the_same_ids(make: Make, corpus: Corpus):
+    first, again, other = (make(str(i), seed=seed) for i, seed in enumerate((3, 3, 4)))
+    codes = [learn_ids(learner, corpus.doc_ids).codes for learner in (first, again, other)]
+    assert np.array_equal(codes[0], codes[1])
+    assert torch.equal(everything(first), everything(again))
+    assert not np.array_equal(codes[0], codes[2])
+
+
+def test_a_later_position_leaves_the_earlier_ones_as_they_are(make: Make):
+    learner = make()
+    warm_up_reconstructor(learner)
+    for t in range(2):
+        warm_up_encoder(learner, t)
+        start_codebook(learner, t)
+        train_position(learner, t)
+        assign_position(learner, t)
+        if t == 0:
+            codes, book = learner.codes(1).clone(), learner.indexer.codebooks[0].weight.detach().clone()
+    assert torch.equal(learner.codes(1), codes)
+    assert torch.equal(learner.indexer.codebooks[0].weight, book)
+    assert learner.trainer.arrays["codes"].shape == (len(codes), 2)
+
+
+def test_the_final_model_gives_the_codes_of_the_table(make: Make, corpus: Corpus):
+    learner = make(settle_epochs=15)
+    table = learn_ids(learner, corpus.doc_ids).codes
+    assert (final_codes(learner) == table).all(1).mean() > 0.9
+
+
+@pytest.mark.parametrize("part", ["reconstruction", "contrastive", "commitment", "alignment"])
+def test_every_loss_can_be_switched_off_and_is_then_not_logged(make: Make, corpus: Corpus, part: str):
+    learner = make(epochs=1, settle_epochs=0, **{part: 0.0})
+    learn_ids(learner, corpus.doc_ids)
+    assert f'"{part}"' not in (learner.trainer.folder / "log.jsonl").read_text()
+
+
+def test_a_single_loss_is_enough(make: Make, corpus: Corpus):
+    """At the first position there is nothing to be committed to."""
+    learn_ids(make(epochs=1, reconstruction=0.0, contrastive=0.0, alignment=0.0), corpus.doc_ids)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_stopped_anywhere_the_run_ends_the_same(make: Make, corpus: Corpus, restart: bool):
+    changes = {"sizes": (20, 12), "restart_dead_codes": restart}
+    whole = make("whole", **changes)
+    wanted = learn_ids(whole, corpus.doc_ids).codes
+    for stop in (7, 12, 28, STEPS - 2):
+        with pytest.raises(StoppedError):
+            learn_ids(make(f"{stop}", stop=stop, checkpoint_seconds=0, **changes), corpus.doc_ids)
+        resumed = make(f"{stop}", **changes)
+        assert np.array_equal(learn_ids(resumed, corpus.doc_ids).codes, wanted), f"stopped at step {stop}"
+        assert torch.equal(everything(resumed), everything(whole))
+
+
+def test_stopped_between_the_last_step_of_an_epoch_and_its_end_the_run_goes_on(
+    make: Make, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+):
+    def stop(*arguments: object, **more: object) -> None:
+        raise StoppedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stages, "watch_codes", stop)
+        with pytest.raises(StoppedError):
+            learn_ids(make(checkpoint_seconds=0), corpus.doc_ids)
+    assert is_sound(learn_ids(make(), corpus.doc_ids), corpus, CONFIG.sizes)

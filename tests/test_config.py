@@ -1,0 +1,186 @@
+"""The settings: wrong ones are named with the way out, right ones survive the journey through TOML."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmindexer.config import LearnConfig, from_mapping, read_toml, to_toml
+from lmindexer.errors import InputError
+
+
+def test_defaults_are_sound_and_told():
+    config = LearnConfig()
+    assert from_mapping({}) == config
+    for f in dataclasses.fields(config):
+        assert f.metadata["help"], f.name
+        assert f.metadata["group"], f.name
+
+
+def test_a_config_does_not_change_but_is_replaced():
+    config = LearnConfig()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.seed = 3  # type: ignore[misc]
+    assert config.replace(seed=3).seed == 3
+    with pytest.raises(InputError):
+        config.replace(batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [("size", "sizes"), ("learning-rat", "learning_rate"), ("epoch", "epochs"), ("batchsize", "batch_size")],
+)
+def test_an_unknown_key_names_the_near_one(key: str, near: str):
+    with pytest.raises(InputError) as error:
+        from_mapping({key: 1}, "beauty.toml")
+    assert str(error.value) == f"beauty.toml: unknown key {key!r}; did you mean {near!r}?"
+
+
+def test_an_unknown_key_near_nothing_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"unknown key 'xyzzy'; known keys: .*sizes.*seed"):
+        from_mapping({"xyzzy": 1})
+
+
+def test_dashes_are_as_good_as_underscores():
+    assert from_mapping({"batch-size": 7}) == from_mapping({"batch_size": 7}) == LearnConfig(batch_size=7)
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes"),
+    [
+        ("256,256", (256, 256)),
+        ("8, 4 ,", (8, 4)),
+        ([8, 4], (8, 4)),
+        ((8,), (8,)),
+        (8, (8,)),
+        ("8", (8,)),
+        ([8.0], (8,)),
+    ],
+)
+def test_lists_of_numbers(given: Any, sizes: tuple[int, ...]):
+    config = from_mapping({"sizes": given})
+    assert config.sizes == sizes
+    assert all(type(size) is int for size in config.sizes)
+
+
+def test_other_lists():
+    config = from_mapping({"text": "title, brand", "hints": "0.5,0.2"})
+    assert config.text == ("title", "brand")
+    assert config.hints == (0.5, 0.2)
+    assert from_mapping({"text": ["title, subtitle"]}).text == ("title, subtitle",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("epochs", "many", "int"),
+        ("epochs", 1.5, "int"),
+        ("epochs", True, "int"),
+        ("epochs", None, "int"),
+        ("epochs", [3], "int"),
+        ("epochs", float("inf"), "int"),
+        ("learning_rate", "fast", "float"),
+        ("learning_rate", False, "float"),
+        ("center", "yes", "bool"),
+        ("center", 1, "bool"),
+        ("device", ["cpu"], "str"),
+        ("sizes", "8,x", "a list of int"),
+        ("sizes", [8, 2.5], "a list of int"),
+        ("sizes", {"a": 1}, "a list of int"),
+    ],
+)
+def test_a_wrong_type_is_named(key: str, value: Any, wanted: str):
+    with pytest.raises(InputError) as error:
+        from_mapping({key: value}, "beauty.toml")
+    assert str(error.value).startswith(f"beauty.toml: {key} must be {wanted}, not ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sizes", ()),
+        ("sizes", (8, 0)),
+        ("hints", ()),
+        ("hints", (1.0,)),
+        ("hints", (0.5, -0.1)),
+        ("hints", (float("nan"),)),
+        ("encoder", "warm"),
+        ("softmax", "half"),
+        ("precision", "fp8"),
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("max_tokens", -1),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("decoder_layers", 0),
+        ("reconstructor_layers", 0),
+        ("warmup_epochs", -1),
+        ("contrastive", -0.5),
+        ("contrastive", float("nan")),
+        ("crowding", -1.0),
+        ("seed", -1),
+        ("dropout", -0.1),
+        ("dropout", 1.0),
+        ("clip", 0.0),
+    ],
+)
+def test_a_bad_value_is_named(key: str, value: Any):
+    with pytest.raises(InputError, match=rf"^{key} must "):
+        LearnConfig(**{key: value})
+
+
+def test_what_is_off_may_be_zero():
+    off = ("reconstruction", "contrastive", "commitment", "alignment", "crowding", "dropout", "settle_epochs")
+    LearnConfig(**dict.fromkeys((*off, "warmup_epochs", "reconstructor_epochs", "seed"), 0), hints=(0.0,))
+
+
+def test_the_last_hint_ratio_holds_for_all_that_follow():
+    config = LearnConfig(hints=(0.5, 0.3))
+    assert [config.hint_ratio(t) for t in range(4)] == [0.5, 0.3, 0.3, 0.3]
+
+
+rates = st.floats(0.0, 1e3, allow_nan=False)
+
+
+@settings(max_examples=60)
+@given(
+    text=st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=3),
+    backbone=st.text(st.characters(codec="utf-8"), max_size=8),
+    sizes=st.lists(st.integers(1, 10**6), min_size=1, max_size=4),
+    contrastive=rates,
+    center=st.booleans(),
+)
+def test_toml_brings_back_the_same_config(
+    text: list[str], backbone: str, sizes: list[int], contrastive: float, center: bool
+):
+    config = LearnConfig(
+        text=tuple(text), backbone=backbone, sizes=tuple(sizes), contrastive=contrastive, center=center
+    )
+    assert from_mapping(tomllib.loads(to_toml(config))) == config
+
+
+def test_a_config_that_checkpoints_only_at_the_end_survives_toml():
+    config = LearnConfig(checkpoint_seconds=float("inf"))
+    assert from_mapping(tomllib.loads(to_toml(config))) == config
+
+
+def test_a_recipe_is_read_from_a_file(tmp_path: Path):
+    recipe = tmp_path / "beauty.toml"
+    recipe.write_text(
+        '# Beauty, one hour\nsizes = [512, 512]\ntext = ["title", "brand"]\nlearning_rate = 1e-4\n'
+    )
+    config = from_mapping(read_toml(recipe), str(recipe))
+    assert config == LearnConfig(sizes=(512, 512), text=("title", "brand"), learning_rate=1e-4)
+
+
+def test_a_recipe_that_cannot_be_read(tmp_path: Path):
+    with pytest.raises(InputError, match=r"no such recipe: .*gone\.toml"):
+        read_toml(tmp_path / "gone.toml")
+    for name, content in (("broken.toml", b"sizes = [512"), ("binary.toml", b"\xff\xfe\x00")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=rf"{name} is not valid TOML"):
+            read_toml(tmp_path / name)

@@ -1,0 +1,226 @@
+"""The training loop: a run stopped anywhere and resumed ends bit for bit as if it had not been stopped."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lmindexer import training
+from lmindexer.errors import InputError
+from lmindexer.progress import Progress
+from lmindexer.training import Stage, Trainer
+
+N, EPOCHS = 20, 3  # rows; epochs a stage
+BATCHES = 4
+STEPS = 2 * EPOCHS * BATCHES
+CLOCK = {"seconds": 0}  # of the tests that use the fixture below
+
+
+class StoppedError(Exception):
+    """The power goes."""
+
+
+class Run:
+    """Two stages with dropout, and one thing done once between them; `stop_at` a step the power goes."""
+
+    def __init__(self, folder: Path, stop_at: int | None = None, every_step: bool = True) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.Linear(8, 1))
+        self.trainer = Trainer(self.model, folder, 1, 1.0, False, 0.0 if every_step else 1e9, Progress(None))
+        self.x = torch.randn(N, 4, generator=torch.Generator().manual_seed(5))
+        self.steps, self.stop_at, self.resumed = 0, stop_at, self.trainer.resume()
+
+    def losses(self, rows: np.ndarray) -> dict[str, Tensor]:
+        if self.steps == self.stop_at:
+            raise StoppedError
+        self.steps += 1
+        CLOCK["seconds"] += 1
+        loss = (self.model(self.x[rows]) - self.x[rows].sum(1, keepdim=True)).square().mean()
+        return {"loss": loss, "noise": torch.rand(())}
+
+    def stage(self, name: str, **changes: object) -> Stage:
+        groups = [{"params": list(self.model.parameters()), "lr": 0.01, "weight_decay": 0.01}]
+        given = {
+            "name": name,
+            "epochs": EPOCHS,
+            "batches": batches,
+            "losses": self.losses,
+            "parameters": groups,
+        }
+        return Stage(**(given | {"learning": [self.model]} | changes))
+
+    def to_the_end(self) -> "Run":
+        self.trainer.run(self.stage("first"))
+        self.trainer.once("between", lambda: self.trainer.arrays.update(codes=torch.randperm(N)))
+        self.trainer.run(self.stage("second"))
+        return self
+
+    @property
+    def parameters(self) -> Tensor:
+        return nn.utils.parameters_to_vector(self.model.parameters()).detach()
+
+
+def batches(rng: np.random.Generator) -> list[np.ndarray]:
+    return np.array_split(rng.permutation(N), BATCHES)
+
+
+def logged(folder: Path) -> list[dict[str, object]]:
+    """The log without its times."""
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+
+
+@pytest.fixture
+def checkpoint_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock on which a step takes a second and a checkpoint no time."""
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: CLOCK["seconds"]))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    folder = tmp_path_factory.mktemp("whole")
+    return Run(folder, every_step=False).to_the_end(), folder
+
+
+@pytest.mark.usefixtures("checkpoint_every_step")
+@pytest.mark.parametrize("stop_at", range(1, STEPS))
+def test_stopped_anywhere_it_ends_the_same(whole: tuple[Run, Path], tmp_path: Path, stop_at: int):
+    with pytest.raises(StoppedError):
+        Run(tmp_path, stop_at).to_the_end()
+    run = Run(tmp_path)
+    assert run.resumed
+    run.to_the_end()
+    assert run.steps == STEPS - stop_at, "no step is done twice"
+    assert torch.equal(run.parameters, whole[0].parameters)
+    assert torch.equal(run.trainer.arrays["codes"], whole[0].trainer.arrays["codes"])
+    assert logged(tmp_path) == logged(whole[1]), "each epoch once, with the numbers of the whole epoch"
+
+
+@pytest.mark.parametrize("stop_at", [0, 3, 6, STEPS - 1])
+def test_stopped_where_checkpoints_are_rare_it_ends_the_same(
+    whole: tuple[Run, Path], tmp_path: Path, stop_at: int
+):
+    with pytest.raises(StoppedError):
+        Run(tmp_path, stop_at, every_step=False).to_the_end()
+    run = Run(tmp_path, every_step=False).to_the_end()
+    assert torch.equal(run.parameters, whole[0].parameters)
+    assert logged(tmp_path) == logged(whole[1])
+
+
+@pytest.mark.usefixtures("checkpoint_every_step")
+def test_stopped_after_the_last_step_of_an_epoch_it_ends_the_same(whole: tuple[Run, Path], tmp_path: Path):
+    run = Run(tmp_path)
+
+    def stop(epoch: int) -> dict[str, float]:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run.trainer.run(run.stage("first", after_epoch=stop))
+    assert torch.equal(Run(tmp_path).to_the_end().parameters, whole[0].parameters)
+    assert logged(tmp_path) == logged(whole[1])
+
+
+def test_the_log_tells_every_epoch_of_every_stage(whole: tuple[Run, Path]):
+    records = logged(whole[1])
+    assert [(r["stage"], r["epoch"]) for r in records] == [
+        (s, e) for s in ("first", "second") for e in (1, 2, 3)
+    ]
+    assert records[-1]["loss"] < records[0]["loss"]
+
+
+def test_the_logged_loss_is_the_mean_over_batches(tmp_path: Path):
+    run = Run(tmp_path)
+    given = iter([1.0, 2.0, 3.0, 6.0])
+    losses = lambda rows: {"loss": next(given) + 0 * run.losses(rows)["loss"]}  # noqa: E731
+    run.trainer.run(run.stage("only", epochs=1, losses=losses))
+    assert logged(tmp_path)[0]["loss"] == 3.0
+
+
+def test_finished_stages_are_skipped(whole: tuple[Run, Path], tmp_path: Path):
+    Run(tmp_path).to_the_end()
+    again = Run(tmp_path).to_the_end()
+    assert again.steps == 0
+    assert torch.equal(again.parameters, whole[0].parameters)
+    again.trainer.once("between", pytest.fail)
+    assert logged(tmp_path) == logged(whole[1])
+
+
+def test_a_stage_of_no_epochs_is_done_at_once(tmp_path: Path):
+    run = Run(tmp_path)
+    run.trainer.run(run.stage("nothing", epochs=0))
+    assert (run.steps, run.trainer.done) == (0, ["nothing"])
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path: Path):
+    assert not Run(tmp_path).resumed
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, bad: float):
+    run = Run(tmp_path)
+    with pytest.raises(InputError, match=r"no longer a number in 'first', epoch 1; .*--learning-rate"):
+        run.trainer.run(run.stage("first", losses=lambda rows: {"loss": run.losses(rows)["loss"] * bad}))
+
+
+def test_the_learning_rate_rises_then_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    rates: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def watched(self: torch.optim.AdamW, *arguments: object) -> object:
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    run = Run(tmp_path)
+    run.trainer.run(run.stage("long", epochs=25))  # 100 steps
+    top = int(np.argmax(rates))
+    assert top == 5
+    assert rates[top] == pytest.approx(0.01)
+    assert (np.diff(rates[: top + 1]) > 0).all()
+    assert (np.diff(rates[top:]) < 0).all()
+    assert 0 < rates[-1] < 0.001
+
+
+def test_dropout_is_on_in_steps_and_off_after_an_epoch(tmp_path: Path):
+    run = Run(tmp_path)
+    seen: list[bool] = []
+
+    def losses(rows: np.ndarray) -> dict[str, Tensor]:
+        seen.append(run.model.training)
+        return run.losses(rows)
+
+    def after_epoch(epoch: int) -> dict[str, float]:
+        seen.append(run.model.training)
+        return {"told": float(epoch)}
+
+    run.trainer.run(run.stage("only", epochs=2, losses=losses, after_epoch=after_epoch))
+    assert seen == ([True] * BATCHES + [False]) * 2
+    assert [record["told"] for record in logged(tmp_path)] == [0.0, 1.0]
+
+
+def test_frozen_parameters_stay_out_of_the_checkpoint(tmp_path: Path):
+    sizes = {}
+    for prefix in (None, "0."):
+        run = Run(tmp_path)
+        run.trainer.frozen_prefix = prefix
+        run.trainer.finish(f"saved {prefix}")
+        sizes[prefix] = (tmp_path / "checkpoint.safetensors").stat().st_size
+    assert sizes["0."] < sizes[None]
+    assert Run(tmp_path).resumed
+
+
+@pytest.mark.parametrize("changed", ["seed", "stage"])
+def test_random_numbers_come_from_seed_and_stage(tmp_path: Path, changed: str):
+    drawn: list[float] = []
+    for i in range(2):
+        (folder := tmp_path / str(i)).mkdir()
+        run = Run(folder)
+        run.trainer.seed = i if changed == "seed" else 1
+        draw: Callable[[], None] = lambda: drawn.append(torch.rand(()).item())  # noqa: E731
+        run.trainer.once(f"draw {i}" if changed == "stage" else "draw", draw)
+    assert drawn[0] != drawn[1]
