@@ -8,6 +8,7 @@ Finished runs in --out are reused. Figure 4 and Tables 2 and 5 of the paper vary
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "the paper's, no encoder warm-up": PAPER | {"warmup_epochs": 0},
     "the paper's, no commitment": PAPER | {"commitment": 0, "settle_epochs": 0},
 }
-COLUMNS = ("AMI c1", "ppl c1", "ppl c2", "buckets<=5", "near c1", "agreement", "macro-F1", "nats own", "shuffled", "s")
+COLUMNS = (
+    "AMI c1",
+    "ppl c1",
+    "ppl c2",
+    "buckets<=5",
+    "near c1",
+    "agreement",
+    "macro-F1",
+    "nats own",
+    "shuffled",
+    "s",
+)
 
 
 def main() -> None:
@@ -60,16 +72,27 @@ def main() -> None:
     arguments, rest = parser.parse_known_args()
     if len(rest) % 2:
         parser.error("settings are given as pairs, such as --sizes 64,64")
-    settings = {flag.removeprefix("--").replace("-", "_"): _value(value) for flag, value in zip(rest[::2], rest[1::2], strict=True)}
+    settings = {
+        flag.removeprefix("--").replace("-", "_"): _value(value)
+        for flag, value in zip(rest[::2], rest[1::2], strict=True)
+    }
     config = from_mapping(settings)
     corpus = _sample(arguments.files, config, arguments.sample)
     wanted = [name for name in VARIANTS if name.startswith(tuple(arguments.only.split(",")))]
     for name in wanted:
         changed = config.replace(**{k: v for k, v in VARIANTS[name].items() if k not in settings})
-        folder = arguments.out / name.replace(" ", "-").replace(",", "").replace("%", "").replace("'", "")
+        folder = _folder(arguments.out, name)
         if not (folder / "report.json").exists():
-            LMIndexer(changed).fit(corpus, out=folder, resume=folder.exists(), progress=Progress(None) if arguments.quiet else None)
-    rows = [(name, Run(arguments.out / name.replace(" ", "-").replace(",", "").replace("%", "").replace("'", ""))) for name in wanted]
+            LMIndexer(changed).fit(
+                corpus,
+                out=folder,
+                resume=folder.exists(),
+                progress=Progress(None) if arguments.quiet else None,
+            )
+    rows = [
+        (name, Run(arguments.out / name.replace(" ", "-").replace(",", "").replace("%", "").replace("'", "")))
+        for name in wanted
+    ]
     print(table(rows))
 
 
@@ -82,7 +105,13 @@ def table(runs: list[tuple[str, Run]]) -> str:
         report = run.read_json("report.json")
         own, other = (report["rebuilding"][key]["nats"] for key in ("codes", "shuffled codes"))
         scores = [r["macro_f1"] for r in run.log_records() if "macro_f1" in r]
-        rest = (f"{report['agreement']['all']:.1%}", f"{scores[-1]:.3f}" if scores else "-", f"{own:.2f}", f"{other:.2f}", f"{report['seconds']:.0f}")
+        rest = (
+            f"{report['agreement']['all']:.1%}",
+            f"{scores[-1]:.3f}" if scores else "-",
+            f"{own:.2f}",
+            f"{other:.2f}",
+            f"{report['seconds']:.0f}",
+        )
         lines.append(_line(name, report["quality"]["lmindexer"]) + " | " + " | ".join(rest) + " |")
     return "\n".join(lines)
 
@@ -91,8 +120,8 @@ def _line(name: str, quality: dict[str, Any]) -> str:
     labels, positions = quality["labels"], quality["positions"]
     ami = f"{labels[-1]['ami'][0]:.3f}" if labels else "-"
     second = f"{positions[1]['perplexity']:.0f}" if len(positions) > 1 else "-"
-    near = quality["neighbour_recall"]["words"][0]
-    return f"| {name} | {ami} | {positions[0]['perplexity']:.0f} | {second} | {quality['share_in_small_buckets']:.1%} | {near:.3f}"
+    small, near = quality["share_in_small_buckets"], quality["neighbour_recall"]["words"][0]
+    return f"| {name} | {ami} | {positions[0]['perplexity']:.0f} | {second} | {small:.1%} | {near:.3f}"
 
 
 def _sample(files: list[Path], config: LearnConfig, size: int) -> Corpus:
@@ -101,6 +130,10 @@ def _sample(files: list[Path], config: LearnConfig, size: int) -> Corpus:
         return corpus
     rows = np.sort(np.random.default_rng(config.seed).permutation(len(corpus))[:size])
     return Corpus.from_documents(corpus[int(row)] for row in rows)
+
+
+def _folder(out: Path, variant: str) -> Path:
+    return out / re.sub(r"[^a-z0-9]+", "-", variant.lower()).strip("-")
 
 
 def _value(text: str) -> Any:

@@ -59,9 +59,7 @@ def tokenizer(corpus: Corpus) -> Any:
     special = ["[PAD]", "[UNK]", "<s>", "</s>"]
     tokens = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokens.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokens.train_from_iterator(
-        corpus.texts(), trainers.WordPieceTrainer(vocab_size=150, special_tokens=special)
-    )
+    tokens.train_from_iterator(corpus.texts(), trainers.WordPieceTrainer(vocab_size=150, special_tokens=special))
     end = special.index("</s>")
     tokens.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", end)])
     return PreTrainedTokenizerFast(
@@ -88,9 +86,7 @@ def checkpoints(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> dic
         "t5": lambda: hf.T5ForConditionalGeneration(hf.T5Config(**t5)),
         "mt5": lambda: hf.MT5ForConditionalGeneration(hf.MT5Config(**t5)),
         "bart": lambda: hf.BartForConditionalGeneration(hf.BartConfig(**bart)),
-        "pair": lambda: hf.EncoderDecoderModel(
-            hf.EncoderDecoderConfig.from_encoder_decoder_configs(inside, outside)
-        ),
+        "pair": lambda: hf.EncoderDecoderModel(hf.EncoderDecoderConfig.from_encoder_decoder_configs(inside, outside)),
         "bert": lambda: hf.BertModel(inside),
     }
     folder = tmp_path_factory.mktemp("checkpoints")

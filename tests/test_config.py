@@ -170,9 +170,7 @@ def test_a_config_that_checkpoints_only_at_the_end_survives_toml():
 
 def test_a_recipe_is_read_from_a_file(tmp_path: Path):
     recipe = tmp_path / "beauty.toml"
-    recipe.write_text(
-        '# Beauty, one hour\nsizes = [512, 512]\ntext = ["title", "brand"]\nlearning_rate = 1e-4\n'
-    )
+    recipe.write_text('# Beauty, one hour\nsizes = [512, 512]\ntext = ["title", "brand"]\nlearning_rate = 1e-4\n')
     config = from_mapping(read_toml(recipe), str(recipe))
     assert config == LearnConfig(sizes=(512, 512), text=("title", "brand"), learning_rate=1e-4)
 

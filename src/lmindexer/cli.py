@@ -2,17 +2,27 @@
 
 import contextlib
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmindexer.config import LearnConfig, element_type, from_mapping, read_toml
+from lmindexer.config import DATA, LearnConfig, element_type, from_mapping, read_toml
 from lmindexer.errors import InputError
 
+if TYPE_CHECKING:
+    from lmindexer.runs import Run
+
 FORMATS = ("jsonl", "csv", "parquet")
+DEMO: dict[str, Any] = {"sizes": (128, 128), "max_tokens": 64}  # where the demo differs from the defaults
+DEMO_DOCUMENTS = 5000
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 class Grouped(click.Command):
@@ -22,7 +32,7 @@ class Grouped(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):
                 groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
         for name, records in groups.items():
             with formatter.section(name):
@@ -32,10 +42,10 @@ class Grouped(click.Command):
 class Setting(click.Option):
     """An option made from a field of LearnConfig."""
 
-    def __init__(self, field: "dataclasses.Field[Any]") -> None:
+    def __init__(self, field: "dataclasses.Field[Any]", default: Any) -> None:
         kind, many = element_type(field)
-        flag = "--" + field.name.replace("_", "-")
-        default = ",".join(map(str, field.default)) if many else field.default  # type: ignore[arg-type]
+        flag = _flag(field.name)
+        default = ",".join(map(str, default)) if many else default
         told = {True: "on", False: "off"}.get(default, default) if isinstance(default, bool) else default
         help = field.metadata["help"] + (f" [{told}]" if told not in ("", None) else "")
         if kind is bool and not many:
@@ -47,16 +57,26 @@ class Setting(click.Option):
         self.group = field.metadata["group"]
 
 
-def settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Add one option for every setting of LearnConfig."""
-    for field in reversed(dataclasses.fields(LearnConfig)):
-        command.__dict__.setdefault("__click_params__", []).append(Setting(field))
-    return command
+def settings(leave_out: str = "", **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add one option for every setting of LearnConfig, but for those of the group `leave_out`."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for field in reversed(dataclasses.fields(LearnConfig)):
+            if field.metadata["group"] != leave_out:
+                option = Setting(field, defaults.get(field.name, field.default))
+                command.__dict__.setdefault("__click_params__", []).append(option)
+        return command
+
+    return add
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name="lmindexer")
-def app() -> None:
+@click.pass_context
+def app(context: click.Context) -> None:
     """Learn IDs that mean something for your documents, and look at them.
 
     \b
@@ -64,83 +84,108 @@ def app() -> None:
     Your data:    lmindexer learn items.jsonl --text title,brand --out runs/items
                   lmindexer inspect runs/items
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @app.command(cls=Grouped)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder to make.")
 @click.option("--config", "recipe", type=click.Path(path_type=Path), help="A TOML file with the settings below.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped, from its last checkpoint.")
+@click.option("--resume", is_flag=True,
+              help="Go on with a run that was stopped, with its own settings; start it if there is none.")  # fmt: skip
 @click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them, instead of stopping.")
 @click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
-@settings
+@settings()
 def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool, skip_bad: bool, keep_empty: bool,
           quiet: bool, **given: Any) -> None:  # fmt: skip
-    """Learn the IDs of the documents in FILES and write them to a run folder.
+    """Learn the IDs of the documents in FILES.
 
-    FILES are JSONL, CSV, TSV or Parquet, plain or .gz, or folders of such files.
+    FILES are JSONL, CSV, TSV or Parquet, plain or .gz, or folders of such files. IDs, model and report
+    go to the run folder named by --out. Flags win over the settings of --config.
 
     \b
-    lmindexer learn items.jsonl.gz --text title,brand --label categories --out runs/beauty
+    Example:
+      lmindexer learn items.jsonl.gz --text title,brand --label categories --out runs/beauty
     """
+    begun = _begun(out, resume)
+    config = _config(recipe, given, begun)
     from lmindexer.corpus.documents import Corpus
     from lmindexer.progress import Progress
 
-    config = _config(recipe, given)
     progress = Progress(None if quiet else sys.stderr)
     corpus = Corpus.read(list(files), text=config.text, id=config.id, label=config.label, skip_bad=skip_bad,
                          keep_empty=keep_empty)  # fmt: skip
-    for reason, count in corpus.skipped_reasons.items():
-        progress.say(f"skipped {count:,}: {reason}")
-    _fit(corpus, config, out, resume, progress)
+    _tell_skipped(corpus)
+    _fit(corpus, config, out, begun, progress)
 
 
 @app.command(cls=Grouped)
 @click.option("--out", default="runs/demo", show_default=True, type=click.Path(path_type=Path), help="The run folder.")
-@click.option("--documents", default=5000, show_default=True, help="How many docstrings to take.")
-@click.option("--resume", is_flag=True, help="Go on with a demo that was stopped.")
-@settings
-def demo(out: Path, documents: int, resume: bool, **given: Any) -> None:
-    """Learn IDs of real text that is on every machine: the documentation of the installed Python packages.
+@click.option(
+    "--documents", type=click.IntRange(min=2), metavar="INT", help=f"How many docstrings to take. [{DEMO_DOCUMENTS}]"
+)
+@click.option("--resume", is_flag=True, help="Go on with a demo that was stopped; start it if there is none.")
+@settings(leave_out=DATA, **DEMO)
+def demo(out: Path, documents: int | None, resume: bool, **given: Any) -> None:
+    """Learn IDs of real text that is on every machine.
 
-    Takes a few minutes on two CPU cores, downloads nothing, and shows the ID tree at the end.
+    The text is the documentation of the installed Python packages. Takes a few minutes on two CPU cores,
+    downloads nothing, and shows the ID tree at the end.
 
     \b
-    lmindexer demo
+    Example:
+      lmindexer demo
     """
+    begun = _begun(out, resume)
+    config = _config(None, given, begun, DEMO)
     from lmindexer.corpus.sources import installed_python_documentation
     from lmindexer.progress import Progress
 
-    config = _config(None, {"sizes": "128,128", "max_tokens": "64"} | {k: v for k, v in given.items() if v is not None})
-    progress = Progress()
+    progress = Progress(sys.stderr)
     progress.say("reading the documentation of the installed Python packages")
-    _fit(installed_python_documentation(limit=documents), config, out, resume, progress)
+    limit = documents or (begun.facts["corpus"]["documents"] if begun else DEMO_DOCUMENTS)
+    _fit(installed_python_documentation(limit=limit), config, out, begun, progress)
 
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Write here (.jsonl, .csv or .parquet), not to the screen.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write here (.jsonl, .csv or .parquet), not to the screen."
+)
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
 @click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
 @click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
 def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, skip_bad: bool,
           keep_empty: bool) -> None:  # fmt: skip
-    """Give IDs to the documents in FILES, also to ones the model has never seen. The run stays as it is.
+    """Give IDs to documents, also to ones never seen.
+
+    Documents that RUN has learned keep their IDs; the others in FILES get theirs from its model. The run
+    itself stays as it is.
 
     \b
-    lmindexer index runs/beauty new_items.jsonl --out new_ids.jsonl
+    Example:
+      lmindexer index runs/beauty new_items.jsonl --out new_ids.jsonl
     """
+    from lmindexer.runs import Run
+
+    if out is not None:
+        if _format(out) not in FORMATS:
+            raise InputError(f"cannot tell the format of --out {out}; end it in .jsonl, .csv or .parquet")
+        _make_room(out)
+    Run.open(run)
     from lmindexer.corpus.documents import Corpus
     from lmindexer.indexers.lmindexer import LMIndexer
 
-    if out is not None and _format(out) not in FORMATS:
-        raise InputError(f"cannot tell the format of {out}; end it in .jsonl, .csv or .parquet")
     indexer = LMIndexer.load(run)
-    columns = tuple(text.split(",")) if text else indexer.config.text
-    corpus = Corpus.read(list(files), text=columns, id=id or indexer.config.id, skip_bad=skip_bad, keep_empty=keep_empty)
+    columns = tuple(map(str.strip, text.split(","))) if text else indexer.config.text
+    corpus = Corpus.read(
+        list(files), text=columns, id=id or indexer.config.id, skip_bad=skip_bad, keep_empty=keep_empty
+    )
+    _tell_skipped(corpus)
     ids = indexer.index(corpus)
     if out is not None:
         ids.export(out, _format(out))
@@ -154,20 +199,27 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--codes", default=12, show_default=True, help="How many first codes of the tree to show; 0: all.")
-@click.option("--children", default=3, show_default=True, help="How many codes below each of them; 0: all.")
-@click.option("--samples", default=2, show_default=True, help="How many sample documents a code.")
+@click.option("--codes", default=12, show_default=True, type=click.IntRange(min=0), metavar="INT",
+              help="How many first codes of the tree to show; 0: all.")  # fmt: skip
+@click.option("--children", default=3, show_default=True, type=click.IntRange(min=0), metavar="INT",
+              help="How many codes below each of them; 0: all.")  # fmt: skip
+@click.option("--samples", default=2, show_default=True, type=click.IntRange(min=0), metavar="INT",
+              help="How many sample documents a code.")  # fmt: skip
 def inspect(run: Path, codes: int, children: int, samples: int) -> None:
-    """Show the quality of a run's IDs and their tree: each code's size, telling words, sample documents.
+    """Show the quality and the tree of a run's IDs.
+
+    Each code comes with its size, its most telling words, its most frequent label and sample documents.
 
     \b
-    lmindexer inspect runs/beauty --codes 20
+    Example:
+      lmindexer inspect runs/beauty --codes 20
     """
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
     from lmindexer.runs import Run
 
     folder = Run.open(run)
+    from lmindexer.ids.table import IdTable
+    from lmindexer.indexers.store import load_documents
+
     corpus, ids = load_documents(folder), IdTable.load(run / "ids.parquet")
     _show(folder, corpus, ids, codes or None, children or None, samples)
 
@@ -177,49 +229,71 @@ def inspect(run: Path, codes: int, children: int, samples: int) -> None:
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="jsonl", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default (jsonl only).")
 def export(run: Path, kind: str, out: Path | None) -> None:
-    """Write the IDs of a run as JSONL ({"id": ..., "codes": [...]}), CSV or Parquet (one column a position).
+    """Write the IDs of a run as JSONL, CSV or Parquet.
+
+    JSONL has lines {"id": "B004756YJA", "codes": [17, 401, 0]}; CSV and Parquet have one column a position.
 
     \b
-    lmindexer export runs/beauty --format csv --out ids.csv
+    Example:
+      lmindexer export runs/beauty --format csv --out ids.csv
     """
     from lmindexer.ids.table import IdTable
     from lmindexer.runs import Run
 
+    if out is None and kind != "jsonl":
+        raise InputError(f"--format {kind} does not go to the screen; name a file with --out")
     Run.open(run)
     ids = IdTable.load(run / "ids.parquet")
     if out is not None:
+        _make_room(out)
         ids.export(out, kind)
         click.echo(f"{len(ids):,} IDs in {out}", err=True)
-    elif kind == "jsonl":
+    else:
         for line in ids.jsonl_lines():
             click.echo(line)
-    else:
-        raise InputError(f"--format {kind} needs --out FILE")
 
 
-def _config(recipe: Path | None, given: dict[str, Any]) -> LearnConfig:
-    """The recipe's settings, then the flags'."""
-    values = read_toml(recipe) if recipe is not None else {}
-    from_mapping(values, str(recipe))
-    flags = {name: _parsed(name, value) for name, value in given.items() if value is not None}
-    return from_mapping(values | flags, "the command line")
+def _begun(out: Path, resume: bool) -> "Run | None":
+    """The run to go on with; None where a new one is to be made, and then `out` must be free."""
+    from lmindexer.runs import Run
+
+    if resume and Run.is_begun(out):
+        return Run.open(out, finished=False)
+    Run.check_free(out)
+    return None
 
 
-def _parsed(name: str, value: Any) -> Any:
-    kind, many = next(element_type(f) for f in dataclasses.fields(LearnConfig) if f.name == name)
-    if isinstance(value, str) and not many and kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return float(value) if kind is float else int(value)
-    if isinstance(value, str) and many and kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return [kind(part) for part in value.split(",")]
-    return value
+def _config(
+    recipe: Path | None, given: dict[str, Any], begun: "Run | None", defaults: dict[str, Any] | None = None
+) -> LearnConfig:
+    """The recipe's settings, then the flags'; of a run that goes on its own, with which these must agree."""
+    from_recipe = read_toml(recipe) if recipe is not None else {}
+    from_mapping(from_recipe, str(recipe))
+    wanted = {name.replace("-", "_"): value for name, value in from_recipe.items()}
+    wanted |= {name: value for name, value in given.items() if value is not None}
+    config = from_mapping((defaults or {}) | wanted, "the command line")
+    if begun is None:
+        return config
+    for name in wanted:
+        own, new = getattr(begun.config, name), getattr(config, name)
+        if own != new:
+            raise InputError(
+                f"{begun.path} was begun with {_flag(name)} {_told(own)}, not {_told(new)}; "
+                "resume without changing it, or choose another --out"
+            )
+    return begun.config
 
 
-def _fit(corpus: Any, config: LearnConfig, out: Path, resume: bool, progress: Any) -> None:
+def _fit(corpus: Any, config: LearnConfig, out: Path, begun: "Run | None", progress: Any) -> None:
     from lmindexer.indexers.lmindexer import LMIndexer
 
-    indexer = LMIndexer(config).fit(corpus, out=out, resume=resume, progress=progress)
+    if begun is not None:
+        begun.sweep()
+    try:
+        indexer = LMIndexer(config).fit(corpus, out=out, resume=begun is not None, progress=progress)
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped; the same command with --resume goes on with {out}", err=True)
+        sys.exit(130)
     assert indexer.run is not None
     assert indexer.ids is not None
     _show(indexer.run, corpus, indexer.ids, 12, 3, 2)
@@ -245,30 +319,57 @@ def _show(run: Any, corpus: Any, ids: Any, codes: int | None, children: int | No
         console.print(line)
 
 
+def _tell_skipped(corpus: Any) -> None:
+    for reason, count in corpus.skipped_reasons.items():
+        click.echo(f"skipped {count:,}: {reason}", err=True)
+
+
+def _make_room(out: Path) -> None:
+    """The folder of a file to be written, made where it is missing."""
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; name a file in it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder of --out {out} ({error.strerror}); choose another") from None
+
+
 def _format(path: Path) -> str:
     return path.suffix.lstrip(".").lower()
 
 
+def _told(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 @contextlib.contextmanager
 def _mistakes() -> Iterator[None]:
-    """A user's mistake is one sentence and exit code 2; a broken pipe or Ctrl-C is no error of ours."""
+    """A user's mistake is one sentence and exit code 2; Ctrl-C is no error."""
     try:
         yield
     except InputError as error:
-        click.echo(f"lmindexer: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        click.echo("\nstopped; go on with --resume", err=True)
+        _refuse(str(error))
+    except click.UsageError as error:
+        verb = error.ctx.command_path if error.ctx is not None else "lmindexer"
+        _refuse(f"{error.format_message().rstrip('.')}; see {verb} --help")
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _refuse(f"{what}; check the path and its permissions")
+    except click.Abort:  # Ctrl-C
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
 
 
-def main() -> None:
+def _refuse(sentence: str) -> None:
+    click.echo(f"lmindexer: {sentence}", err=True)
+    sys.exit(2)
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Entry point of the console command."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin make a busy machine crawl
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
     with _mistakes():
-        app(standalone_mode=True)
+        app(arguments, prog_name="lmindexer", standalone_mode=False)
 
 
 if __name__ == "__main__":

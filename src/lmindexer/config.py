@@ -1,7 +1,7 @@
 """The settings of a run: one frozen dataclass <-> TOML <-> command-line flags. An unknown key is an error.
 
-Defaults are the paper's (Table 9) where it gives one and the best measured where it does not;
-docs/log.md says which and why.
+Defaults are what measured best within minutes on two CPU cores (docs/log.md); recipes/paper-t5.toml
+holds the paper's own (Table 9).
 """
 
 import dataclasses
@@ -44,43 +44,43 @@ class LearnConfig:
     reconstructor_layers: int = setting(1, "layers of the reconstructor (Eq. 5)", MODEL)
     max_tokens: int = setting(128, "a document is cut after this many tokens", MODEL)
     dropout: float = setting(0.1, "dropout of the decoder and the reconstructor", MODEL)
-    weigh_tokens: bool = setting(True, "pool common telling words above rare ones (small decoder)", MODEL)
+    weigh_tokens: bool = setting(True, "common telling words count more than rare ones, in pooling and in rebuilding", MODEL)
 
     hints: tuple[float, ...] = setting((0.5, 0.3), "share of tokens shown to the reconstructor, per position", LOSS)
     reconstruction: float = setting(1.0, "weight of the reconstruction loss (Eq. 8); 0: off", LOSS)
     contrastive: float = setting(1.0, "weight of the contrastive loss (Eq. 9); 0: off", LOSS)
     commitment: float = setting(1.0, "weight of the commitment loss (Eq. 10); 0: off", LOSS)
     alignment: float = setting(
-        10.0, "weight of rebuilding the document's own vector from its codes (not in the paper); 0: off", LOSS
+        20.0, "weight of keeping h^t, with the codes so far, at the document's own vector (not in the paper); 0: off", LOSS
     )
     softmax: str = setting(
         "batch", "rebuild tokens against those of the batch or the full vocabulary", LOSS, ("batch", "full")
     )
     center: bool = setting(False, "K-means at later positions on vectors centred by prefix", LOSS)
     crowding: float = setting(
-        0.4, "first codes may be as uneven as the documents are: weight of a cluster's log share; 0: K-means", LOSS
+        0.5,
+        "first codes may be as uneven as the documents are: weight of a cluster's log share; 0: K-means",
+        LOSS,
     )
     restart_dead_codes: bool = setting(True, "give a code that no document uses a new start", LOSS)
 
     reconstructor_epochs: int = setting(3, "epochs of the reconstructor warm-up (Eq. 12); 0: none", SCHEDULE)
-    warmup_epochs: int = setting(3, "epochs of the encoder warm-up per position (Eq. 13); 0: none", SCHEDULE)
-    epochs: int = setting(10, "epochs of full training per position (Eq. 11)", SCHEDULE)
+    warmup_epochs: int = setting(2, "epochs of the encoder warm-up per position (Eq. 13); 0: none", SCHEDULE)
+    epochs: int = setting(8, "epochs of full training per position (Eq. 11)", SCHEDULE)
     settle_epochs: int = setting(
         2, "last epochs on the commitment alone, so that the model ends giving the table's codes", SCHEDULE
     )
     batch_size: int = setting(128, "documents a step", SCHEDULE)
     learning_rate: float = setting(1e-3, "learning rate of the reconstructor", SCHEDULE)
-    indexer_learning_rate: float = setting(1e-4, "learning rate of decoder and codebooks", SCHEDULE)
+    indexer_learning_rate: float = setting(5e-5, "learning rate of the small decoder and the codebooks", SCHEDULE)
     encoder_learning_rate: float = setting(5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE)
     weight_decay: float = setting(0.01, "AdamW weight decay", SCHEDULE)
     clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE)
 
     seed: int = setting(0, "the same seed on a CPU gives the same IDs", MACHINE)
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps ...", MACHINE)
-    precision: str = setting(
-        "auto", "auto: bfloat16 where the machine does it well", MACHINE, ("auto", "fp32", "bf16")
-    )
-    checkpoint_seconds: float = setting(60.0, "a checkpoint is written at least this often", MACHINE)
+    precision: str = setting("auto", "auto: bfloat16 where the machine does it well", MACHINE, ("auto", "fp32", "bf16"))
+    checkpoint_seconds: float = setting(60.0, "a checkpoint is written about this often, less often where writing it is slow", MACHINE)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -178,7 +178,15 @@ def _check(config: LearnConfig) -> None:
         raise InputError(f"hints must be shares from 0 to below 1, such as 0.5,0.3, not {config.hints}")
     if config.dropout >= 1:
         raise InputError(f"dropout must be below 1, not {config.dropout}")
-    positive = ("max_tokens", "batch_size", "epochs", "decoder_layers", "reconstructor_layers", "learning_rate", "clip")
+    positive = (
+        "max_tokens",
+        "batch_size",
+        "epochs",
+        "decoder_layers",
+        "reconstructor_layers",
+        "learning_rate",
+        "clip",
+    )
     for name in positive:
         if not getattr(config, name) > 0:
             raise InputError(f"{name} must be above 0, not {getattr(config, name)}")

@@ -7,6 +7,8 @@ backbone/, report.json, report.md and curves.png.
 
 import json
 import platform
+import re
+import shutil
 import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +20,8 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 
 FORMAT = 1  # of the folder; a reader refuses any other
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}\..+")  # of write_atomically, where it was killed
+LEFT_BY_CREATE = re.compile(r"run\.json|\.[0-9a-f]{8}\.(run\.json|config\.toml)")
 PACKAGES = ("lmindexer", "torch", "transformers", "numpy", "scikit-learn", "pyarrow")
 
 
@@ -30,43 +34,58 @@ class Run:
     @classmethod
     def create(cls, path: Path, config: LearnConfig, facts: dict[str, Any]) -> "Run":
         """A new folder; raises InputError when something stands there already."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            way_out = "go on with --resume, or choose another --out" if (path / "run.json").exists() else (
-                "choose another --out")  # fmt: skip
-            raise InputError(f"{path} exists already; {way_out}")
+        cls.check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"cannot make the run folder {path}: {error.strerror}") from None
+            raise InputError(f"cannot make the run folder {path} ({error.strerror}); choose another --out") from None
         run = cls(path)
-        run.write_text("config.toml", to_toml(config))
-        run.write_json("run.json", {"format": FORMAT, "state": "learning", **_machine(), **facts})
+        try:
+            run.write_json("run.json", {"format": FORMAT, "state": "learning", **_machine(), **facts})
+            run.write_text("config.toml", to_toml(config))
+        except InputError:  # no space
+            shutil.rmtree(path)
+            raise
         return run
+
+    @classmethod
+    def check_free(cls, path: Path) -> None:
+        """Raise InputError unless a run can be made at `path`: nothing there, or what a killed `create` left."""
+        if cls.is_begun(path):
+            raise InputError(f"{path} exists already; go on with --resume, or choose another --out")
+        if path.exists() and (
+            not path.is_dir() or any(not LEFT_BY_CREATE.fullmatch(left.name) for left in path.iterdir())
+        ):
+            raise InputError(f"{path} exists already and is not a run folder; choose another --out")
+
+    @staticmethod
+    def is_begun(path: Path) -> bool:
+        """Whether `path` holds a run, finished or not."""
+        return (path / "run.json").is_file() and (path / "config.toml").is_file()
 
     @classmethod
     def open(cls, path: Path, finished: bool = True) -> "Run":
         """An existing folder; raises InputError when it is none, of another version, or not finished."""
         run = cls(Path(path))
+        if not run.path.exists():
+            raise InputError(f"there is no run folder {path}; check the path, or make one with lmindexer learn")
         if not (run.path / "run.json").is_file():
-            raise InputError(f"{path} is not a run folder: it has no run.json; make one with `lmindexer learn`")
-        try:
-            facts = run.facts
-        except json.JSONDecodeError as error:
-            raise InputError(f"{run.path / 'run.json'} is damaged: {error}") from None
+            raise InputError(f"{path} is not a run folder: it has no run.json; make one with lmindexer learn")
+        facts = run.facts
         if facts.get("format") != FORMAT:
-            wrote = facts.get("versions", {}).get("lmindexer", "another version")
+            wrote = facts.get("versions", {}).get("lmindexer", "of another version")
             raise InputError(
                 f"{path} was written by lmindexer {wrote} in run format {facts.get('format')}, and this version "
-                f"reads format {FORMAT}; use that version, or learn the run anew"
+                f"reads format {FORMAT}; use the version that wrote it, or learn it anew"
             )
         if finished and facts["state"] != "finished":
-            raise InputError(f"{path} is not finished; go on with: lmindexer learn --resume --out {path}")
+            raise InputError(f"{path} is not finished; go on with: lmindexer learn FILES --resume --out {path}")
         return run
 
     @property
     def facts(self) -> dict[str, Any]:
         """What run.json says: state, versions, device, corpus."""
-        return json.loads((self.path / "run.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return self.read_json("run.json")
 
     @property
     def config(self) -> LearnConfig:
@@ -77,19 +96,34 @@ class Run:
         """Mark the run as finished and drop what only resuming needed."""
         self.write_json("run.json", self.facts | facts | {"state": "finished"})
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
+        self.sweep()
 
-    def read_json(self, name: str) -> Any:
+    def sweep(self) -> None:
+        """Remove the temporary files of writes that were killed."""
+        for left in self.path.iterdir():
+            if TEMPORARY.fullmatch(left.name):
+                left.unlink(missing_ok=True)
+
+    def read_json(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise InputError(f"{path} is missing; the run folder is incomplete") from None
+            raise InputError(f"{path} is missing; the run folder is incomplete, learn it anew") from None
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); learn the run anew") from None
+        if not isinstance(value, dict):
+            raise InputError(f"{path} is damaged (not an object); learn the run anew")
+        return value
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        write_atomically(self.path / name, lambda path: path.write_text(text, encoding="utf-8") and None)
+        def write(path: Path) -> None:
+            path.write_text(text, encoding="utf-8")
+
+        write_atomically(self.path / name, write)
 
     def log_records(self) -> list[dict[str, Any]]:
         """Every line of log.jsonl; a last line cut off by a kill is left out."""
@@ -109,4 +143,8 @@ def _machine() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {"created": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "versions": versions, "platform": platform.platform()}
+    return {
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": versions,
+        "platform": platform.platform(),
+    }

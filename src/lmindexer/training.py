@@ -51,7 +51,7 @@ class Trainer:
     bf16: bool
     checkpoint_seconds: float
     progress: Progress
-    frozen_prefix: str | None = None  # parameters under this name never change and are not saved
+    frozen: frozenset[str] = frozenset()  # names in `modules` that never change and are not saved
     arrays: dict[str, Tensor] = field(default_factory=dict)  # results of finished stages, such as codes
     done: list[str] = field(default_factory=list)
     _pending: dict[str, Any] = field(default_factory=dict)
@@ -147,7 +147,12 @@ class Trainer:
             first_batch, sums, began = 0, {}, time.monotonic()
 
     def _step(
-        self, stage: Stage, optimizer: torch.optim.Optimizer, rows: np.ndarray, seed: int, sums: dict[str, Tensor]
+        self,
+        stage: Stage,
+        optimizer: torch.optim.Optimizer,
+        rows: np.ndarray,
+        seed: int,
+        sums: dict[str, Tensor],
     ) -> None:
         torch.manual_seed(seed)
         for module in stage.learning:
@@ -155,7 +160,7 @@ class Trainer:
         with self.precision():
             losses = stage.losses(rows)
         optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        losses["loss"].backward()
         for group in optimizer.param_groups:
             nn.utils.clip_grad_norm_(group["params"], self.clip)
         optimizer.step()
@@ -166,10 +171,14 @@ class Trainer:
         began = time.monotonic()
         tensors = {f"array.{name}": x for name, x in self.arrays.items()} | optimizer
         for name, x in self.modules.state_dict().items():
-            if self.frozen_prefix is None or not name.startswith(self.frozen_prefix):
+            if name not in self.frozen:
                 tensors[f"model.{name}"] = x
         log = self.folder / "log.jsonl"
-        position: dict[str, Any] = {"done": self.done, "at": {}, "log_bytes": log.stat().st_size if log.exists() else 0}
+        position: dict[str, Any] = {
+            "done": self.done,
+            "at": {},
+            "log_bytes": log.stat().st_size if log.exists() else 0,
+        }
         if at is not None:
             sums = {name: float(value) for name, value in at[3].items()}
             position["at"] = {"stage": at[0], "epoch": at[1], "batch": at[2], "sums": sums}

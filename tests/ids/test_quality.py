@@ -14,9 +14,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from lmindexer.ids import quality
 from lmindexer.ids.table import IdTable
 
-code_matrices = hnp.arrays(
-    np.int32, st.tuples(st.integers(2, 25), st.integers(1, 3)), elements=st.integers(0, 2)
-)
+code_matrices = hnp.arrays(np.int32, st.tuples(st.integers(2, 25), st.integers(1, 3)), elements=st.integers(0, 2))
 
 
 def test_perplexity_by_hand():
@@ -79,17 +77,13 @@ def test_ami_by_hand():
 def test_ami_leaves_documents_without_label_out():
     labels, clusters = np.array([0, -1, 0, 1, -1, 1]), np.array([0, 0, 0, 1, 1, 0])
     there = labels >= 0
-    assert quality.ami(labels, clusters) == pytest.approx(
-        adjusted_mutual_info_score(labels[there], clusters[there])
-    )
+    assert quality.ami(labels, clusters) == pytest.approx(adjusted_mutual_info_score(labels[there], clusters[there]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 8)), min_size=1, max_size=60))
 def test_ami_equals_scikit_learn(pairs: list[tuple[int, int]]):
     labels, clusters = np.array(pairs).T
-    assert quality.ami(labels, clusters) == pytest.approx(
-        adjusted_mutual_info_score(labels, clusters), abs=1e-7
-    )
+    assert quality.ami(labels, clusters) == pytest.approx(adjusted_mutual_info_score(labels, clusters), abs=1e-7)
 
 
 @pytest.mark.parametrize("spread", [3, 1000])
@@ -97,9 +91,7 @@ def test_ami_equals_scikit_learn_on_skewed_sizes(spread: int):
     random = np.random.default_rng(0)
     labels = random.zipf(1.5, 5000) % 300
     clusters = (labels + random.zipf(1.5, 5000) % 20) % spread
-    assert quality.ami(labels, clusters) == pytest.approx(
-        adjusted_mutual_info_score(labels, clusters), abs=1e-7
-    )
+    assert quality.ami(labels, clusters) == pytest.approx(adjusted_mutual_info_score(labels, clusters), abs=1e-7)
 
 
 def test_ami_of_all_documents_alone_is_a_perfect_match():
@@ -141,19 +133,13 @@ def test_exact_pair_counts_equal_the_double_loop(codes: np.ndarray, data: st.Dat
 
 
 def test_measure_by_hand():
-    table = (
-        IdTable.empty("abcdef")
-        .append(np.array([0, 0, 0, 1, 1, 1]), 4)
-        .append(np.array([1, 1, 2, 0, 1, 2]), 3)
-    )
+    table = IdTable.empty("abcdef").append(np.array([0, 0, 0, 1, 1, 1]), 4).append(np.array([1, 1, 2, 0, 1, 2]), 3)
     labels = [("Hair", "Combs"), ("Hair", "Combs"), ("Hair", "Oil"), ("Nails",), ("Nails",), ()]
     neighbours = np.array([[1], [0], [0], [4], [0], [-1]])
     report = quality.measure(table, labels, neighbours)
     first, second = report.positions
     assert (first.size, first.used_share, first.perplexity) == (4, 0.5, pytest.approx(2))
-    assert first.difference_ratio == pytest.approx(
-        9 / 15
-    )  # at the first position all pairs share the empty path
+    assert first.difference_ratio == pytest.approx(9 / 15)  # at the first position all pairs share the empty path
     assert second.difference_ratio == pytest.approx(5 / 6)
     assert (report.documents, report.sharing, report.largest_bucket) == (6, 2, 2)
     assert report.bucket_histogram == {1: 4, 2: 1}

@@ -172,9 +172,7 @@ def test_mistakes_are_named(beauty: IdTable, tmp_path: Path):
 
 
 def test_check_names_two_documents_which_share_an_id(beauty: IdTable):
-    with pytest.raises(
-        ValueError, match=r"'d0' and 'd1' share the ID \(1,\); call ids.with_suffix\(\) first"
-    ):
+    with pytest.raises(ValueError, match=r"'d0' and 'd1' share the ID \(1,\); call ids.with_suffix\(\) first"):
         table_of([[1], [1]], (2,)).check()
     damaged = IdTable(beauty.doc_ids, beauty.codes, beauty.sizes, np.zeros(3, dtype=np.int32))
     with pytest.raises(ValueError, match=r"'B000' and 'B002' share the ID \(17, 401, 0\)"):

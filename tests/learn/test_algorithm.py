@@ -17,13 +17,8 @@ from lmindexer.ids.table import IdTable
 from lmindexer.learn import stages
 from lmindexer.learn.algorithm import assign_position, learn_ids, start_codebook
 from lmindexer.learn.memories import Memories, document_frequency
-from lmindexer.learn.stages import (
-    Learner,
-    final_codes,
-    train_position,
-    warm_up_encoder,
-    warm_up_reconstructor,
-)
+from lmindexer.learn.learner import Learner, final_codes
+from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -56,9 +51,7 @@ class Clock(Progress):
 
 
 @pytest.fixture
-def make(
-    corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Make:
+def make(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """A learner on the small corpus; it goes on where an earlier one of the same folder stopped."""
 
     def make(
@@ -76,9 +69,7 @@ def make(
         share, counts = document_frequency(tokens, len(whole.vocabulary))
         whole.weigh_tokens(torch.from_numpy(share).float())
         indexer = SemanticIndexer(whole, config.sizes)
-        reconstructor = Reconstructor(
-            whole.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout
-        )
+        reconstructor = Reconstructor(whole.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout)
         reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
         memories = Memories(whole, tokens, bf16=False)
         memories.fill(Progress(None))
@@ -101,9 +92,7 @@ def everything(learner: Learner) -> Tensor:
 
 def is_sound(ids: IdTable, corpus: Corpus, sizes: tuple[int, ...]) -> bool:
     paths = {ids[doc_id] for doc_id in corpus.doc_ids}
-    return len(paths) == len(corpus) and all(
-        0 <= c < K for path in paths for c, K in zip(path, sizes, strict=False)
-    )
+    return len(paths) == len(corpus) and all(0 <= c < K for path in paths for c, K in zip(path, sizes, strict=False))
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,7 @@ def blobs(many: int, D: int = 32) -> tuple[Tensor, Tensor]:
 def test_separate_blobs_are_recovered(crowding: float):
     hidden, blob = blobs(6)
     codes = codebook_of(hidden, 12, crowding).assign(hidden)
-    assert len(set(zip(blob.tolist(), codes.tolist(), strict=True))) == len(codes.unique()), (
-        "no code mixes two blobs"
-    )
+    assert len(set(zip(blob.tolist(), codes.tolist(), strict=True))) == len(codes.unique()), "no code mixes two blobs"
     assert len(codes.unique()) == (6 if crowding else 12), "crowding finds how many there are"
 
 

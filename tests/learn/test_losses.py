@@ -63,9 +63,7 @@ def test_commitment_by_hand():
     second = torch.tensor([[0.0, 0.0, np.log(2)], [0.0, 0.0, 0.0]])  # P = (1/4, 1/4, 1/2) and thirds
     codes = torch.tensor([[0, 2], [0, 1]])
     expected = -(np.log(1 / 2) + np.log(1 / 2) + np.log(3 / 4) + np.log(1 / 3)) / 2
-    assert commitment_loss([first], codes[:, :1]).item() == pytest.approx(
-        -(np.log(1 / 2) + np.log(3 / 4)) / 2
-    )
+    assert commitment_loss([first], codes[:, :1]).item() == pytest.approx(-(np.log(1 / 2) + np.log(3 / 4)) / 2)
     assert commitment_loss([first, second], codes).item() == pytest.approx(expected)  # sizes may differ
 
 
@@ -117,9 +115,7 @@ def test_reconstruction_in_chunks_is_cross_entropy(M: int, chunk: int, weighted:
     fast = reconstruction_loss(z, targets, weight, bias, importance, chunk=chunk)
 
     torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-6)
-    for mine, theirs in zip(
-        torch.autograd.grad(3 * fast, inputs), torch.autograd.grad(3 * slow, inputs), strict=True
-    ):
+    for mine, theirs in zip(torch.autograd.grad(3 * fast, inputs), torch.autograd.grad(3 * slow, inputs), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
 
 

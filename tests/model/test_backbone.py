@@ -88,9 +88,7 @@ def test_exactly_the_chosen_part_learns(backbone: Backbone, corpus: Corpus, part
     backbone.freeze(part, 2)
     memory = backbone.remember(*batch(backbone, corpus.texts(range(4))))
     backbone.decode(memory, torch.randn(4, 3, backbone.dim)).square().mean().backward()
-    names = {
-        name for name, _ in backbone.encoder.named_parameters() if "pooler" not in name
-    }  # which nothing reads
+    names = {name for name, _ in backbone.encoder.named_parameters() if "pooler" not in name}  # which nothing reads
     top = {name for name in names if name.startswith(("encoder.layer.1.", "encoder.layer.2."))}
     assert learning(backbone.encoder) == {"frozen": set(), "top": top, "full": names}[part]
     decoder = backbone.small_decoder or backbone.model.get_decoder()
@@ -140,9 +138,7 @@ def test_weights_for_pooling_by_hand(checkpoints: dict[str, Path]):
     tokens = torch.tensor([[words.index("knife"), words.index("knife"), words.index("pan"), 0]])
     memory = backbone.remember(tokens, torch.tensor([[True, True, True, False]]))
     share = memory.weight / memory.weight.sum()
-    assert share.tolist()[0] == pytest.approx([0.25, 0.25, 0.5, 0]), (
-        "a repeated token counts once, padding never"
-    )
+    assert share.tolist()[0] == pytest.approx([0.25, 0.25, 0.5, 0]), "a repeated token counts once, padding never"
 
 
 def one_sentence(error: pytest.ExceptionInfo[InputError], name: str) -> bool:

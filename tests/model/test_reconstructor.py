@@ -66,9 +66,7 @@ def test_a_slot_depends_on_every_code_and_on_its_place(
 
 
 @torch.no_grad()
-def test_the_codes_ask_one_by_one_and_are_summed(
-    reconstructor: Reconstructor, tokens: Tensor, codes: list[Tensor]
-):
+def test_the_codes_ask_one_by_one_and_are_summed(reconstructor: Reconstructor, tokens: Tensor, codes: list[Tensor]):
     together = reconstructor(codes, tokens, HINTS, MASKED)
     alone = [reconstructor([code], tokens, HINTS, MASKED) for code in codes]
     torch.testing.assert_close(together, alone[0] + alone[1], rtol=1e-4, atol=1e-4)

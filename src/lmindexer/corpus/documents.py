@@ -62,9 +62,7 @@ class Corpus:
         table = _store(gate.admit(files, id, text, label))
         if not len(table) and gate.skipped:
             reasons = ", ".join(f"{count} x {reason}" for reason, count in gate.skipped.most_common())
-            raise InputError(
-                f"every record of {_listed(files)} was skipped ({reasons}); check the first lines"
-            )
+            raise InputError(f"every record of {_listed(files)} was skipped ({reasons}); check the first lines")
         if not len(table):
             raise InputError(f"there are no documents in {_listed(files)}; give at least one record")
         return cls(table, gate.skipped)
@@ -157,15 +155,11 @@ class _Gate:
                     first = seen.setdefault(document.id, (n, number))
                     if first != (n, number):
                         place = f"{files[first[0]]}, {reader_of(files[first[0]]).unit} {first[1]}"
-                        raise RecordError(
-                            "duplicate id", f"the id {document.id!r} was already in {place}; rename one"
-                        )
+                        raise RecordError("duplicate id", f"the id {document.id!r} was already in {place}; rename one")
                 except RecordError as fault:
                     if not self.skip_bad:
                         where = f"{path}, {reader.unit} {number}"
-                        raise InputError(
-                            f"{where}: {fault}, or leave such records out with --skip-bad"
-                        ) from None
+                        raise InputError(f"{where}: {fault}, or leave such records out with --skip-bad") from None
                     self.skipped[fault.reason] += 1
                 else:
                     yield document

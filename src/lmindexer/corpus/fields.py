@@ -25,9 +25,7 @@ class Fields:
     label: str  # "" where there is none
 
     @classmethod
-    def choose(
-        cls, path: Path, columns: dict[str, bool], *, id: str, text: Sequence[str], label: str
-    ) -> "Fields":
+    def choose(cls, path: Path, columns: dict[str, bool], *, id: str, text: Sequence[str], label: str) -> "Fields":
         """The named columns, which must exist; for those not named, the first usual names that do."""
         present = ", ".join(map(repr, columns))
         asked = [("id", id), *(("text", name) for name in text), ("label", label)]
@@ -53,9 +51,7 @@ class Fields:
         if type(value) is int:
             return str(value)
         if isinstance(value, list | dict | bool):
-            raise RecordError(
-                "no id", f"the id in {self.id!r} is a {type(value).__name__}; give a string or a number"
-            )
+            raise RecordError("no id", f"the id in {self.id!r} is a {type(value).__name__}; give a string or a number")
         found = _joined(value, self.id).strip()
         if not found:
             raise RecordError("no id", f"there is no id in {self.id!r}; give every record one")
@@ -115,7 +111,5 @@ def _joined(value: Any, name: str) -> str:
                 "not UTF-8", f"{name!r} is not UTF-8 at byte {error.start}; write it as a string"
             ) from None
     if isinstance(value, dict):
-        raise RecordError(
-            "not text", f"{name!r} holds an object; name a column of strings or lists of strings"
-        )
+        raise RecordError("not text", f"{name!r} holds an object; name a column of strings or lists of strings")
     return str(value)

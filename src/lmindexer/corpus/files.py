@@ -17,9 +17,7 @@ def find_files(paths: Paths) -> list[Path]:
         if path.is_dir():
             shards = sorted(p for p in path.iterdir() if _extension(p) in READERS and _is_visible_file(p))
             if not shards:
-                raise InputError(
-                    f"the folder {path} has no file that ends in {_known()}; name the files to read"
-                )
+                raise InputError(f"the folder {path} has no file that ends in {_known()}; name the files to read")
             files += shards
         elif not path.exists():
             raise InputError(f"{path} does not exist; check the path")

@@ -40,9 +40,7 @@ class Reader:
 
     unit: str  # what a record's number counts: "line" or "row"
     columns: Callable[[Path], dict[str, bool]]  # name -> whether it holds text
-    records: Callable[
-        [Path, Sequence[str]], Iterator[tuple[int, Record | RecordError]]
-    ]  # only the named columns
+    records: Callable[[Path, Sequence[str]], Iterator[tuple[int, Record | RecordError]]]  # only the named columns
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -54,9 +52,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path} is not a whole gzip file ({error}); fetch or compress it again") from error
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror or error}); check its permissions"
-        ) from error
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
 
 
 def _not_utf8(error: UnicodeDecodeError) -> RecordError:
@@ -123,17 +119,13 @@ def _csv_columns(path: Path, delimiter: str) -> dict[str, bool]:
     return dict.fromkeys(_csv_header(path, delimiter), True)
 
 
-def _csv_records(
-    path: Path, names: Sequence[str], delimiter: str
-) -> Iterator[tuple[int, Record | RecordError]]:
+def _csv_records(path: Path, names: Sequence[str], delimiter: str) -> Iterator[tuple[int, Record | RecordError]]:
     header = _csv_header(path, delimiter)
     for number, row in islice(_csv_rows(path, delimiter), 1, None):
         if isinstance(row, RecordError):
             yield number, row
         elif len(row) != len(header):
-            message = (
-                f"has {len(row)} fields, but the header has {len(header)}; quote fields that hold a separator"
-            )
+            message = f"has {len(row)} fields, but the header has {len(header)}; quote fields that hold a separator"
             yield number, RecordError("wrong number of fields", message)
         else:
             yield number, dict(zip(header, row, strict=True))

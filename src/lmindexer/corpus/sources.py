@@ -95,9 +95,9 @@ def _public(
         yield name, node
     if isinstance(node, ast.Module | ast.ClassDef):
         for child in _statements(node.body):
-            if isinstance(
-                child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-            ) and not child.name.startswith("_"):
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith(
+                "_"
+            ):
                 yield from _public(child, f"{name}.{child.name}")
 
 

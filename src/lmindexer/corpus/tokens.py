@@ -104,9 +104,7 @@ def _tokenized(
     for texts in corpus.text_batches(chunk):
         lists = tokenize(texts)
         if len(lists) != len(texts):
-            raise ValueError(
-                f"the tokenizer made {len(lists)} lists of {len(texts)} texts; it must make one each"
-            )
+            raise ValueError(f"the tokenizer made {len(lists)} lists of {len(texts)} texts; it must make one each")
         lengths.append(np.fromiter(map(len, lists), dtype=np.int64, count=len(lists)))
         yield lists
 

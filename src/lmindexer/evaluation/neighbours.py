@@ -12,7 +12,7 @@ NEIGHBOURS = 10
 def lexical_neighbours(texts: Sequence[str], seed: int = 0) -> Int[np.ndarray, "N 10"]:
     """The 10 most similar documents by TF-IDF cosine, for a sample of documents; -1 for the others.
 
-    Words alone, so no encoder is judge in its own cause.
+    Words alone, so no encoder is judge in its own cause. Who shares no word is no neighbour: -1 too.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -24,7 +24,7 @@ def lexical_neighbours(texts: Sequence[str], seed: int = 0) -> Int[np.ndarray, "
     sample = _sample(len(texts), seed)
     for rows in np.array_split(sample, max(len(sample) // 256, 1)):
         scores = np.asarray((vectors[rows] @ vectors.T).todense())
-        found[rows] = _best(scores, rows)
+        found[rows] = _best(np.where(scores > 0, scores, -np.inf), rows)
     return found
 
 

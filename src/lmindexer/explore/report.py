@@ -17,9 +17,19 @@ def write_report(run: Run, tree: TreeNode) -> None:
     """report.md and curves.png from report.json and log.jsonl."""
     draw_curves(run)
     report = run.read_json("report.json")
-    lines = [f"# {run.path.name}", "", "```toml", (run.path / "config.toml").read_text().strip(), "```", ""]
+    config = (run.path / "config.toml").read_text(encoding="utf-8").strip()
+    lines = [f"# {run.path.resolve().name}", "", "```toml", config, "```", ""]
     lines += ["## Quality", "", *quality_table(report), "", *summary(report), ""]
-    lines += ["## Training", "", "![training curves](curves.png)", "", "## The ID tree", "", to_markdown(tree), ""]
+    lines += [
+        "## Training",
+        "",
+        "![training curves](curves.png)",
+        "",
+        "## The ID tree",
+        "",
+        to_markdown(tree),
+        "",
+    ]
     run.write_text("report.md", "\n".join(lines))
 
 
@@ -58,7 +68,9 @@ def quality_table(report: dict[str, Any]) -> list[str]:
         x, y = a["hierarchical_precision"][0], b["hierarchical_precision"][0]
         rows.append((f"pairs sharing c1 that share the {level} label", _number(x), _number(y)))
     for judge, name in (("words", "TF-IDF"), ("embedding", "the encoder")):
-        for depth, (x, y) in enumerate(zip(*(q["neighbour_recall"][judge] for q in (learned, two_step)), strict=True), 1):
+        for depth, (x, y) in enumerate(
+            zip(*(q["neighbour_recall"][judge] for q in (learned, two_step)), strict=True), 1
+        ):
             rows.append((f"10 nearest by {name} that share {_path(depth)}", _number(x), _number(y)))
     return ["| " + " | ".join(row) + " |" for row in rows]
 

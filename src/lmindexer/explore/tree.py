@@ -143,9 +143,7 @@ class _WordCounts:
 
         vectorizer = CountVectorizer(stop_words="english", token_pattern=r"(?u)\b[^\W\d_]{3,}\b", binary=True)
         analyse = vectorizer.build_analyzer()
-        if not any(
-            analyse(text) for text in texts
-        ):  # scikit-learn refuses texts of stop words and numbers only
+        if not any(analyse(text) for text in texts):  # scikit-learn refuses texts of stop words and numbers only
             return cls(csr_matrix((len(texts), 0), dtype=np.int64), np.array([], dtype=str))
         matrix = vectorizer.fit_transform(texts)
         return cls(matrix, vectorizer.get_feature_names_out())
@@ -169,18 +167,14 @@ def _telling_words(counts: _WordCounts, groups: np.ndarray, most: int = 6) -> di
     here_all = np.asarray(inside.sum(axis=1)).ravel()[group_of]
     there_all = total.sum() - here_all
     prior, prior_all = PRIOR_SHARE * total[word_of], PRIOR_SHARE * total.sum()
-    log_ratio = np.log((here + prior) / (here_all + prior_all)) - np.log(
-        (there + prior) / (there_all + prior_all)
-    )
+    log_ratio = np.log((here + prior) / (here_all + prior_all)) - np.log((there + prior) / (there_all + prior_all))
     scores = log_ratio / np.sqrt(1 / (here + prior) + 1 / (there + prior))
 
     telling = {}
     for group, code in enumerate(found.tolist()):
         own = slice(inside.indptr[group], inside.indptr[group + 1])
         strongest = np.lexsort((word_of[own], -scores[own]))[:most]
-        telling[code] = [
-            str(counts.words[word]) for word in word_of[own][strongest[scores[own][strongest] > 1e-9]]
-        ]
+        telling[code] = [str(counts.words[word]) for word in word_of[own][strongest[scores[own][strongest] > 1e-9]]]
     return telling
 
 

@@ -84,9 +84,7 @@ def ami(labels: np.ndarray, clusters: np.ndarray) -> float:
     if len(label_sizes) == 1 or len(cluster_sizes) == 1:
         return float(len(label_sizes) == len(cluster_sizes))
     label_entropy, cluster_entropy = _entropy(label_sizes), _entropy(cluster_sizes)
-    information = (
-        label_entropy + cluster_entropy - _entropy(bucket_sizes(np.column_stack([labels, clusters])))
-    )
+    information = label_entropy + cluster_entropy - _entropy(bucket_sizes(np.column_stack([labels, clusters])))
     expected = _expected_information(label_sizes, cluster_sizes)
     room = (label_entropy + cluster_entropy) / 2 - expected
     if math.isclose(room, 0, abs_tol=1e-12):  # every document alone on both sides: the perfect match

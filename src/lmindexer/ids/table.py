@@ -45,9 +45,7 @@ class IdTable:
     def __post_init__(self) -> None:
         N, T = len(self.doc_ids), len(self.sizes)
         if self.codes.shape != (N, T):
-            raise ValueError(
-                f"codes are {self.codes.shape}, but {N} documents and {T} positions need {(N, T)}"
-            )
+            raise ValueError(f"codes are {self.codes.shape}, but {N} documents and {T} positions need {(N, T)}")
         if self.suffix is not None and self.suffix.shape != (N,):
             raise ValueError(f"the suffix is {self.suffix.shape}, but {N} documents need {(N,)}")
 
@@ -60,9 +58,7 @@ class IdTable:
     def append(self, codes_column: np.ndarray, size: int) -> "IdTable":
         """One more learned position: `codes_column` (N,) of `size` codes. Earlier ones stay as they are."""
         if self.suffix is not None:
-            raise ValueError(
-                "these IDs already end in a suffix; append every learned position before with_suffix()"
-            )
+            raise ValueError("these IDs already end in a suffix; append every learned position before with_suffix()")
         _check_codes(self.doc_ids, codes_column, size, position=len(self.sizes))
         codes = np.column_stack([self.codes, codes_column]).astype(np.int32)
         return replace(self, codes=codes, sizes=(*self.sizes, size))
@@ -105,9 +101,7 @@ class IdTable:
         """The documents of `rows`, in that order, with their IDs as they are."""
         rows = np.asarray(rows, dtype=np.int64)
         doc_ids = tuple(self.doc_ids[row] for row in rows)
-        return IdTable(
-            doc_ids, self.codes[rows], self.sizes, None if self.suffix is None else self.suffix[rows]
-        )
+        return IdTable(doc_ids, self.codes[rows], self.sizes, None if self.suffix is None else self.suffix[rows])
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -129,11 +123,7 @@ class IdTable:
             second = repeats[0]
             first = np.flatnonzero(numbers == numbers[second])[0]
             a, b, path = self.doc_ids[first], self.doc_ids[second], tuple(paths[first].tolist())
-            way_out = (
-                "call ids.with_suffix() first"
-                if self.suffix is None
-                else "the table is damaged, learn it anew"
-            )
+            way_out = "call ids.with_suffix() first" if self.suffix is None else "the table is damaged, learn it anew"
             raise ValueError(f"{a!r} and {b!r} share the ID {path}; {way_out}")
 
     def __getitem__(self, doc_id: str) -> tuple[int, ...]:
@@ -256,6 +246,4 @@ def _check_codes(doc_ids: Sequence[str], column: np.ndarray, size: int, position
     outside = np.flatnonzero((column < 0) | (column >= size))
     if len(outside):
         row = outside[0]
-        raise ValueError(
-            f"{doc_ids[row]!r} has code {column[row]} at position {position} of only {size} codes"
-        )
+        raise ValueError(f"{doc_ids[row]!r} has code {column[row]} at position {position} of only {size} codes")

@@ -12,7 +12,8 @@ from lmindexer.evaluation.neighbours import embedding_neighbours, lexical_neighb
 from lmindexer.ids.quality import measure
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.residual_kmeans import residual_kmeans
-from lmindexer.learn.stages import Learner, final_codes, rebuilding_quality
+from lmindexer.learn.learner import Learner, final_codes
+from lmindexer.learn.rebuild import rebuilding_quality
 
 
 def judge(learner: Learner, ids: IdTable, corpus: Corpus, embeddings: Tensor) -> dict[str, Any]:

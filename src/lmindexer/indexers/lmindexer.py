@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from lmindexer.ids.table import IdTable
 from lmindexer.indexers.judge import judge
 from lmindexer.indexers.store import load_documents, save_documents
 from lmindexer.learn.algorithm import learn_ids
+from lmindexer.learn.learner import Learner
 from lmindexer.learn.memories import Memories, document_frequency
-from lmindexer.learn.stages import Learner
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -72,7 +73,10 @@ class LMIndexer:
                 return self._take(LMIndexer.load(out))
             self._check_same(run, corpus)
         else:
-            facts = {"corpus": {"documents": len(corpus), "fingerprint": corpus.fingerprint}, "device": str(device)}
+            facts = {
+                "corpus": {"documents": len(corpus), "fingerprint": corpus.fingerprint},
+                "device": str(device),
+            }
             run = Run.create(Path(out), self.config, facts | {"bf16": bf16})
         learner = _learner(self.config, backbone, corpus, run, device, bf16, progress)
         embeddings = learner.memories.mean_embeddings()
@@ -154,7 +158,13 @@ class LMIndexer:
 
 
 def _learner(
-    config: LearnConfig, backbone: Backbone, corpus: Corpus, run: Run, device: torch.device, bf16: bool, progress: Progress
+    config: LearnConfig,
+    backbone: Backbone,
+    corpus: Corpus,
+    run: Run,
+    device: torch.device,
+    bf16: bool,
+    progress: Progress,
 ) -> Learner:
     tokens = Tokens.build(corpus, lambda texts: backbone.tokenize(texts, config.max_tokens))
     frequency, counts = document_frequency(tokens, len(backbone.vocabulary))
@@ -177,10 +187,16 @@ def _learner(
         bf16=bf16,
         checkpoint_seconds=config.checkpoint_seconds,
         progress=progress,
-        frozen_prefix="indexer.backbone.model." if encoder == "frozen" else None,
+        frozen=_frozen(backbone),
         arrays={"codes": torch.zeros(len(corpus), 0, dtype=torch.long, device=device)},
     )
     return Learner(config, indexer, reconstructor, memories, trainer)
+
+
+def _frozen(backbone: Backbone) -> frozenset[str]:
+    """Names of the pretrained weights that do not learn, as the trainer's modules call them."""
+    weights = backbone.model.named_parameters(remove_duplicate=False)
+    return frozenset(f"indexer.backbone.model.{name}" for name, p in weights if not p.requires_grad)
 
 
 def _save(run: Run, learner: Learner, ids: IdTable, corpus: Corpus, progress: Progress) -> None:
@@ -192,9 +208,9 @@ def _save(run: Run, learner: Learner, ids: IdTable, corpus: Corpus, progress: Pr
         tensors = {
             key: x.detach().cpu().contiguous().clone()
             for key, x in module.state_dict().items()
-            if not key.startswith("backbone.model.") and not key.startswith("backbone.encoder.") and key != "vocabulary"
+            if not key.startswith("backbone.model.") and key != "vocabulary"
         }
-        write_atomically(run.path / f"{name}.safetensors", lambda path, t=tensors: save_file(t, path))  # type: ignore[misc]
+        write_atomically(run.path / f"{name}.safetensors", partial(save_file, tensors))
     if learner.config.backbone != "bundled" or learner.memories.backbone.learns:
         folder, part = run.path / "backbone", run.path / ".backbone"
         for old in (folder, part):

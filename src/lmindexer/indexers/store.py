@@ -25,14 +25,17 @@ def save_documents(run: Run, corpus: Corpus, chunk: int = 10_000) -> None:
 
 
 def load_documents(run: Run) -> Corpus:
-    """The corpus back; raises InputError when the file is gone."""
+    """The corpus back; raises InputError when the file is gone or damaged."""
     path = run.path / "documents.parquet"
     if not path.exists():
-        raise InputError(f"{path} is missing; the run folder is incomplete")
-    file = pq.ParquetFile(path)
-    documents = (
-        Document(row["id"], row["text"], tuple(row["label"]))
-        for batch in file.iter_batches(10_000)
-        for row in batch.to_pylist()
-    )
-    return Corpus.from_documents(documents, keep_empty=True)
+        raise InputError(f"{path} is missing; the run folder is incomplete, learn it anew")
+    try:
+        file = pq.ParquetFile(path)
+        documents = (
+            Document(row["id"], row["text"], tuple(row["label"]))
+            for batch in file.iter_batches(10_000)
+            for row in batch.to_pylist()
+        )
+        return Corpus.from_documents(documents, keep_empty=True)
+    except (pa.ArrowException, KeyError) as error:
+        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}); learn the run anew") from None

@@ -5,15 +5,8 @@ import torch
 
 from lmindexer.ids.table import IdTable, path_ids
 from lmindexer.learn.kmeans import centred_by_prefix, kmeans
-from lmindexer.learn.stages import (
-    Learner,
-    assign,
-    hidden_states,
-    settle,
-    train_position,
-    warm_up_encoder,
-    warm_up_reconstructor,
-)
+from lmindexer.learn.learner import Learner, assign, hidden_states
+from lmindexer.learn.stages import settle, train_position, warm_up_encoder, warm_up_reconstructor
 
 
 def learn_ids(learner: Learner, doc_ids: tuple[str, ...]) -> IdTable:
@@ -26,7 +19,9 @@ def learn_ids(learner: Learner, doc_ids: tuple[str, ...]) -> IdTable:
         assign_position(learner, t)  # Eq. 3
     settle(learner)
     ids = IdTable.empty(doc_ids)
-    for column, size in zip(learner.codes(len(learner.config.sizes)).T.cpu().numpy(), learner.config.sizes, strict=True):
+    for column, size in zip(
+        learner.codes(len(learner.config.sizes)).T.cpu().numpy(), learner.config.sizes, strict=True
+    ):
         ids = ids.append(column, size)
     return ids.with_suffix()
 
@@ -46,7 +41,7 @@ def start_codebook(learner: Learner, t: int) -> None:
             hidden = hidden_states(learner, t, rows)
         crowding = learner.config.crowding if t == 0 else 0.0
         clusters = kmeans(hidden, size, learner.config.seed, crowding)
-        learner.indexer.codebooks[t].initialise(clusters.centres, clusters.prior)  # type: ignore[operator]
+        learner.indexer.codebooks[t].initialise(clusters.centres, clusters.prior)
         learner.trainer.arrays[f"kmeans_{t}"] = torch.from_numpy(assign(learner, t))
 
     learner.trainer.once(f"position {t}: K-means", start)

@@ -30,7 +30,7 @@ def kmeans(
     """
     generator = torch.Generator().manual_seed(seed)
     N, D = hidden.shape
-    if N > sample * size:
+    if sample * size < N:
         hidden = hidden[torch.randperm(N, generator=generator)[: sample * size].sort().values.to(hidden.device)]
     points = F.normalize(hidden.float(), dim=-1)
     centres = points[_spread_start(points, size, seed)]

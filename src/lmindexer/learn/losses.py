@@ -19,11 +19,11 @@ def reconstruction_loss(
 ) -> Float[Tensor, ""]:
     """Eq. 4/8: mean cross-entropy, in nats, of rebuilding the M masked tokens.
 
-    `targets` index the C candidate tokens. `importance` makes it a weighted mean. Logits exist for `chunk` slots at a time, so a full
-    vocabulary never stands in memory; gradients are made in the same pass.
+    `targets` index the C candidate tokens; `importance` makes it a weighted mean. Logits exist for
+    `chunk` slots at a time, so a full vocabulary never stands in memory; gradients are made in the same pass.
     """
     share = torch.full_like(z[:, 0], 1 / max(len(z), 1)) if importance is None else importance / importance.sum()
-    loss: Tensor = _ChunkedCrossEntropy.apply(z, targets, weight, bias, share, chunk)  # type: ignore[no-untyped-call]
+    loss: Tensor = _ChunkedCrossEntropy.apply(z, targets, weight, bias, share, chunk)
     return loss
 
 
@@ -55,7 +55,7 @@ def commitment_loss(logits: Sequence[Float[Tensor, "B _"]], codes: Int[Tensor, "
 
 
 def document_loss(rebuilt: Float[Tensor, "B D"], documents: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
-    """Rebuild the document's own vector from its codes: 1 - cosine, mean over documents.
+    """Rebuild the document's own vector from its earlier codes and h^t: 1 - cosine, mean over documents.
 
     Not in the paper, which rebuilds tokens alone: words alike in form pull codes towards word clusters,
     the encoder's vector holds them to meaning (docs/log.md, 2026-11-21).
@@ -63,9 +63,7 @@ def document_loss(rebuilt: Float[Tensor, "B D"], documents: Float[Tensor, "B D"]
     return (1 - F.cosine_similarity(rebuilt, documents, dim=-1)).mean()
 
 
-def macro_f1(
-    predicted: Int[Tensor, " M"], targets: Int[Tensor, " M"], most: int = 1000
-) -> Float[Tensor, ""]:
+def macro_f1(predicted: Int[Tensor, " M"], targets: Int[Tensor, " M"], most: int = 1000) -> Float[Tensor, ""]:
     """Macro-F1 of rebuilt tokens (Figure 4a-c) over the tokens that occur among the targets.
 
     At most the `most` commonest of them, so that a value from few samples does not swing.
@@ -104,7 +102,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     """Mean cross-entropy of z W^T + b with gradients made chunk by chunk in the forward pass."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, z: Tensor, targets: Tensor, weight: Tensor, bias: Tensor, share: Tensor, chunk: int
     ) -> Tensor:
         grads = [torch.zeros_like(x) if need else None
@@ -130,7 +128,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         grads = [g * upstream.to(g.dtype) if need else None
                  for g, need in zip(ctx.saved_tensors, _needed(ctx), strict=True)]  # fmt: skip
         return grads[0], None, grads[1], grads[2], None, None

@@ -34,7 +34,7 @@ class Memories:
 
     @property
     def device(self) -> torch.device:
-        return self.backbone.token_weight.device  # type: ignore[return-value, union-attr]
+        return self.backbone.token_weight.device
 
     def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and mask (B, L) of the rows, on the device."""

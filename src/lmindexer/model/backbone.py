@@ -37,10 +37,13 @@ class Backbone(nn.Module):
     that learns. `cut` is the number of layers in the lower part; `None` means there is no frozen part.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Any, decoder: SmallDecoder | None) -> None:
+    model: Any  # transformers' own classes are typed too loosely to help
+    special: Tensor  # (V,) bool: padding, separators, ...
+    token_weight: Tensor  # (V,) weight in pooling and in rebuilding
+
+    def __init__(self, model: Any, tokenizer: Any, decoder: SmallDecoder | None) -> None:
         super().__init__()
         self.model, self.tokenizer, self.small_decoder = model, tokenizer, decoder
-        self.encoder = model.get_encoder() if decoder is None else model  # type: ignore[operator]
         self.dim = int(self.vocabulary.shape[1])
         self.pad_id = int(tokenizer.pad_token_id or 0)
         special = torch.zeros(len(self.vocabulary), dtype=torch.bool)
@@ -50,9 +53,14 @@ class Backbone(nn.Module):
         self.cut: int | None = None
 
     @property
+    def encoder(self) -> Any:
+        """The encoder of a seq2seq model, or the model where it is nothing else."""
+        return self.model.get_encoder() if self.small_decoder is None else self.model
+
+    @property
     def vocabulary(self) -> Tensor:
         """W of Eq. 5: the token embedding matrix (V, D)."""
-        return self.encoder.get_input_embeddings().weight  # type: ignore[operator, no-any-return]
+        return self.encoder.get_input_embeddings().weight
 
     @property
     def layers(self) -> nn.ModuleList | None:
@@ -62,7 +70,7 @@ class Backbone(nn.Module):
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         encoded = self.tokenizer(list(texts), truncation=True, max_length=max_tokens, verbose=False)
-        return encoded["input_ids"]  # type: ignore[no-any-return]
+        return encoded["input_ids"]
 
     def freeze(self, encoder: str, top_layers: int) -> None:
         """Choose what of the pretrained part learns: 'frozen', 'top' (the last `top_layers`) or 'full'."""
@@ -99,20 +107,23 @@ class Backbone(nn.Module):
             if self.layers is not None and self.cut < len(self.layers):
                 states = self._run(slice(self.cut, None), mask, inputs_embeds=states)
         times = (tokens[:, :, None] == tokens[:, None, :]).sum(2)  # (B, L): how often the document holds each token
-        return Memory(states, mask, self.token_weight[tokens] * mask / times)  # type: ignore[index]
+        return Memory(states, mask, self.token_weight[tokens] * mask / times)
 
     def decode(self, memory: Memory, inputs: Tensor) -> Tensor:
-        """Decoder states (B, S, D) for input vectors (B, S, D), each step seeing the ones before it."""
+        """Decoder states (B * V, S, D) for input vectors (B * V, S, D), each step seeing the ones before it.
+
+        A document may have V sequences, side by side.
+        """
         if self.small_decoder is not None:
-            return self.small_decoder(memory.states, memory.mask, memory.weight, inputs)  # type: ignore[no-any-return]
-        decoder = self.model.get_decoder()  # type: ignore[operator]
+            return self.small_decoder(memory.states, memory.mask, memory.weight, inputs)
+        decoder, V = self.model.get_decoder(), len(inputs) // len(memory.states)
         output = getattr(decoder, "base_model", decoder)(
             inputs_embeds=inputs,
-            encoder_hidden_states=memory.states,
-            encoder_attention_mask=memory.mask,
+            encoder_hidden_states=memory.states.repeat_interleave(V, 0),
+            encoder_attention_mask=memory.mask.repeat_interleave(V, 0),
             use_cache=False,
         )
-        return output.last_hidden_state  # type: ignore[no-any-return]
+        return output.last_hidden_state
 
     def weigh_tokens(self, document_frequency: Tensor) -> None:
         """Weigh tokens for pooling by how many documents hold them: p^.35 * .2 / (.2 + p).
@@ -125,26 +136,26 @@ class Backbone(nn.Module):
         telling = torch.tensor([_has_letters(word) for word in words]) & ~self.special.cpu()
         p = document_frequency.clamp_min(1e-6)
         weight = p**0.35 * 0.2 / (0.2 + p) * telling.to(p.device)
-        self.token_weight.copy_(weight.clamp_min(1e-6))  # type: ignore[operator]
+        self.token_weight.copy_(weight.clamp_min(1e-6))
 
     def save(self, folder: Path) -> None:
         """Model and tokenizer as a Hugging Face folder (the small decoder is saved with the indexer)."""
-        self.model.save_pretrained(folder)  # type: ignore[operator]
+        self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def _run(self, part: slice, mask: Tensor, **inputs: Tensor) -> Tensor:
         if self.layers is None:
             states = self.encoder(attention_mask=mask, **inputs).last_hidden_state
             project = getattr(self.model, "enc_to_dec_proj", None)
-            return states if project is None else project(states)  # type: ignore[no-any-return]
-        whole, embeddings = self.encoder.encoder.layer, self.encoder.embeddings  # type: ignore[union-attr]
+            return states if project is None else project(states)
+        whole, embeddings = self.encoder.encoder.layer, self.encoder.embeddings
         try:
-            self.encoder.encoder.layer = whole[part]  # type: ignore[union-attr, index]
+            self.encoder.encoder.layer = whole[part]
             if "inputs_embeds" in inputs:
                 self.encoder.embeddings = _PassOn()
-            return self.encoder(attention_mask=mask, **inputs).last_hidden_state  # type: ignore[no-any-return]
+            return self.encoder(attention_mask=mask, **inputs).last_hidden_state
         finally:
-            self.encoder.encoder.layer = whole  # type: ignore[union-attr]
+            self.encoder.encoder.layer = whole
             self.encoder.embeddings = embeddings
 
 

@@ -20,8 +20,11 @@ class SmallDecoder(nn.Module):
         self.told = nn.Parameter(torch.tensor(0.8))  # how much of the pooled vector a code stands for
 
     def forward(self, states: Tensor, mask: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
-        """States (B, L, D), mask (B, L) bool, pooling weight (B, L), inputs (B, S, D) -> (B, S, D)."""
-        pooled = pool(states, weight)  # (B, D)
+        """States (B, L, D), mask (B, L) bool, pooling weight (B, L), inputs (B * V, S, D) -> (B * V, S, D).
+
+        The V sequences of a document stand side by side and share its keys and values.
+        """
+        pooled = pool(states, weight).repeat_interleave(len(inputs) // len(states), 0)  # (B * V, D)
         hidden = unit_rms(pooled)[:, None] - self.told * inputs.cumsum(1)  # (B, S, D)
         for layer in self.layers:
             hidden = layer(hidden, states, mask)
@@ -47,10 +50,11 @@ class DecoderLayer(nn.Module):
     def forward(self, hidden: Tensor, states: Tensor, mask: Tensor) -> Tensor:
         q, k, v = self._heads(self.query_key_value(self.norm_self(hidden)), 3)
         hidden = hidden + self._drop(self.out_self(_merge(F.scaled_dot_product_attention(q, k, v, is_causal=True))))
-        (q,) = self._heads(self.query(self.norm_cross(hidden)), 1)
+        query = self.query(self.norm_cross(hidden)).view(len(states), -1, hidden.shape[-1])  # (B, V * S, D)
+        (q,) = self._heads(query, 1)
         k, v = self._heads(self.key_value(self.norm_states(states)), 2)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
-        hidden = hidden + self._drop(self.out_cross(_merge(attended)))
+        attended = _merge(F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :]))
+        hidden = hidden + self._drop(self.out_cross(attended)).view_as(hidden)
         return hidden + self._drop(self.narrow(self._drop(F.gelu(self.widen(self.norm_feed(hidden))))))
 
     def _heads(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:

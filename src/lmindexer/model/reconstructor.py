@@ -14,6 +14,8 @@ class Reconstructor(nn.Module):
     that no slot can look at a masked token through another slot.
     """
 
+    vocabulary: Tensor  # (V, D): W, scaled to a root mean square of 1
+
     def __init__(self, vocabulary: Tensor, layers: int, max_tokens: int, dropout: float) -> None:
         super().__init__()
         V, D = vocabulary.shape
@@ -32,7 +34,7 @@ class Reconstructor(nn.Module):
         `codes` holds one (B, D) vector a known position, summed over (none: the warm-up of Eq. 12);
         `tokens` (B, L); `hints` (B, L) bool, true where the token may be seen; `slots` (B, M) places.
         """
-        known = self.vocabulary[tokens] + self.places[: tokens.shape[1]]  # type: ignore[index]
+        known = self.vocabulary[tokens] + self.places[: tokens.shape[1]]
         known = self.key_value_norm(known)  # (B, L, D)
         place = self.places[slots]  # (B, M, D)
         asked = [code[:, None] + place for code in codes] or [place]
@@ -51,15 +53,13 @@ class Reconstructor(nn.Module):
 
     def output_weights(self, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """W (scaled by D^-0.5) and the tokens' bias, of all tokens or only the `candidates`."""
-        vocabulary, bias = self.vocabulary, self.bias
-        if candidates is not None:
-            vocabulary, bias = vocabulary[candidates], bias[candidates]  # type: ignore[index]
-        return vocabulary * vocabulary.shape[1] ** -0.5, bias  # type: ignore[operator, return-value, union-attr]
+        which = slice(None) if candidates is None else candidates
+        return self.vocabulary[which] * self.vocabulary.shape[1] ** -0.5, self.bias[which]
 
     def document_vector(self, codes: Sequence[Tensor]) -> Tensor:
-        """The document's vector rebuilt from its code vectors alone, (B, D)."""
+        """The document's vector rebuilt from what is said of it, code vectors or h^t, each (B, D): (B, D)."""
         total = torch.stack(list(codes)).sum(0)
-        return total + self.document(total)  # type: ignore[no-any-return]
+        return total + self.document(total)
 
     @torch.no_grad()
     def start_from_frequencies(self, counts: Tensor) -> None:
@@ -74,7 +74,11 @@ class ReconstructorLayer(nn.Module):
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.norm_query, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.query, self.key_value, self.out = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
+        self.query, self.key_value, self.out = (
+            nn.Linear(dim, dim),
+            nn.Linear(dim, 2 * dim),
+            nn.Linear(dim, dim),
+        )
         self.widen, self.narrow = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
 
     def forward(self, queries: Tensor, known: Tensor, visible: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The semantic indexer: backbone and codebooks, Eq. 1."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,30 +10,47 @@ from lmindexer.model.codebook import Codebook
 from lmindexer.model.decoder import unit_rms
 
 
+class Codebooks(nn.ModuleList):
+    """E^0, E^1, ...: a ModuleList whose items have a type."""
+
+    def __getitem__(self, t: int) -> Codebook:  # type: ignore[override]
+        codebook = super().__getitem__(t)
+        assert isinstance(codebook, Codebook)
+        return codebook
+
+    def __iter__(self) -> Iterator[Codebook]:
+        return (self[t] for t in range(len(self)))
+
+
 class SemanticIndexer(nn.Module):
     """SemEnc and the codebooks {E^t}: from a document and its prefix to the next code."""
+
+    centre: Tensor  # (T, D): the origin of each position's directions
 
     def __init__(self, backbone: Backbone, sizes: Sequence[int]) -> None:
         super().__init__()
         self.backbone = backbone
-        self.codebooks = nn.ModuleList(Codebook(size, backbone.dim) for size in sizes)
+        self.codebooks = Codebooks(Codebook(size, backbone.dim) for size in sizes)
         self.start = nn.Parameter(torch.zeros(backbone.dim))
         self.register_buffer("centre", torch.zeros(len(sizes), backbone.dim))  # (T, D)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        return tuple(len(codebook.weight) for codebook in self.codebooks)  # type: ignore[arg-type, misc]
+        return tuple(len(codebook.weight) for codebook in self.codebooks)
 
     def forward(self, memory: Memory, prefix: Tensor) -> Tensor:
-        """Eq. 1: h^0 ... h^t (B, t+1, D) for prefixes (B, t), in one pass, each of length sqrt(D)."""
+        """Eq. 1: h^0 ... h^t (B, t+1, D) for prefixes (B, t), in one pass, each of length sqrt(D).
+
+        Prefixes (B * V, t) give V of them to each document, side by side, with one look at the memory.
+        """
         hidden = self.backbone.decode(memory, self.inputs(prefix))
-        return unit_rms(unit_rms(hidden) - self.centre[: hidden.shape[1]])  # type: ignore[index]
+        return unit_rms(unit_rms(hidden) - self.centre[: hidden.shape[1]])
 
     def inputs(self, prefix: Tensor) -> Tensor:
         """The decoder's input: a start vector, then the vectors of the codes so far (B, t+1, D)."""
         vectors = [self.start.expand(len(prefix), -1)]
         for codebook, codes in zip(self.codebooks, prefix.unbind(1), strict=False):
-            vectors.append(codebook.weight[codes])  # type: ignore[union-attr, index]
+            vectors.append(codebook.weight[codes])
         return torch.stack(vectors, dim=1)
 
     def code_vectors(self, prefix: Tensor) -> list[Tensor]:
@@ -45,6 +62,6 @@ class SemanticIndexer(nn.Module):
         """The most probable code at every position in turn, greedily (B, T): the ID of a new document."""
         prefix = torch.empty(len(memory.states), 0, dtype=torch.long, device=memory.states.device)
         for codebook in self.codebooks:
-            code = codebook.assign(self(memory, prefix)[:, -1])  # type: ignore[operator]
+            code = codebook.assign(self(memory, prefix)[:, -1])
             prefix = torch.cat([prefix, code[:, None]], dim=1)
         return prefix

@@ -1,0 +1,67 @@
+"""What every stage works on, and what it asks of the model: hidden states and codes of documents."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmindexer.config import LearnConfig
+from lmindexer.learn.memories import Memories
+from lmindexer.model.reconstructor import Reconstructor
+from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.training import Trainer
+
+
+@dataclass
+class Learner:
+    """All that a stage needs: what learns, what it learns from, and how."""
+
+    config: LearnConfig
+    indexer: SemanticIndexer
+    reconstructor: Reconstructor
+    memories: Memories
+    trainer: Trainer
+
+    @property
+    def scale(self) -> float:
+        return float(self.indexer.backbone.dim**-0.5)
+
+    def codes(self, t: int) -> Tensor:
+        """The codes learned so far (N, t), where a resumed run may hold more."""
+        return self.trainer.arrays["codes"][:, :t]
+
+
+@torch.no_grad()
+def hidden_states(learner: Learner, t: int, rows: np.ndarray | None = None) -> Tensor:
+    """h^t (n, D) of the rows (all by default) given their first t codes, without dropout."""
+    learner.indexer.eval()
+    rows = np.arange(len(learner.memories)) if rows is None else rows
+    hidden = torch.empty(len(rows), learner.indexer.backbone.dim, device=learner.memories.device)
+    order = np.argsort(learner.memories.lengths[rows], kind="stable")
+    for at in range(0, len(order), 256):
+        part = order[at : at + 256]
+        memory = learner.memories.memory(rows[part])
+        hidden[part] = learner.indexer(memory, learner.codes(t)[rows[part]])[:, -1]
+    return hidden
+
+
+@torch.no_grad()
+def assign(learner: Learner, t: int) -> np.ndarray:
+    """Eq. 3 for every document: the codes (N,) of position t."""
+    learner.indexer.eval()
+    codes = np.empty(len(learner.memories), np.int32)
+    for rows in learner.memories.batches():
+        hidden = learner.indexer(learner.memories.memory(rows), learner.codes(t)[rows])
+        codes[rows] = learner.indexer.codebooks[t].assign(hidden[:, -1]).cpu().numpy()
+    return codes
+
+
+@torch.no_grad()
+def final_codes(learner: Learner) -> np.ndarray:
+    """The codes (N, T) that the model gives by itself, as it would to documents it has never seen."""
+    learner.indexer.eval()
+    codes = np.empty((len(learner.memories), len(learner.config.sizes)), np.int32)
+    for rows in learner.memories.batches():
+        codes[rows] = learner.indexer.generate(learner.memories.memory(rows)).cpu().numpy()
+    return codes

@@ -1,0 +1,89 @@
+"""Nearest neighbours: the quick way against a double loop."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from lmindexer.evaluation import neighbours
+from lmindexer.evaluation.neighbours import NEIGHBOURS, embedding_neighbours, lexical_neighbours
+
+WORDS = "rose soil storm cloud anchor deck violin chord spoon kettle frost hedge".split()
+
+
+def texts(N: int) -> list[str]:
+    dice = np.random.default_rng(0)
+    return [" ".join(dice.choice(WORDS, dice.integers(2, 8))) for _ in range(N)]
+
+
+def cosine(a: dict[str, float], b: dict[str, float]) -> float:
+    length = math.sqrt(sum(x * x for x in a.values()) * sum(x * x for x in b.values()))
+    return sum(x * b.get(word, 0.0) for word, x in a.items()) / length if length else 0.0
+
+
+def nearest(vectors: list[dict[str, float]], row: int) -> list[float]:
+    """Similarities of the 10 nearest, the largest first."""
+    scores = [cosine(vectors[row], other) for n, other in enumerate(vectors) if n != row]
+    return sorted(scores, reverse=True)[:NEIGHBOURS]
+
+
+def check(found: np.ndarray, vectors: list[dict[str, float]]) -> None:
+    for row, others in enumerate(found):
+        others = others[others >= 0]
+        assert row not in others
+        assert len(set(others)) == len(others) == min(NEIGHBOURS, len(vectors) - 1)
+        told = sorted((cosine(vectors[row], vectors[other]) for other in others), reverse=True)
+        assert told == pytest.approx(nearest(vectors, row), abs=1e-6)
+
+
+@pytest.mark.parametrize("N", [1, 2, 7, 11, 12, 40])
+def test_embedding_neighbours_are_those_of_the_double_loop(N: int):
+    embeddings = np.random.default_rng(N).normal(size=(N, 5)) * 3
+    found = embedding_neighbours(embeddings)
+    assert found.shape == (N, NEIGHBOURS)
+    check(found, [dict(zip("abcde", vector, strict=True)) for vector in embeddings.tolist()])
+
+
+@pytest.mark.parametrize("N", [2, 7, 300])
+def test_lexical_neighbours_are_those_of_the_double_loop(N: int):
+    given = texts(N)
+    holding = Counter(word for text in given for word in set(text.split()))
+    vectors = [
+        {
+            word: (1 + math.log(n)) * (1 + math.log((1 + N) / (1 + holding[word])))
+            for word, n in Counter(text.split()).items()
+        }
+        for text in given
+    ]
+    found = lexical_neighbours(given)
+    assert found.shape == (N, NEIGHBOURS)
+    for row, others in enumerate(found):
+        near = [score for score in nearest(vectors, row) if score > 0]
+        told = sorted((cosine(vectors[row], vectors[other]) for other in others[others >= 0]), reverse=True)
+        assert told == pytest.approx(near, abs=1e-5), "who shares no word is no neighbour"
+        assert row not in others
+
+
+def test_texts_without_words_have_no_neighbours():
+    assert (lexical_neighbours(["", "?", "!"]) == -1).all()
+    found = lexical_neighbours(["rose soil", "", "rose storm", "cloud"])
+    assert found[1].max() == found[3].max() == -1
+    assert [found[0].max(), found[2].max()] == [2, 0]
+
+
+def test_an_embedding_of_nothing_is_no_fault():
+    found = embedding_neighbours(np.zeros((3, 4)))
+    assert sorted(found[0][:2]) == [1, 2]
+
+
+def test_a_large_corpus_is_sampled_and_always_the_same(monkeypatch: pytest.MonkeyPatch):
+    embeddings = np.random.default_rng(0).normal(size=(50, 4))
+    whole = embedding_neighbours(embeddings, seed=3)
+    monkeypatch.setattr(neighbours, "SAMPLE", 20)
+    found = embedding_neighbours(embeddings, seed=3)
+    looked_up = found[:, 0] >= 0
+    assert looked_up.sum() == 20
+    assert [set(a) for a in found[looked_up]] == [set(b) for b in whole[looked_up]]
+    assert np.array_equal(found, embedding_neighbours(embeddings, seed=3))
+    assert not np.array_equal(looked_up, embedding_neighbours(embeddings, seed=4)[:, 0] >= 0)

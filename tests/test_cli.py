@@ -1,0 +1,230 @@
+"""Every verb does what its --help says."""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from command_line import SMALL, learned, lmindexer, write_items
+
+from lmindexer.corpus.documents import Corpus
+from lmindexer.ids.table import IdTable
+from lmindexer.indexers.lmindexer import LMIndexer
+from lmindexer.runs import Run
+
+VERBS = ("learn", "demo", "index", "inspect", "export")
+
+
+@pytest.fixture(scope="module")
+def items(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_items(corpus, tmp_path_factory.mktemp("items") / "items.jsonl")
+
+
+@pytest.fixture(scope="module")
+def run(items: Path, checkpoints: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "items"
+    learned(items, "--label", "kind", "--out", folder, "--backbone", checkpoints["bert"])
+    return folder
+
+
+@pytest.fixture
+def mixed(items: Path, tmp_path: Path) -> Path:
+    """Five documents of the run, and two it has never seen."""
+    lines = items.read_text().splitlines()[:5]
+    lines += ['{"id": "new0", "title": "old rose and new soil"}', '{"id": "new1", "title": "a storm at the harbour"}']
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_explains_every_option_and_gives_an_example(verb: str):
+    answer = lmindexer(verb, "--help")
+    assert (answer.code, answer.err) == (0, "")
+    assert re.search(rf"Example:\n +lmindexer {verb}", answer.out)
+    assert not re.search(r"^  (-\S.*[A-Z]|-\S+)\n(?=  -|\n)", answer.out, re.MULTILINE), "an option without a word"
+
+
+def test_help_alone_lists_the_verbs():
+    assert lmindexer().out == lmindexer("--help").out
+    assert all(re.search(rf"^  {verb} +[A-Z].*\.$", lmindexer().out, re.MULTILINE) for verb in VERBS)
+
+
+def test_the_help_of_the_demo_tells_its_own_defaults():
+    told = lmindexer("demo", "--help").out
+    assert "[128,128]" in told
+    assert "--label" not in told, "its documents are what they are"
+
+
+def test_help_does_not_wait_for_torch():
+    command = "import sys, lmindexer.cli as cli\nfor verb in sys.argv[1:]: cli.main([verb, '--help'])\n"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-c", command + "assert not {'torch', 'numpy'} & set(sys.modules)", *VERBS],
+        check=True,
+        capture_output=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+@pytest.mark.skipif(not list(distributions(name="lmindexer")), reason="the package is not installed")
+def test_the_version_is_told():
+    assert re.search(r"\d+\.\d+", lmindexer("--version").out)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl.gz", "folder"])
+def test_learn_reads_every_kind_of_file(
+    kind: str, run: Path, corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path
+):
+    source = tmp_path / f"items.{kind}"
+    table = {"id": corpus.doc_ids, "title": corpus.texts()}
+    if kind == "parquet":
+        import pyarrow as pa
+
+        pq.write_table(pa.table(table), source)
+    elif kind == "csv":
+        source.write_text("id,title\n" + "".join(f"{a},{b}\n" for a, b in zip(*table.values(), strict=True)))
+    elif kind == "folder":
+        source.mkdir()
+        lines = write_items(corpus, tmp_path / "all.jsonl").read_text().splitlines(keepends=True)
+        for n, part in enumerate((lines[:30], lines[30:])):
+            (source / f"part-{n}.jsonl").write_text("".join(part))
+    else:
+        write_items(corpus, source)
+    learned(source, "--out", tmp_path / "run", "--backbone", checkpoints["bert"])
+    assert (tmp_path / "run" / "ids.jsonl").read_bytes() == (run / "ids.jsonl").read_bytes()
+
+
+def test_flags_win_over_the_recipe(items: Path, checkpoints: dict[str, Path], tmp_path: Path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'sizes = [3]\nseed = 5\nlearning-rate = 0.002\nbackbone = "{checkpoints["bert"]}"\n')
+    learned(items, "--config", recipe, "--out", tmp_path / "run")
+    config = Run.open(tmp_path / "run").config
+    assert (config.sizes, config.seed, config.learning_rate) == ((4, 4), 5, 0.002)
+
+
+def test_learn_tells_its_progress_unless_quiet(items: Path, checkpoints: dict[str, Path], tmp_path: Path):
+    told = learned(items, "--out", tmp_path / "told", "--backbone", checkpoints["bert"])
+    quiet = learned(items, "--quiet", "--out", tmp_path / "quiet", "--backbone", checkpoints["bert"])
+    assert "reconstructor warm-up  1/1" in told.err
+    assert quiet.err == ""
+    for answer in (told, quiet):
+        assert "80 documents, " in answer.out
+        assert re.search(r"lmindexer inspect \S+(told|quiet)", answer.out)
+
+
+def test_learn_skips_bad_records_and_counts_them(items: Path, checkpoints: dict[str, Path], tmp_path: Path):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(items.read_text() + '{"id": "x", "title": " "}\nbroken\n{"title": "no id"}\n')
+    answer = learned(bad, "--skip-bad", "--quiet", "--out", tmp_path / "run", "--backbone", checkpoints["bert"])
+    assert len(IdTable.load(tmp_path / "run" / "ids.parquet")) == 80
+    assert re.findall(r"skipped 1: (.*)", answer.err) == ["only white space", "broken JSON", "no id"]
+
+
+def test_index_keeps_known_ids_and_gives_new_ones(run: Path, mixed: Path):
+    answer = lmindexer("index", run, mixed)
+    assert answer.code == 0
+    assert answer.err == "7 documents, 2 of them new to the run\n"
+    lines = answer.out.splitlines()
+    assert lines[:5] == (run / "ids.jsonl").read_text().splitlines()[:5]
+    assert [json.loads(line)["id"] for line in lines[5:]] == ["new0", "new1"]
+    learned_paths = {tuple(json.loads(line)["codes"]) for line in (run / "ids.jsonl").open()}
+    assert not learned_paths & {tuple(json.loads(line)["codes"]) for line in lines[5:]}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_index_writes_a_file(kind: str, run: Path, mixed: Path, tmp_path: Path):
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in run.iterdir())
+    out = tmp_path / "not" / "yet" / f"ids.{kind}"
+    answer = lmindexer("index", run, mixed, "--out", out)
+    assert (answer.code, answer.out) == (0, "")
+    assert list(out.parent.iterdir()) == [out]
+    expected = LMIndexer.load(run).index(Corpus.read(mixed, text=("title",)))
+    if kind == "parquet":
+        assert IdTable.load(out) == expected
+    elif kind == "jsonl":
+        assert out.read_text().splitlines() == list(expected.jsonl_lines())
+    else:
+        assert out.read_text().splitlines()[0] == "id,c1,c2,suffix"
+        assert out.read_text().splitlines()[-1] == "new1," + ",".join(map(str, expected["new1"]))
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in run.iterdir()) == before, "the run stays as it is"
+
+
+def test_index_takes_other_columns_and_skips_bad_records(run: Path, tmp_path: Path):
+    other = tmp_path / "other.csv"
+    other.write_text("sku,name,maker\n1,rose,soil\n2, , \n3,storm,cloud\n")
+    answer = lmindexer("index", run, other, "--id", "sku", "--text", "name, maker", "--skip-bad")
+    assert [json.loads(line)["id"] for line in answer.out.splitlines()] == ["1", "3"]
+    assert answer.err == "skipped 1: only white space\n2 documents, 2 of them new to the run\n"
+
+
+def test_inspect_shows_quality_and_tree(run: Path):
+    answer = lmindexer("inspect", run)
+    assert (answer.code, answer.err) == (0, "")
+    for told in ("80 documents, 4 first codes", "perplexity of c1 (of 4)", "AMI(c1, leaf: 10 labels)", "All 80 IDs"):
+        assert told in answer.out
+    assert re.search(r"and \d+ more", lmindexer("inspect", run, "--codes", 1).out)
+    assert len(lmindexer("inspect", run, "--samples", 0).out) < len(answer.out)
+    assert not re.search(r"and \d+ more", lmindexer("inspect", run, "--codes", 0, "--children", 0).out)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_export_writes_all_ids(kind: str, run: Path, tmp_path: Path):
+    answer = lmindexer("export", run, "--format", kind, "--out", tmp_path / "ids")
+    assert (answer.code, answer.out) == (0, "")
+    ids = IdTable.load(run / "ids.parquet")
+    if kind == "parquet":
+        assert pq.read_table(tmp_path / "ids").column_names == ["id", "c1", "c2", "suffix"]
+        assert IdTable.load(tmp_path / "ids") == ids
+    else:
+        lines = (tmp_path / "ids").read_text().splitlines()
+        codes = ids["doc3"]
+        written = (
+            f'{{"id": "doc3", "codes": {list(codes)}}}' if kind == "jsonl" else ",".join(map(str, ("doc3", *codes)))
+        )
+        assert lines[3 if kind == "jsonl" else 4] == written
+
+
+def test_export_to_the_screen(run: Path):
+    assert lmindexer("export", run).out == (run / "ids.jsonl").read_text()
+
+
+def test_a_reader_that_stops_early_is_no_error(run: Path):
+    read, write = os.pipe()
+    os.close(read)
+    stopped = subprocess.run(
+        [sys.executable, "-m", "lmindexer", "export", str(run)], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert stopped.stderr == b""
+
+
+def test_ctrl_c_says_how_to_go_on(
+    items: Path, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LMIndexer, "fit", interrupted)
+    answer = lmindexer("learn", items, "--out", tmp_path / "run", "--backbone", checkpoints["bert"], *SMALL)
+    assert answer.code == 130
+    assert "the same command with --resume goes on" in answer.err
+
+
+def test_the_demo_in_small(checkpoints: dict[str, Path], tmp_path: Path):
+    demo = ("demo", "--out", tmp_path / "demo", "--backbone", checkpoints["bert"])
+    answer = lmindexer(*demo, "--documents", 60, *SMALL)
+    assert answer.code == 0, answer.err
+    assert "60 documents, " in answer.out
+    assert f"Run folder: {tmp_path / 'demo'}" in answer.out
+    assert Run.open(tmp_path / "demo").config.max_tokens == 64
+    again = lmindexer(*demo, "--resume")
+    assert again.code == 0
+    assert "is finished already" in again.err

@@ -1,0 +1,40 @@
+"""Every recipe is one that `lmindexer learn --config` accepts, and says only what it changes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lmindexer.config import LearnConfig, from_mapping, read_toml
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+
+
+def test_there_are_recipes():
+    assert RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_a_recipe_is_accepted_and_changes_all_that_it_names(recipe: Path):
+    values = read_toml(recipe)
+    config = from_mapping(values, recipe.name)
+    for name in values:
+        assert getattr(config, name) != getattr(LearnConfig(), name), f"{name} is the default"
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_a_recipes_header_says_how_to_run_it_and_what_to_expect(recipe: Path):
+    header = recipe.read_text(encoding="utf-8").split("\n\n")[0]
+    assert all(line.startswith("#") for line in header.splitlines())
+    assert f"--config recipes/{recipe.name}" in header
+    for word in ("Command:", "Machine:", "Time:", "Expect:"):
+        assert word in header
+
+
+def test_the_paper_recipe_is_the_one_that_the_page_on_the_paper_shows():
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    told = page.partition("## The paper's own objective")[2]
+    values = read_toml(ROOT / "recipes" / "paper-t5.toml")
+    for name in values.keys() - {"text", "label"}:
+        assert re.search(rf"\b{name} = ", told), name
