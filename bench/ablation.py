@@ -80,7 +80,7 @@ def main() -> None:
     corpus = _sample(arguments.files, config, arguments.sample)
     wanted = [name for name in VARIANTS if name.startswith(tuple(arguments.only.split(",")))]
     for name in wanted:
-        changed = config.replace(**{k: v for k, v in VARIANTS[name].items() if k not in settings})
+        changed = config.replace(**VARIANTS[name])
         folder = _folder(arguments.out, name)
         if not (folder / "report.json").exists():
             LMIndexer(changed).fit(
@@ -89,11 +89,7 @@ def main() -> None:
                 resume=folder.exists(),
                 progress=Progress(None) if arguments.quiet else None,
             )
-    rows = [
-        (name, Run(arguments.out / name.replace(" ", "-").replace(",", "").replace("%", "").replace("'", "")))
-        for name in wanted
-    ]
-    print(table(rows))
+    print(table([(name, Run(_folder(arguments.out, name))) for name in wanted]))
 
 
 def table(runs: list[tuple[str, Run]]) -> str:

@@ -1,6 +1,6 @@
 """Cost of one reconstruction loss, forward and backward: full vocabulary, plain and chunked, and tokens of the batch.
 
-    python -m bench.reconstruction [--slots 2048] [--vocabulary 30522] [--batch-tokens 900] [--dim 384] [--device cpu]
+python -m bench.reconstruction [--slots 2048] [--vocabulary 30522] [--batch-tokens 900] [--dim 384] [--device cpu]
 """
 
 import argparse
@@ -25,7 +25,10 @@ def main() -> None:
     a = parser.parse_args()
     torch.manual_seed(0)
     z = torch.randn(a.slots, a.dim, device=a.device, requires_grad=True)
-    weight, bias = torch.randn(a.vocabulary, a.dim, device=a.device) * a.dim**-0.5, torch.zeros(a.vocabulary).to(a.device)
+    weight, bias = (
+        torch.randn(a.vocabulary, a.dim, device=a.device) * a.dim**-0.5,
+        torch.zeros(a.vocabulary).to(a.device),
+    )
     candidates = torch.randperm(a.vocabulary)[: a.batch_tokens].sort().values.to(a.device)
     goal = torch.randint(a.batch_tokens, (a.slots,), device=a.device)
     ways: dict[str, Callable[[], Tensor]] = {

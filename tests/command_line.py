@@ -31,8 +31,7 @@ def lmindexer(*arguments: object) -> Answer:
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as stop:
-            assert isinstance(stop.code, int)
-            code = stop.code
+            code = int(stop.code or 0)
     return Answer(code, out.getvalue(), err.getvalue())
 
 

@@ -4,14 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import SMALL, write_items
 
-from lmindexer.config import LearnConfig
+from command_line import SMALL, write_items
 from lmindexer.corpus.documents import Corpus
 from lmindexer.runs import Run
 
 ROOT = Path(__file__).parent.parent
-FLAGS = SMALL[:4] + SMALL[6:]  # but for --warmup-epochs, which a variant changes
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def test_two_variants_make_a_table(
 ):
     items = write_items(corpus, tmp_path / "items.jsonl")
     command = [items, "--out", tmp_path / "runs", "--sample", 60, "--only", "default,no encoder", "--quiet"]
-    command += ["--label", "kind", "--backbone", checkpoints["bert"], *FLAGS]
+    command += ["--label", "kind", "--backbone", checkpoints["bert"], *SMALL]
     tables = []
     for _ in range(2):  # the second time from the finished runs
         monkeypatch.setattr(sys, "argv", ["ablation", *map(str, command)])
@@ -45,7 +43,7 @@ def test_two_variants_make_a_table(
     assert {line.count("|") for line in (baseline, *variants)} == {header.count("|")}
     assert all(cell.strip() for line in variants for cell in line.split("|")[1:-1])
     configs = [Run.open(folder).config for folder in (tmp_path / "runs").iterdir()]
-    assert sorted(config.warmup_epochs for config in configs) == [0, LearnConfig().warmup_epochs]
+    assert sorted(config.warmup_epochs for config in configs) == [0, 1]
 
 
 def test_every_variant_is_a_sound_setting_with_a_folder_of_its_own(ablation: object):

@@ -176,7 +176,7 @@ def test_a_recipe_is_read_from_a_file(tmp_path: Path):
 
 
 def test_a_recipe_that_cannot_be_read(tmp_path: Path):
-    with pytest.raises(InputError, match=r"no such recipe: .*gone\.toml"):
+    with pytest.raises(InputError, match=r"there is no recipe .*gone\.toml"):
         read_toml(tmp_path / "gone.toml")
     for name, content in (("broken.toml", b"sizes = [512"), ("binary.toml", b"\xff\xfe\x00")):
         (tmp_path / name).write_bytes(content)

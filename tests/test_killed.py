@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import SMALL, write_items
 
+from command_line import SMALL, write_items
 from lmindexer.corpus.documents import Corpus
 
 # (what the test waits for, whether it is there); one run is killed at all of these, one after another

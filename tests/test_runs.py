@@ -8,8 +8,8 @@ from typing import Any
 
 import matplotlib.image
 import pytest
-from command_line import SMALL, entries, learned, lmindexer, write_items
 
+from command_line import SMALL, entries, learned, lmindexer, write_items
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError

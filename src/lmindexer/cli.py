@@ -1,17 +1,17 @@
 """The command line: one function a verb. Heavy imports happen inside, so that --help is immediate."""
 
 import contextlib
-import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmindexer.config import DATA, LearnConfig, element_type, from_mapping, read_toml
+from lmindexer.config import DATA, LearnConfig
 from lmindexer.errors import InputError
+from lmindexer.flags import Grouped, resolve, settings
 
 if TYPE_CHECKING:
     from lmindexer.runs import Run
@@ -19,55 +19,6 @@ if TYPE_CHECKING:
 FORMATS = ("jsonl", "csv", "parquet")
 DEMO: dict[str, Any] = {"sizes": (128, 128), "max_tokens": 64}  # where the demo differs from the defaults
 DEMO_DOCUMENTS = 5000
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-class Grouped(click.Command):
-    """A command whose --help lists its options under headings."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None and isinstance(parameter, click.Option):
-                groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
-        for name, records in groups.items():
-            with formatter.section(name):
-                formatter.write_dl(records)
-
-
-class Setting(click.Option):
-    """An option made from a field of LearnConfig."""
-
-    def __init__(self, field: "dataclasses.Field[Any]", default: Any) -> None:
-        kind, many = element_type(field)
-        flag = _flag(field.name)
-        default = ",".join(map(str, default)) if many else default
-        told = {True: "on", False: "off"}.get(default, default) if isinstance(default, bool) else default
-        help = field.metadata["help"] + (f" [{told}]" if told not in ("", None) else "")
-        if kind is bool and not many:
-            super().__init__([f"{flag}/--no-{flag[2:]}"], default=None, help=help)
-        else:
-            choices = field.metadata["choices"]
-            metavar = "|".join(choices) if choices else f"{kind.__name__.upper()}{',...' if many else ''}"
-            super().__init__([flag], type=str, default=None, help=help, metavar=metavar.replace("STR", "TEXT"))
-        self.group = field.metadata["group"]
-
-
-def settings(leave_out: str = "", **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add one option for every setting of LearnConfig, but for those of the group `leave_out`."""
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        for field in reversed(dataclasses.fields(LearnConfig)):
-            if field.metadata["group"] != leave_out:
-                option = Setting(field, defaults.get(field.name, field.default))
-                command.__dict__.setdefault("__click_params__", []).append(option)
-        return command
-
-    return add
 
 
 @click.group(
@@ -110,7 +61,7 @@ def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool,
       lmindexer learn items.jsonl.gz --text title,brand --label categories --out runs/beauty
     """
     begun = _begun(out, resume)
-    config = _config(recipe, given, begun)
+    config = resolve(recipe, given, begun)
     from lmindexer.corpus.documents import Corpus
     from lmindexer.progress import Progress
 
@@ -139,7 +90,7 @@ def demo(out: Path, documents: int | None, resume: bool, **given: Any) -> None:
       lmindexer demo
     """
     begun = _begun(out, resume)
-    config = _config(None, given, begun, DEMO)
+    config = resolve(None, given, begun, DEMO)
     from lmindexer.corpus.sources import installed_python_documentation
     from lmindexer.progress import Progress
 
@@ -263,27 +214,6 @@ def _begun(out: Path, resume: bool) -> "Run | None":
     return None
 
 
-def _config(
-    recipe: Path | None, given: dict[str, Any], begun: "Run | None", defaults: dict[str, Any] | None = None
-) -> LearnConfig:
-    """The recipe's settings, then the flags'; of a run that goes on its own, with which these must agree."""
-    from_recipe = read_toml(recipe) if recipe is not None else {}
-    from_mapping(from_recipe, str(recipe))
-    wanted = {name.replace("-", "_"): value for name, value in from_recipe.items()}
-    wanted |= {name: value for name, value in given.items() if value is not None}
-    config = from_mapping((defaults or {}) | wanted, "the command line")
-    if begun is None:
-        return config
-    for name in wanted:
-        own, new = getattr(begun.config, name), getattr(config, name)
-        if own != new:
-            raise InputError(
-                f"{begun.path} was begun with {_flag(name)} {_told(own)}, not {_told(new)}; "
-                "resume without changing it, or choose another --out"
-            )
-    return begun.config
-
-
 def _fit(corpus: Any, config: LearnConfig, out: Path, begun: "Run | None", progress: Any) -> None:
     from lmindexer.indexers.lmindexer import LMIndexer
 
@@ -336,10 +266,6 @@ def _make_room(out: Path) -> None:
 
 def _format(path: Path) -> str:
     return path.suffix.lstrip(".").lower()
-
-
-def _told(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @contextlib.contextmanager

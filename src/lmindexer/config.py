@@ -44,14 +44,16 @@ class LearnConfig:
     reconstructor_layers: int = setting(1, "layers of the reconstructor (Eq. 5)", MODEL)
     max_tokens: int = setting(128, "a document is cut after this many tokens", MODEL)
     dropout: float = setting(0.1, "dropout of the decoder and the reconstructor", MODEL)
-    weigh_tokens: bool = setting(True, "common telling words count more than rare ones, in pooling and in rebuilding", MODEL)
+    weigh_tokens: bool = setting(True, "common telling words count more than rare ones", MODEL)
 
     hints: tuple[float, ...] = setting((0.5, 0.3), "share of tokens shown to the reconstructor, per position", LOSS)
     reconstruction: float = setting(1.0, "weight of the reconstruction loss (Eq. 8); 0: off", LOSS)
     contrastive: float = setting(1.0, "weight of the contrastive loss (Eq. 9); 0: off", LOSS)
     commitment: float = setting(1.0, "weight of the commitment loss (Eq. 10); 0: off", LOSS)
     alignment: float = setting(
-        20.0, "weight of keeping h^t, with the codes so far, at the document's own vector (not in the paper); 0: off", LOSS
+        20.0,
+        "weight of keeping h^t at the document's own vector (not in the paper); 0: off",
+        LOSS,
     )
     softmax: str = setting(
         "batch", "rebuild tokens against those of the batch or the full vocabulary", LOSS, ("batch", "full")
@@ -80,7 +82,7 @@ class LearnConfig:
     seed: int = setting(0, "the same seed on a CPU gives the same IDs", MACHINE)
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps ...", MACHINE)
     precision: str = setting("auto", "auto: bfloat16 where the machine does it well", MACHINE, ("auto", "fp32", "bf16"))
-    checkpoint_seconds: float = setting(60.0, "a checkpoint is written about this often, less often where writing it is slow", MACHINE)
+    checkpoint_seconds: float = setting(60.0, "time between checkpoints; more where writing one is slow", MACHINE)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -104,7 +106,10 @@ def from_mapping(values: Mapping[str, Any], origin: str = "the settings") -> Lea
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
             raise InputError(f"{origin}: unknown key {key!r}; {hint}")
         typed[name] = _typed(known[name], value, origin)
-    return LearnConfig(**typed)
+    try:
+        return LearnConfig(**typed)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -112,7 +117,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"no such recipe: {path}") from None
+        raise InputError(f"there is no recipe {path}; name a TOML file such as recipes/beauty.toml") from None
+    except IsADirectoryError:
+        raise InputError(f"the recipe {path} is a folder; name a TOML file in it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML: {error}") from None
 

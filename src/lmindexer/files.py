@@ -8,6 +8,9 @@ from pathlib import Path
 
 from lmindexer.errors import InputError
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it: a reader sees the old file or the new.
@@ -18,6 +21,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
         write(temporary)
+        temporary.chmod(0o666 & ~_UMASK)  # some writers keep their files to the owner
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         temporary.replace(path)

@@ -136,7 +136,7 @@ class Trainer:
             if not np.isfinite(numbers["loss"]):
                 raise InputError(
                     f"the loss is no longer a number in '{stage.name}', epoch {epoch + 1}; "
-                    "start again with a lower --learning-rate or --precision fp32"
+                    "start again in another --out with a lower --learning-rate or --precision fp32"
                 )
             for module in stage.learning:
                 module.eval()

@@ -9,7 +9,7 @@ import pytest
 from lmindexer.evaluation import neighbours
 from lmindexer.evaluation.neighbours import NEIGHBOURS, embedding_neighbours, lexical_neighbours
 
-WORDS = "rose soil storm cloud anchor deck violin chord spoon kettle frost hedge".split()
+WORDS = ["rose", "soil", "storm", "cloud", "anchor", "deck", "violin", "chord", "spoon", "kettle", "frost", "hedge"]
 
 
 def texts(N: int) -> list[str]:

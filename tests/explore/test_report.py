@@ -40,7 +40,7 @@ def report(labels: list[tuple[str, ...]] | None = None, **changes: Any) -> dict[
 def run(tmp_path: Path) -> Run:
     run = Run.create(tmp_path / "by hand", LearnConfig(label="käse"), {})
     run.write_json("report.json", report([("Garden",), ("Garden",), ("Weather",), ("Sailing",)]))
-    stages = [("position 0: warm-up", {}), ("position 0: training", {"perplexity": 3.0, "sharing": 0.5})]
+    stages = [("c1: warm-up", {}), ("c1: training", {"perplexity": 3.0, "sharing": 0.5})]
     records = [
         {"stage": stage, "epoch": epoch, "seconds": 1.0, "reconstruction": 9.0 / epoch, "macro_f1": 0.1 * epoch} | more
         for stage, more in stages

@@ -35,5 +35,5 @@ def test_a_file_that_is_gone_or_damaged_is_named(tmp_path: Path):
     path = tmp_path / "documents.parquet"
     for damaged in (path.read_bytes()[:-100], b"", b"something else"):
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match=r"documents\.parquet is damaged .*learn the run anew"):
+        with pytest.raises(InputError, match=r"documents\.parquet is damaged; learn the run anew"):
             load_documents(Run(tmp_path))

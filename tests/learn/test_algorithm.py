@@ -16,8 +16,8 @@ from lmindexer.corpus.tokens import Tokens
 from lmindexer.ids.table import IdTable
 from lmindexer.learn import stages
 from lmindexer.learn.algorithm import assign_position, learn_ids, start_codebook
-from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.learner import Learner, final_codes
+from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.reconstructor import Reconstructor

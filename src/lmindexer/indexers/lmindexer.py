@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -66,6 +67,8 @@ class LMIndexer:
         bf16 = choose_bf16(self.config.precision, device)
         torch.manual_seed(self.config.seed)
         backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
+        encoder = self.config.encoder
+        backbone.freeze("frozen" if encoder == "auto" and device.type == "cpu" else encoder, self.config.top_layers)
         if resume:
             run = Run.open(Path(out), finished=False)
             if run.facts["state"] == "finished":
@@ -102,7 +105,13 @@ class LMIndexer:
         name = str(backbone_folder) if backbone_folder.is_dir() else config.backbone
         backbone = load_backbone(name, config.decoder_layers, config.dropout)
         model = SemanticIndexer(backbone, config.sizes)
-        model.load_state_dict(load_file(folder.path / "indexer.safetensors"), strict=False)
+        weights = folder.path / "indexer.safetensors"
+        try:
+            missing, unexpected = model.load_state_dict(load_file(weights), strict=False)
+        except (FileNotFoundError, SafetensorError, RuntimeError) as error:
+            raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
+        if unexpected or any(not name.startswith("backbone.model.") for name in missing):
+            raise InputError(f"{weights} is not of this run; learn the run anew")
         indexer = cls(config)
         indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
         indexer.indexer = model.to(choose_device("auto" if config.device != "cpu" else "cpu")).eval()
@@ -170,8 +179,6 @@ def _learner(
     frequency, counts = document_frequency(tokens, len(backbone.vocabulary))
     if config.weigh_tokens:
         backbone.weigh_tokens(torch.from_numpy(frequency).float())
-    encoder = config.encoder if config.encoder != "auto" else ("frozen" if device.type == "cpu" else "full")
-    backbone.freeze(encoder, config.top_layers)
     indexer = SemanticIndexer(backbone, config.sizes)
     reconstructor = Reconstructor(backbone.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout)
     reconstructor.start_from_frequencies(torch.from_numpy(counts).float())

@@ -38,4 +38,4 @@ def load_documents(run: Run) -> Corpus:
         )
         return Corpus.from_documents(documents, keep_empty=True)
     except (pa.ArrowException, KeyError) as error:
-        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}); learn the run anew") from None
+        raise InputError(f"{path} is damaged; learn the run anew") from error

@@ -44,7 +44,7 @@ def start_codebook(learner: Learner, t: int) -> None:
         learner.indexer.codebooks[t].initialise(clusters.centres, clusters.prior)
         learner.trainer.arrays[f"kmeans_{t}"] = torch.from_numpy(assign(learner, t))
 
-    learner.trainer.once(f"position {t}: K-means", start)
+    learner.trainer.once(f"c{t + 1}: K-means", start)
 
 
 def assign_position(learner: Learner, t: int) -> None:
@@ -55,4 +55,4 @@ def assign_position(learner: Learner, t: int) -> None:
         column = torch.from_numpy(assign(learner, t)).to(codes)
         learner.trainer.arrays["codes"] = torch.cat([codes, column[:, None]], dim=1)
 
-    learner.trainer.once(f"position {t}: codes", append)
+    learner.trainer.once(f"c{t + 1}: codes", append)

@@ -38,13 +38,13 @@ def warm_up_reconstructor(learner: Learner) -> None:
 
 def warm_up_encoder(learner: Learner, t: int) -> None:
     """Eq. 13: encoder and reconstructor, with the raw h^t in the place of the t-th code."""
-    learner.trainer.once(f"position {t}: centre", lambda: _centre(learner, t))
-    _train(learner, t, f"position {t}: warm-up", learner.config.warmup_epochs, quantized=False)
+    learner.trainer.once(f"c{t + 1}: centre", lambda: _centre(learner, t))
+    _train(learner, t, f"c{t + 1}: warm-up", learner.config.warmup_epochs, quantized=False)
 
 
 def train_position(learner: Learner, t: int) -> None:
     """Eq. 11: encoder, reconstructor and codebook t together, with the code in place of h^t."""
-    _train(learner, t, f"position {t}: training", learner.config.epochs, quantized=True)
+    _train(learner, t, f"c{t + 1}: training", learner.config.epochs, quantized=True)
 
 
 def settle(learner: Learner) -> None:
@@ -119,7 +119,7 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
 
 
 def _centre(learner: Learner, t: int) -> None:
-    """Take the mean of h^t, before position t has learned, as the origin of position t, so that directions tell apart."""
+    """Take the mean of h^t, before position t has learned, as its origin, so that directions tell apart."""
     rows = torch.randperm(len(learner.memories))[:20000].sort().values.numpy()
     learner.indexer.centre[t] = 0
     learner.indexer.centre[t] = hidden_states(learner, t, rows).mean(0)

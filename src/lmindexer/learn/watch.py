@@ -23,7 +23,7 @@ def watch_codes(learner: Learner, t: int, restart: bool) -> dict[str, float]:
     enough = min(size, len(chosen)) // 2
     if len(dead) > enough or numbers["perplexity"] < 0.1 * min(size, len(chosen)):
         learner.trainer.progress.say(
-            f"warning: position {t} uses {size - len(dead)} of {size} codes (perplexity "
+            f"warning: c{t + 1} uses {size - len(dead)} of {size} codes (perplexity "
             f"{numbers['perplexity']:.0f}); try smaller --sizes, a lower --learning-rate or more --warmup-epochs"
         )
     if restart and len(dead):

@@ -73,9 +73,10 @@ class Backbone(nn.Module):
         return encoded["input_ids"]
 
     def freeze(self, encoder: str, top_layers: int) -> None:
-        """Choose what of the pretrained part learns: 'frozen', 'top' (the last `top_layers`) or 'full'."""
-        self.encoder.requires_grad_(encoder == "full")
-        if encoder == "full":
+        """Choose what of the encoder learns: 'frozen', 'top' (the last `top_layers`), 'full' or 'auto' (full)."""
+        learns = encoder in ("full", "auto")
+        self.encoder.requires_grad_(learns)
+        if learns:
             self.cut = None
         elif self.layers is None:
             if encoder == "top":
@@ -140,7 +141,11 @@ class Backbone(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Model and tokenizer as a Hugging Face folder (the small decoder is saved with the indexer)."""
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
         self.model.save_pretrained(folder)
+        logging.enable_progress_bar()
         self.tokenizer.save_pretrained(folder)
 
     def _run(self, part: slice, mask: Tensor, **inputs: Tensor) -> Tensor:
