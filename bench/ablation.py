@@ -20,7 +20,7 @@ from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
 
-PAPER = {"alignment": 0, "crowding": 0, "weigh_tokens": False, "indexer_learning_rate": 1e-3}
+PAPER = {"alignment": 0, "crowding": 0, "spread": 0, "weigh_tokens": False, "indexer_learning_rate": 1e-3}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no reconstructor warm-up (Eq. 12)": {"reconstructor_epochs": 0},
@@ -33,6 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no settling": {"settle_epochs": 0},
     "no alignment": {"alignment": 0},
     "no crowding": {"crowding": 0},
+    "no spreading": {"spread": 0},
     "plain mean pooling": {"weigh_tokens": False},
     "K-means centred by prefix": {"center": True},
     "no dead-code restart": {"restart_dead_codes": False},

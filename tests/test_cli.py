@@ -6,6 +6,7 @@ import re
 import resource
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -167,6 +168,17 @@ def test_index_takes_other_columns_and_skips_bad_records(run: Path, tmp_path: Pa
     answer = lmindexer("index", run, other, "--id", "sku", "--text", "name, maker", "--skip-bad")
     assert [json.loads(line)["id"] for line in answer.out.splitlines()] == ["1", "3"]
     assert answer.err == "skipped 1: only white space\n2 documents, 2 of them new to the run\n"
+
+
+def test_inspect_draws_the_tree_as_a_picture_that_fetches_nothing(run: Path, tmp_path: Path):
+    picture = tmp_path / "new folder" / "tree.svg"
+    lmindexer("inspect", run, "--svg", picture)
+    root = ElementTree.parse(picture).getroot()
+    told = "".join(root.itertext()).replace("\xa0", " ")
+    assert root.tag.endswith("svg")
+    assert "80 documents" in told
+    assert "http" not in told.replace("https://www.textualize.io", "")
+    assert "src:" not in told
 
 
 def test_inspect_shows_quality_and_tree(run: Path):

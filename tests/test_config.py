@@ -138,9 +138,9 @@ def test_what_is_off_may_be_zero():
     LearnConfig(**dict.fromkeys((*off, "warmup_epochs", "reconstructor_epochs", "seed"), 0), hints=(0.0,))
 
 
-def test_the_last_hint_ratio_holds_for_all_that_follow():
+def test_the_last_value_of_a_setting_per_position_holds_for_all_that_follow():
     config = LearnConfig(hints=(0.5, 0.3))
-    assert [config.hint_ratio(t) for t in range(4)] == [0.5, 0.3, 0.3, 0.3]
+    assert [config.at("hints", t) for t in range(4)] == [0.5, 0.3, 0.3, 0.3]
 
 
 rates = st.floats(0.0, 1e3, allow_nan=False)

@@ -14,6 +14,7 @@ from lmindexer.errors import InputError
 from lmindexer.flags import Grouped, resolve, settings
 
 if TYPE_CHECKING:
+    from lmindexer.explore.tree import TreeNode
     from lmindexer.runs import Run
 
 FORMATS = ("jsonl", "csv", "parquet")
@@ -156,7 +157,8 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
               help="How many codes below each of them; 0: all.")  # fmt: skip
 @click.option("--samples", default=2, show_default=True, type=click.IntRange(min=0), metavar="INT",
               help="How many sample documents a code.")  # fmt: skip
-def inspect(run: Path, codes: int, children: int, samples: int) -> None:
+@click.option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this SVG file.")
+def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None) -> None:
     """Show the quality and the tree of a run's IDs.
 
     Each code comes with its size, its most telling words, its most frequent label and sample documents.
@@ -172,7 +174,13 @@ def inspect(run: Path, codes: int, children: int, samples: int) -> None:
     from lmindexer.indexers.store import load_documents
 
     corpus, ids = load_documents(folder), IdTable.load(run / "ids.parquet")
-    _show(folder, corpus, ids, codes or None, children or None, samples)
+    tree = _show(folder, corpus, ids, codes or None, children or None, samples)
+    if svg is not None:
+        from lmindexer.explore.tree import to_svg
+        from lmindexer.files import write_text
+
+        _make_room(svg)
+        write_text(svg, to_svg(tree, f"{len(ids):,} documents"))
 
 
 @app.command()
@@ -231,7 +239,7 @@ def _fit(corpus: Any, config: LearnConfig, out: Path, begun: "Run | None", progr
     click.echo(f"Next: lmindexer inspect {out}   lmindexer index {out} NEW_FILE")
 
 
-def _show(run: Any, corpus: Any, ids: Any, codes: int | None, children: int | None, samples: int) -> None:
+def _show(run: Any, corpus: Any, ids: Any, codes: int | None, children: int | None, samples: int) -> "TreeNode":
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -247,6 +255,7 @@ def _show(run: Any, corpus: Any, ids: Any, codes: int | None, children: int | No
     console.print(Markdown("\n".join(quality_table(report))))
     for line in summary(report):
         console.print(line)
+    return tree
 
 
 def _tell_skipped(corpus: Any) -> None:

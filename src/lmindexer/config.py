@@ -49,11 +49,13 @@ class LearnConfig:
     hints: tuple[float, ...] = setting((0.5, 0.3), "share of tokens shown to the reconstructor, per position", LOSS)
     reconstruction: float = setting(1.0, "weight of the reconstruction loss (Eq. 8); 0: off", LOSS)
     contrastive: float = setting(1.0, "weight of the contrastive loss (Eq. 9); 0: off", LOSS)
+    temperature: float = setting(0.05, "of the contrastive loss, in cosines: lower, only near documents repel", LOSS)
     commitment: float = setting(1.0, "weight of the commitment loss (Eq. 10); 0: off", LOSS)
-    alignment: float = setting(
-        20.0,
-        "weight of keeping h^t at the document's own vector (not in the paper); 0: off",
-        LOSS,
+    alignment: tuple[float, ...] = setting(
+        (20.0, 1.0), "weight of keeping h^t at the document's own vector, per position (not in the paper); 0: off", LOSS
+    )
+    spread: int = setting(
+        2, "after c1, aim at this many documents a path at most, when learning codes (not in the paper); 0: off", LOSS
     )
     softmax: str = setting(
         "batch", "rebuild tokens against those of the batch or the full vocabulary", LOSS, ("batch", "full")
@@ -74,7 +76,9 @@ class LearnConfig:
     )
     batch_size: int = setting(128, "documents a step", SCHEDULE)
     learning_rate: float = setting(1e-3, "learning rate of the reconstructor", SCHEDULE)
-    indexer_learning_rate: float = setting(5e-5, "learning rate of the small decoder and the codebooks", SCHEDULE)
+    indexer_learning_rate: tuple[float, ...] = setting(
+        (5e-5, 2e-4), "learning rate of the small decoder and the codebooks, per position", SCHEDULE
+    )
     encoder_learning_rate: float = setting(5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE)
     weight_decay: float = setting(0.01, "AdamW weight decay", SCHEDULE)
     clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE)
@@ -88,11 +92,13 @@ class LearnConfig:
         _check(self)
 
     def replace(self, **changes: Any) -> "LearnConfig":
-        return dataclasses.replace(self, **changes)
+        """This config with some settings changed, given as in a recipe."""
+        return from_mapping({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | changes)
 
-    def hint_ratio(self, position: int) -> float:
-        """Share of tokens given as hints at a position; the last one holds for all that follow."""
-        return self.hints[min(position, len(self.hints) - 1)]
+    def at(self, name: str, position: int) -> float:
+        """A setting that is given per position; the last one given holds for all that follow."""
+        given = getattr(self, name)
+        return float(given[min(position, len(given) - 1)])
 
 
 def from_mapping(values: Mapping[str, Any], origin: str = "the settings") -> LearnConfig:
@@ -193,11 +199,19 @@ def _check(config: LearnConfig) -> None:
         "reconstructor_layers",
         "learning_rate",
         "clip",
+        "temperature",
     )
     for name in positive:
         if not getattr(config, name) > 0:
             raise InputError(f"{name} must be above 0, not {getattr(config, name)}")
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
-        if isinstance(value, int | float) and not value >= 0:
-            raise InputError(f"{f.name} must not be negative, but is {value}")
+        numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int | float)]
+        if not all(v >= 0 for v in numbers):
+            raise InputError(f"{f.name} must not be negative, but is {_shown(value)}")
+        if isinstance(value, tuple) and not value and element_type(f)[0] is not str:
+            raise InputError(f"{f.name} must have at least one number")
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

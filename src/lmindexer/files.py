@@ -34,6 +34,15 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         _flush_folder(path.parent)  # so that the rename, too, survives a power cut
 
 
+def write_text(path: Path, text: str) -> None:
+    """`write_atomically` for text, in UTF-8."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
+
+
 def _flush_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -17,7 +17,7 @@ from typing import Any
 
 from lmindexer.config import LearnConfig, from_mapping, read_toml, to_toml
 from lmindexer.errors import InputError
-from lmindexer.files import write_atomically
+from lmindexer.files import write_text
 
 FORMAT = 1  # of the folder; a reader refuses any other
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\..+")  # of write_atomically, where it was killed
@@ -120,10 +120,7 @@ class Run:
         self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        def write(path: Path) -> None:
-            path.write_text(text, encoding="utf-8")
-
-        write_atomically(self.path / name, write)
+        write_text(self.path / name, text)
 
     def log_records(self) -> list[dict[str, Any]]:
         """Every line of log.jsonl; a last line cut off by a kill is left out."""

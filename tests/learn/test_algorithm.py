@@ -150,7 +150,7 @@ def test_every_loss_can_be_switched_off_and_is_then_not_logged(make: Make, corpu
 
 def test_a_single_loss_is_enough(make: Make, corpus: Corpus):
     """At the first position there is nothing to be committed to."""
-    learn_ids(make(epochs=1, reconstruction=0.0, contrastive=0.0, alignment=0.0), corpus.doc_ids)
+    learn_ids(make(epochs=1, reconstruction=0.0, contrastive=0.0, alignment=(0.0,), spread=0), corpus.doc_ids)
 
 
 @pytest.mark.parametrize("restart", [False, True])

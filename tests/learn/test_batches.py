@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmindexer.ids.table import path_ids
-from lmindexer.learn.batches import prefix_batches
+from lmindexer.learn.batches import MATES, prefix_batches
 
 
 def corpus_of_codes(N: int, K: int, t: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -49,9 +49,9 @@ def test_the_same_seed_gives_the_same_batches_and_another_one_others(t: int):
 
 @pytest.mark.parametrize("t", [1, 2])
 def test_a_group_smaller_than_a_batch_lies_in_at_most_two_batches(t: int):
-    codes, lengths = corpus_of_codes(1000, 100 if t == 1 else 12, t)
+    codes, lengths = corpus_of_codes(1000, 300 if t == 1 else 18, t)
     group = path_ids(codes)
-    assert np.bincount(group).max() < 32
+    assert np.bincount(group).max() < MATES
     batches = prefix_batches(codes, lengths, 32, np.random.default_rng(0))
     lies_in = {g: sum(g in group[batch] for batch in batches) for g in range(group.max() + 1)}
     assert max(lies_in.values()) <= 2

@@ -1,5 +1,6 @@
 """The ID tree in words (section 4.2, Figure 3): what each code holds, for a terminal and for Markdown."""
 
+import io
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -104,6 +105,15 @@ def render(tree: TreeNode, console: "Console") -> None:
     root = Tree(_one_line((_title(tree), "bold")), guide_style="dim")
     hang(tree, root)
     console.print(root, width=min(console.width, WIDTH))
+
+
+def to_svg(tree: TreeNode, title: str) -> str:
+    """The printed tree as a picture; it names no font that would have to be fetched."""
+    from rich.console import Console
+
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    render(tree, console)
+    return re.sub(r"@font-face\s*{[^}]*}", "", console.export_svg(title=title))
 
 
 def to_markdown(tree: TreeNode) -> str:

@@ -40,7 +40,7 @@ def start_codebook(learner: Learner, t: int) -> None:
         if len(hidden) == 0:
             hidden = hidden_states(learner, t, rows)
         crowding = learner.config.crowding if t == 0 else 0.0
-        clusters = kmeans(hidden, size, learner.config.seed, crowding)
+        clusters = kmeans(hidden, size, learner.config.seed, crowding, far_apart=t > 0)
         learner.indexer.codebooks[t].initialise(clusters.centres, clusters.prior)
         learner.trainer.arrays[f"kmeans_{t}"] = torch.from_numpy(assign(learner, t))
 

@@ -6,7 +6,7 @@ from jaxtyping import Int
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.ids.quality import path_ids
 
-MATES = 32  # documents of one prefix that stay together: enough to contrast, few enough to be alike in length
+MATES = 16  # documents of one prefix that stay together: enough to contrast, few enough to be alike in length
 
 
 def prefix_batches(

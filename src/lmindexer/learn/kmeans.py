@@ -18,22 +18,29 @@ class Clusters:
 
 @torch.no_grad()
 def kmeans(
-    hidden: Tensor, size: int, seed: int, crowding: float = 0.0, iterations: int = 25, sample: int = 256
+    hidden: Tensor,
+    size: int,
+    seed: int,
+    crowding: float = 0.0,
+    far_apart: bool = False,
+    iterations: int = 25,
+    sample: int = 256,
 ) -> Clusters:
     """Spherical K-means of hidden (N, D), on hidden's own device.
 
     With equal-length centres `argmax h . e` is the nearest one, so the codes right after this are its
     clusters. `crowding` > 0 adds crowding * log(share of a cluster) to the scores, as a mixture model
     does (and entropy-constrained quantisation, Chou et al. 1989): clusters grow as uneven as the data is.
-    A centre that no vector chooses restarts at the vector worst served. Of more than `sample` vectors a
-    centre a sample is taken. Deterministic given `seed`.
+    Starts from random vectors, or from `far_apart` ones (k-means++, Arthur and Vassilvitskii 2007), which
+    gives outliers clusters of their own. A centre that no vector chooses restarts at the vector worst
+    served. Of more than `sample` vectors a centre a sample is taken. Deterministic given `seed`.
     """
     generator = torch.Generator().manual_seed(seed)
     N, D = hidden.shape
     if sample * size < N:
         hidden = hidden[torch.randperm(N, generator=generator)[: sample * size].sort().values.to(hidden.device)]
     points = F.normalize(hidden.float(), dim=-1)
-    centres = points[_spread_start(points, size, seed)]
+    centres = points[_start(points, size, seed, far_apart)]
     prior = torch.zeros(size, device=points.device)
     for _ in range(iterations):
         similarity, chosen = _nearest(points, centres, prior / D**0.5)
@@ -66,13 +73,16 @@ def _nearest(points: Tensor, centres: Tensor, prior: Tensor | float = 0.0, chunk
     return torch.cat([b.values for b in best]), torch.cat([b.indices for b in best])
 
 
-def _spread_start(points: Tensor, size: int, seed: int) -> Tensor:
-    """Rows (K) to start from: k-means++ (Arthur and Vassilvitskii 2007) on a sample of the points."""
-    from sklearn.cluster import kmeans_plusplus
+def _start(points: Tensor, size: int, seed: int, far_apart: bool) -> Tensor:
+    """Rows (K) of the points to start from; with fewer points than codes, some twice."""
+    rows = np.random.default_rng(seed).permutation(len(points))
+    if far_apart and size < len(points):
+        from sklearn.cluster import kmeans_plusplus
 
-    if size >= len(points):
-        return torch.arange(size, device=points.device) % len(points)
-    rows = np.random.default_rng(seed).permutation(len(points))[: max(20 * size, 10_000)]
-    sample = points[torch.from_numpy(rows).to(points.device)].cpu().numpy()
-    _, chosen = kmeans_plusplus(sample, size, random_state=seed)
-    return torch.from_numpy(rows[chosen]).to(points.device)
+        sample = rows[: max(20 * size, 10_000)]
+        rows = sample[
+            kmeans_plusplus(points[torch.from_numpy(sample).to(points.device)].cpu().numpy(), size, random_state=seed)[
+                1
+            ]
+        ]
+    return torch.from_numpy(np.resize(rows, size)).to(points.device)

@@ -24,8 +24,9 @@ class Learner:
     trainer: Trainer
 
     @property
-    def scale(self) -> float:
-        return float(self.indexer.backbone.dim**-0.5)
+    def contrast(self) -> float:
+        """What dot products of h^t, of length sqrt(D), are multiplied by in Eq. 9."""
+        return 1 / (self.config.temperature * self.indexer.backbone.dim)
 
     def codes(self, t: int) -> Tensor:
         """The codes learned so far (N, t), where a resumed run may hold more."""

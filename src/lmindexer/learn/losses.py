@@ -38,7 +38,7 @@ def contrastive_loss(
     `hidden` and `view` are h_d of the same B documents under two dropout masks; the diagonal is each
     document's positive. At t = 0 every prefix is empty, so every document shares it and this is plain
     in-batch contrast. A document alone with its prefix contributes 0. `scale` multiplies the dot
-    products; training passes D**-0.5, the scale of P_s.
+    products; training passes 1 / (temperature * D), so that it works on cosines.
     """
     same_path = (prefix[:, None] == prefix[None, :]).all(-1)  # (B, B)
     scores = (hidden @ view.T * scale).masked_fill(~same_path, -torch.inf)  # (B, B)

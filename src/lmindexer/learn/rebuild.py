@@ -35,7 +35,7 @@ def _hidden_tokens(
     backbone = learner.indexer.backbone
     tokens, mask = learner.memories.tokens(rows)
     maskable = mask & ~backbone.special[tokens]
-    hints, places, counted = split_hints(maskable, learner.config.hint_ratio(t))
+    hints, places, counted = split_hints(maskable, learner.config.at("hints", t))
     longest = int(counted.sum(1).max())
     places, counted = places[:, :longest], counted[:, :longest]
     targets = tokens.gather(1, places)[counted]

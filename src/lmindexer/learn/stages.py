@@ -11,6 +11,7 @@ from lmindexer.learn.batches import prefix_batches
 from lmindexer.learn.learner import Learner, hidden_states
 from lmindexer.learn.losses import commitment_loss, contrastive_loss, document_loss
 from lmindexer.learn.rebuild import rebuild
+from lmindexer.learn.spread import spread_targets
 from lmindexer.learn.watch import watch_codes
 from lmindexer.model.backbone import Memory
 from lmindexer.model.decoder import pool
@@ -22,7 +23,7 @@ def warm_up_reconstructor(learner: Learner) -> None:
     config = learner.config
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
-        return _with_total(config, {"reconstruction": rebuild(learner, rows, [], 0)[0]})
+        return _with_total(config, 0, {"reconstruction": rebuild(learner, rows, [], 0)[0]})
 
     learner.trainer.run(
         Stage(
@@ -30,7 +31,7 @@ def warm_up_reconstructor(learner: Learner) -> None:
             epochs=config.reconstructor_epochs if config.reconstruction else 0,
             batches=_batches(learner, 0),
             losses=losses,
-            parameters=_groups(learner, [learner.reconstructor]),
+            parameters=_groups(learner, 0, [learner.reconstructor]),
             learning=[learner.reconstructor],
         )
     )
@@ -66,7 +67,7 @@ def settle(learner: Learner) -> None:
             epochs=config.settle_epochs,
             batches=_batches(learner, 0),
             losses=losses,
-            parameters=_groups(learner, [learner.indexer]),
+            parameters=_groups(learner, T - 1, [learner.indexer]),
             learning=[learner.indexer],
         )
     )
@@ -74,6 +75,7 @@ def settle(learner: Learner) -> None:
 
 def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) -> None:
     codebook = learner.indexer.codebooks[t]
+    spreading = quantized and t > 0 and learner.config.spread > 0
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
         config, prefix = learner.config, learner.codes(t)[rows]
@@ -89,19 +91,31 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
         if config.reconstruction:
             terms["reconstruction"], terms["macro_f1"] = rebuild(learner, rows, vectors, t)
         if config.contrastive:
-            terms["contrastive"] = contrastive_loss(h.float(), view[0][:, t].float(), prefix, learner.scale)
+            terms["contrastive"] = contrastive_loss(h.float(), view[0][:, t].float(), prefix, learner.contrast)
         if config.commitment and t:
             terms["commitment"] = _commitment(learner, hidden, prefix)
-        if config.alignment:
+        if spreading:
+            targets = learner.trainer.arrays["targets"][rows]
+            terms["spread"] = nn.functional.cross_entropy(codebook.logits(h), targets)
+        if config.at("alignment", t):
             terms["alignment"] = _align(learner, memory, [*known, h])
-        return _with_total(config, terms)
+        return _with_total(config, t, terms)
 
     def after_epoch(epoch: int) -> dict[str, float]:
         if not quantized:
             return {}
-        return watch_codes(learner, t, restart=learner.config.restart_dead_codes and epoch + 1 < epochs)
+        last = epoch + 1 == epochs
+        numbers = watch_codes(learner, t, restart=learner.config.restart_dead_codes and not last)
+        if spreading and not last:
+            aim()
+        return numbers
+
+    def aim() -> None:
+        learner.trainer.arrays["targets"] = spread_targets(learner, t, learner.config.spread)
 
     learner.trainer.arrays.setdefault("chosen", torch.zeros(len(learner.memories), dtype=torch.long))
+    if spreading:
+        learner.trainer.once(f"{name}, targets", aim)
     modules = [learner.indexer, learner.reconstructor]
     for other in learner.indexer.codebooks:
         other.requires_grad_(quantized and other is codebook)
@@ -111,7 +125,7 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
             epochs=epochs,
             batches=_batches(learner, t),
             losses=losses,
-            parameters=_groups(learner, modules),
+            parameters=_groups(learner, t, modules),
             learning=modules,
             after_epoch=after_epoch,
         )
@@ -136,8 +150,9 @@ def _commitment(learner: Learner, hidden: Tensor, codes: Tensor) -> Tensor:
     return commitment_loss(logits, codes)
 
 
-def _with_total(config: LearnConfig, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    weights = {name: getattr(config, name) for name in ("reconstruction", "contrastive", "commitment", "alignment")}
+def _with_total(config: LearnConfig, t: int, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    weights = {name: getattr(config, name) for name in ("reconstruction", "contrastive", "commitment")}
+    weights |= {"alignment": config.at("alignment", t), "spread": 1.0}
     weighted = [weights[name] * x for name, x in terms.items() if name in weights]
     total = torch.stack(weighted).sum() if weighted else torch.zeros((), requires_grad=True)
     return {"loss": total, **terms}
@@ -148,10 +163,10 @@ def _batches(learner: Learner, t: int) -> Callable[[np.random.Generator], list[n
     return lambda rng: prefix_batches(learner.codes(t).cpu().numpy(), lengths, size, rng)
 
 
-def _groups(learner: Learner, modules: list[nn.Module]) -> list[dict[str, object]]:
+def _groups(learner: Learner, t: int, modules: list[nn.Module]) -> list[dict[str, object]]:
     """AdamW groups: the pretrained backbone learns at its own rate; vectors and biases do not decay."""
     config = learner.config
-    rates = {id(p): config.indexer_learning_rate for p in learner.indexer.parameters()}
+    rates = {id(p): config.at("indexer_learning_rate", t) for p in learner.indexer.parameters()}
     rates |= {id(p): config.encoder_learning_rate for p in learner.indexer.backbone.model.parameters()}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for module in modules:
