@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# torch's CPU build: on Linux an unpinned torch is the CUDA one, gigabytes larger.
-TORCH ?= torch==2.13.0
+# torch's CPU build: on Linux the package index has the CUDA one, gigabytes larger. With a GPU: make setup TORCH=torch
+TORCH ?= torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
 export GOMP_SPINCOUNT = 0
 export OMP_WAIT_POLICY = PASSIVE
 
@@ -13,7 +13,7 @@ setup: $(BIN)/lmindexer
 
 $(BIN)/lmindexer: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt $(TORCH)
+	$(BIN)/pip install --quiet --no-deps $(TORCH)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

@@ -85,12 +85,13 @@ def draw_curves(run: Run) -> None:
     from lmindexer.files import write_atomically
 
     records = run.log_records()
+    stages = list(dict.fromkeys(record["stage"] for record in records))
     figure, axes = plt.subplots(2, 2, figsize=(10, 6), layout="constrained", sharex=True)
     for (name, title), axis in zip(CURVES, axes.flat, strict=True):
-        for stage in dict.fromkeys(record["stage"] for record in records):
+        for colour, stage in enumerate(stages):
             points = [(i, r[name]) for i, r in enumerate(records, 1) if r["stage"] == stage and name in r]
             if points:
-                axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=stage)
+                axis.plot(*zip(*points, strict=True), f"C{colour}o-", markersize=3, label=stage)
         axis.set_title(title, fontsize=10)
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
