@@ -24,7 +24,7 @@ DEMO: dict[str, Any] = {
     "max_tokens": 64,
     "reconstructor_epochs": 2,
     "warmup_epochs": 1,
-    "epochs": 5,
+    "epochs": 4,
 }
 DEMO_DOCUMENTS = 5000
 
@@ -294,6 +294,9 @@ def _mistakes() -> Iterator[None]:
     except click.UsageError as error:
         verb = error.ctx.command_path if error.ctx is not None else "lmindexer"
         _refuse(f"{error.format_message().rstrip('.')}; see {verb} --help")
+    except BrokenPipeError:  # `lmindexer inspect RUN | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _refuse(f"{what}; check the path and its permissions")
