@@ -1,6 +1,6 @@
 """What each part of the method is worth: learn with one thing changed, print one table.
 
-    python -m bench.ablation ../shared/data/amazon2014_beauty/items.jsonl.gz --sample 3000 \
+    python -m bench.ablation items.jsonl.gz --sample 3000 \
         --text title,brand --label categories --sizes 64,64 --out ablation
 
 Finished runs in --out are reused. Figure 4 and Tables 2 and 5 of the paper vary the same things.
