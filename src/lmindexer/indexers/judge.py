@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lmindexer.corpus.documents import Corpus
 from lmindexer.evaluation.neighbours import embedding_neighbours, lexical_neighbours
-from lmindexer.ids.quality import measure
+from lmindexer.ids.quality import measure, neighbour_recall
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.residual_kmeans import residual_kmeans
 from lmindexer.learn.learner import Learner, final_codes
@@ -35,7 +35,7 @@ def judge(learner: Learner, ids: IdTable, corpus: Corpus, embeddings: Tensor) ->
         quality[name] = measure(table, labels, lexical).to_dict()
         quality[name]["neighbour_recall"] = {
             "words": quality[name]["neighbour_recall"],
-            "embedding": measure(table, None, nearest).to_dict()["neighbour_recall"],
+            "embedding": [neighbour_recall(nearest, table.codes, t + 1) for t in range(len(table.sizes))],
         }
     same = final_codes(learner) == ids.codes
     return {

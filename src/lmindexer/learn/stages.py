@@ -111,7 +111,8 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
         return numbers
 
     def aim() -> None:
-        learner.trainer.arrays["targets"] = spread_targets(learner, t, learner.config.spread)
+        targets = spread_targets(learner, t, learner.config.spread)
+        learner.trainer.arrays["targets"] = targets.to(learner.memories.device)
 
     learner.trainer.arrays.setdefault("chosen", torch.zeros(len(learner.memories), dtype=torch.long))
     if spreading:
