@@ -7,17 +7,13 @@ Finished runs in --out are reused. Figure 4 and Tables 2 and 5 of the paper vary
 """
 
 import argparse
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lmindexer.config import LearnConfig, from_mapping
+from bench.finished import learn_or_reuse, sample_of, settings_of
+from lmindexer.config import from_mapping
 from lmindexer.corpus.documents import Corpus
-from lmindexer.indexers.lmindexer import LMIndexer
-from lmindexer.progress import Progress
 from lmindexer.runs import Run
 
 PAPER = {"alignment": 0, "crowding": 0, "spread": 0, "weigh_tokens": False, "indexer_learning_rate": 1e-3}
@@ -71,25 +67,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="comma-separated beginnings of the variants to run")
     parser.add_argument("--quiet", action="store_true")
     arguments, rest = parser.parse_known_args()
-    if len(rest) % 2:
-        parser.error("settings are given as pairs, such as --sizes 64,64")
-    settings = {
-        flag.removeprefix("--").replace("-", "_"): _value(value)
-        for flag, value in zip(rest[::2], rest[1::2], strict=True)
-    }
-    config = from_mapping(settings)
-    corpus = _sample(arguments.files, config, arguments.sample)
+    try:
+        config = from_mapping(settings_of(rest))
+    except ValueError as error:
+        parser.error(str(error))
+    read = Corpus.read(arguments.files, text=config.text, id=config.id, label=config.label, skip_bad=True)
+    corpus = sample_of(read, arguments.sample, config.seed)
     wanted = [name for name in VARIANTS if name.startswith(tuple(arguments.only.split(",")))]
     for name in wanted:
-        changed = config.replace(**VARIANTS[name])
-        folder = _folder(arguments.out, name)
-        if not (folder / "report.json").exists():
-            LMIndexer(changed).fit(
-                corpus,
-                out=folder,
-                resume=folder.exists(),
-                progress=Progress(None) if arguments.quiet else None,
-            )
+        learn_or_reuse(config.replace(**VARIANTS[name]), corpus, _folder(arguments.out, name), arguments.quiet)
     print(table([(name, Run(_folder(arguments.out, name))) for name in wanted]))
 
 
@@ -97,7 +83,7 @@ def table(runs: list[tuple[str, Run]]) -> str:
     """A Markdown table, one row a run, the two-step baseline of the first run on top."""
     lines = ["| variant | " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * len(COLUMNS)]
     first = runs[0][1].read_json("report.json")
-    lines.append(_line("embed, then K-means", first["quality"]["kmeans"]) + " | | | | | |")
+    lines.append(_line("embed, then K-means", first["quality"]["rq-kmeans"]) + " | | | | | |")
     for name, run in runs:
         report = run.read_json("report.json")
         own, other = (report["rebuilding"][key]["nats"] for key in ("codes", "shuffled codes"))
@@ -121,23 +107,8 @@ def _line(name: str, quality: dict[str, Any]) -> str:
     return f"| {name} | {ami} | {positions[0]['perplexity']:.0f} | {second} | {small:.1%} | {near:.3f}"
 
 
-def _sample(files: list[Path], config: LearnConfig, size: int) -> Corpus:
-    corpus = Corpus.read(files, text=config.text, id=config.id, label=config.label, skip_bad=True)
-    if not size or size >= len(corpus):
-        return corpus
-    rows = np.sort(np.random.default_rng(config.seed).permutation(len(corpus))[:size])
-    return Corpus.from_documents(corpus[int(row)] for row in rows)
-
-
 def _folder(out: Path, variant: str) -> Path:
     return out / re.sub(r"[^a-z0-9]+", "-", variant.lower()).strip("-")
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 if __name__ == "__main__":

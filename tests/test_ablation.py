@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from command_line import SMALL, write_items
+from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.runs import Run
 
@@ -47,7 +48,7 @@ def test_two_variants_make_a_table(
 
 
 def test_every_variant_is_a_sound_setting_with_a_folder_of_its_own(ablation: object):
-    config = ablation.LearnConfig()
+    config = LearnConfig()
     changed = [config.replace(**changes) for changes in ablation.VARIANTS.values()]
     assert len(set(changed)) == len(ablation.VARIANTS)
     folders = {ablation._folder(Path(), name) for name in ablation.VARIANTS}

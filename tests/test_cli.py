@@ -19,7 +19,7 @@ from lmindexer.ids.table import IdTable
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.runs import Run
 
-VERBS = ("learn", "demo", "index", "inspect", "export")
+VERBS = ("learn", "demo", "index", "inspect", "export", "compare", "explore", "pairs", "score")
 
 
 @pytest.fixture(scope="module")

@@ -127,7 +127,7 @@ def test_stopped_and_resumed_it_ends_the_same(
                 lambda *told: power_goes() if told[1] != "encoding documents" and next(steps) == stop else None,
             )
         else:
-            patch.setattr(lmindexer_module, {"saving": "save_documents", "measuring": "judge"}[stop], power_goes)
+            patch.setattr(lmindexer_module, {"saving": "save_ids", "measuring": "judge"}[stop], power_goes)
         with pytest.raises(StoppedError):
             lmindexer(*learn, "--out", tmp_path / "run")
     killed = tmp_path / "run" / ".0123abcd.checkpoint.safetensors"

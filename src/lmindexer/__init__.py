@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from lmindexer.errors import InputError
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.lmindexer import LMIndexer
+    from lmindexer.indexers.registry import load_indexer
+    from lmindexer.indexers.two_step import TwoStepIndexer
 
 _HOMES = {
     "Corpus": "lmindexer.corpus.documents",
@@ -17,9 +19,11 @@ _HOMES = {
     "InputError": "lmindexer.errors",
     "LMIndexer": "lmindexer.indexers.lmindexer",
     "LearnConfig": "lmindexer.config",
+    "TwoStepIndexer": "lmindexer.indexers.two_step",
+    "load_indexer": "lmindexer.indexers.registry",
 }
 
-__all__ = ["Corpus", "Document", "IdTable", "InputError", "LMIndexer", "LearnConfig"]
+__all__ = ["Corpus", "Document", "IdTable", "InputError", "LMIndexer", "LearnConfig", "TwoStepIndexer", "load_indexer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,6 +23,8 @@ def setting(default: Any, help: str, group: str, choices: tuple[str, ...] = ()) 
 
 
 DATA, MODEL, LOSS, SCHEDULE, MACHINE = "Documents", "Model", "Objective", "Training", "Machine"
+TWO_STEP = "Other indexers: embed, then quantise"
+INDEXER_NAMES = ("lmindexer", "rq-vae", "hc", "rq-kmeans", "random")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class LearnConfig:
     id: str = setting("", "column that holds the document's id (found by itself if it is called id)", DATA)
     label: str = setting("", "column with a category or category path; used to judge, never to learn", DATA)
 
+    indexer: str = setting(
+        "lmindexer", "what learns the IDs; all but lmindexer embed first and quantise then", MODEL, INDEXER_NAMES
+    )
     sizes: tuple[int, ...] = setting((256, 256), "codes at each learned position", MODEL)
     backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL)
     encoder: str = setting(
@@ -54,8 +59,11 @@ class LearnConfig:
     alignment: tuple[float, ...] = setting(
         (20.0, 1.0), "weight of keeping h^t at the document's own vector, per position (not in the paper); 0: off", LOSS
     )
-    spread: int = setting(
-        2, "after c1, aim at this many documents a path at most, when learning codes (not in the paper); 0: off", LOSS
+    spread: float = setting(
+        0.8,
+        "after c1, documents of one path aim at different codes unless their vectors' cosine is at least this "
+        "(not in the paper); 0: off",
+        LOSS,
     )
     softmax: str = setting(
         "batch", "rebuild tokens against those of the batch or the full vocabulary", LOSS, ("batch", "full")
@@ -82,6 +90,20 @@ class LearnConfig:
     encoder_learning_rate: float = setting(5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE)
     weight_decay: float = setting(0.01, "AdamW weight decay", SCHEDULE)
     clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE)
+
+    embeddings: str = setting(
+        "bundled",
+        "'bundled', a sentence-transformers or Hugging Face encoder by name or folder, or 'simcse': --backbone, "
+        "first trained on the corpus without labels",
+        TWO_STEP,
+    )
+    simcse_epochs: int = setting(1, "epochs of --embeddings simcse", TWO_STEP)
+    simcse_learning_rate: float = setting(3e-5, "learning rate of --embeddings simcse", TWO_STEP)
+    clusters: int = setting(10, "hc: clusters at each level", TWO_STEP)
+    leaf: int = setting(100, "hc: a cluster of at most so many documents is not divided again", TWO_STEP)
+    vae_latent: int = setting(32, "rq-vae: width of what is quantised", TWO_STEP)
+    vae_epochs: int = setting(100, "rq-vae: epochs", TWO_STEP)
+    vae_learning_rate: float = setting(3e-3, "rq-vae: learning rate", TWO_STEP)
 
     seed: int = setting(0, "the same seed on a CPU gives the same IDs", MACHINE)
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps ...", MACHINE)
@@ -189,6 +211,8 @@ def _check(config: LearnConfig) -> None:
         raise InputError(f"sizes must be one or more numbers of codes, such as 256,256, not {config.sizes}")
     if not config.hints or not all(0 <= ratio < 1 for ratio in config.hints):
         raise InputError(f"hints must be shares from 0 to below 1, such as 0.5,0.3, not {config.hints}")
+    if config.clusters < 2:
+        raise InputError(f"clusters must be at least 2, not {config.clusters}")
     if config.dropout >= 1:
         raise InputError(f"dropout must be below 1, not {config.dropout}")
     positive = (
@@ -200,6 +224,10 @@ def _check(config: LearnConfig) -> None:
         "learning_rate",
         "clip",
         "temperature",
+        "simcse_epochs",
+        "leaf",
+        "vae_latent",
+        "vae_epochs",
     )
     for name in positive:
         if not getattr(config, name) > 0:

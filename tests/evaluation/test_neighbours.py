@@ -45,24 +45,53 @@ def test_embedding_neighbours_are_those_of_the_double_loop(N: int):
     check(found, [dict(zip("abcde", vector, strict=True)) for vector in embeddings.tolist()])
 
 
-@pytest.mark.parametrize("N", [2, 7, 300])
-def test_lexical_neighbours_are_those_of_the_double_loop(N: int):
+def bm25(texts: list[str], row: int) -> list[float]:
+    """What every document scores when `row` asks, in the plainest way."""
+    bags = [Counter(text.split()) for text in texts]
+    mean = sum(bag.total() for bag in bags) / len(bags)
+    scores = []
+    for bag in bags:
+        score = 0.0
+        for word in set(bags[row]) & set(bag):
+            holding = sum(word in other for other in bags)
+            rarity = math.log(1 + (len(bags) - holding + 0.5) / (holding + 0.5))
+            score += rarity * bag[word] / (bag[word] + 1.5 * (1 - 0.75 + 0.75 * bag.total() / mean))
+        scores.append(score)
+    return scores
+
+
+def check_lexical(found: np.ndarray, scores: np.ndarray) -> None:
+    """`scores` (N, N): what each document scores when the row's document asks."""
+    for row, others in enumerate(found):
+        near = sorted(np.delete(scores[row], row), reverse=True)[:NEIGHBOURS]
+        told = sorted(scores[row, others[others >= 0]], reverse=True)
+        assert told == pytest.approx([score for score in near if score > 0], abs=1e-5)
+        assert row not in others
+
+
+@pytest.mark.parametrize("cells", [neighbours.CELLS, 500, 1])
+@pytest.mark.parametrize("N", [2, 7, 150])
+def test_lexical_neighbours_are_those_of_the_double_loop(N: int, cells: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(neighbours, "CELLS", cells)  # however few scores are held at a time
     given = texts(N)
-    holding = Counter(word for text in given for word in set(text.split()))
-    vectors = [
-        {
-            word: (1 + math.log(n)) * (1 + math.log((1 + N) / (1 + holding[word])))
-            for word, n in Counter(text.split()).items()
-        }
-        for text in given
-    ]
     found = lexical_neighbours(given)
     assert found.shape == (N, NEIGHBOURS)
-    for row, others in enumerate(found):
-        near = [score for score in nearest(vectors, row) if score > 0]
-        told = sorted((cosine(vectors[row], vectors[other]) for other in others[others >= 0]), reverse=True)
-        assert told == pytest.approx(near, abs=1e-5), "who shares no word is no neighbour"
-        assert row not in others
+    check_lexical(found, np.array([bm25(given, row) for row in range(N)]))
+
+
+def test_lexical_neighbours_are_those_of_bm25s():
+    bm25s = pytest.importorskip("bm25s")
+    given = texts(200)
+    library = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
+    library.index([text.split() for text in given], show_progress=False)
+    asked = [sorted(set(text.split())) for text in given]
+    check_lexical(lexical_neighbours(given), np.array([library.get_scores(words) for words in asked]))
+
+
+def test_a_rare_word_counts_more_than_a_common_one():
+    given = ["rose kettle", "rose spoon", "rose deck", "rose chord", "kettle anchor"]
+    found = lexical_neighbours([*given, *["rose"] * 12])[0]
+    assert 4 in found, "of sixteen that share a word with the first, the one that shares kettle"
 
 
 def test_texts_without_words_have_no_neighbours():

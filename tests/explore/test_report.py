@@ -26,7 +26,7 @@ def report(labels: list[tuple[str, ...]] | None = None, **changes: Any) -> dict[
     quality["neighbour_recall"] = {"words": quality["neighbour_recall"], "embedding": [None, 0.25]}
     nats = {"codes": 2.5, "shuffled codes": 4.0, "hints alone": 3.75}
     told = {
-        "quality": {"lmindexer": quality, "kmeans": quality},
+        "quality": {"lmindexer": quality, "rq-kmeans": quality},
         "agreement": {"all": 0.975, "by_position": [1.0, 0.975]},
         "rebuilding": {name: {"nats": x, "accuracy": 0.5} for name, x in nats.items()},
         "peak_memory_bytes": 2_500_000_000,
@@ -61,7 +61,7 @@ def test_the_table_by_hand():
     assert row(table, "codes used at c1") == ["75%", "75%"]
     assert row(table, "codes used at c2") == ["100%", "100%"]
     assert row(table, "documents in buckets of at most 5") == ["100.0%"] * 2
-    assert row(table, "10 nearest by TF-IDF that share c1") == ["0.667", "0.667"]  # a and b do, c and d do not
+    assert row(table, "10 nearest by BM25 that share c1") == ["0.667", "0.667"]  # a and b do, c and d do not
     assert row(table, "10 nearest by the encoder that share c1") == ["-", "-"]
     assert row(table, "10 nearest by the encoder that share (c1, c2)") == ["0.250", "0.250"]
     assert not any("AMI" in line for line in table), "there are no labels"
@@ -81,6 +81,17 @@ def test_the_sentences_by_hand():
     assert "Took 1.5 minutes and 2.5 GB of memory." in told
     assert "Warning" not in told
     assert "2.5 GB, GPU 1.2 GB of memory" in " ".join(summary(report(peak_gpu_bytes=1_200_000_000)))
+
+
+def test_of_a_two_step_indexer_the_report_says_what_there_is():
+    told = report()
+    one = {name: told[name] for name in told if name not in ("agreement", "rebuilding")}
+    one["quality"] = {"hc": told["quality"]["lmindexer"] | {"neighbour_recall": {"words": [None, 0.5]}}}
+    table = quality_table(one)
+    assert table[0] == "|  | hierarchical clustering |"
+    assert row(table, "10 nearest by BM25 that share (c1, c2)") == ["0.500"]
+    assert not any("by the encoder" in line for line in table)
+    assert [line.split()[0] for line in summary(one)] == ["All", "Took"]
 
 
 def test_codes_that_tell_nothing_are_warned_of():

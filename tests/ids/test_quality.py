@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import hypergeom
 from sklearn.metrics import adjusted_mutual_info_score
 
 from lmindexer.ids import quality
@@ -112,6 +113,20 @@ def test_neighbour_recall_by_hand():
     neighbours = np.array([[1, 2], [0, 2], [0, -1]])  # document 2 has one neighbour only
     assert quality.neighbour_recall(neighbours, codes, 1) == pytest.approx(2 / 5)
     assert quality.neighbour_recall(neighbours, codes, 2) == 0
+
+
+def test_neighbours_found_by_hand():
+    codes = np.array([[0, 0], [0, 1], [1, 0]])
+    found, there = quality.neighbours_found(np.array([[1, 2], [0, 2], [0, -1]]), codes, 1)
+    assert (found.tolist(), there.tolist()) == ([1, 1, 0], [2, 2, 1])
+
+
+@pytest.mark.parametrize(("a", "b", "N"), [(1, 1, 2), (3, 4, 10), (900, 800, 1000), (5000, 7000, 50_000)])
+def test_information_by_chance_is_the_mean_over_the_hypergeometric(a: int, b: int, N: int):
+    both = np.arange(max(1, a + b - N), min(a, b) + 1)
+    expected = hypergeom(N, a, b).pmf(both) @ (both / N * np.log(N * both / (a * b)))
+    found = quality.information_by_chance(a, b, quality.log_factorials(N))
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-12)
 
 
 @given(code_matrices, st.data())

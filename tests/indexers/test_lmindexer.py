@@ -101,9 +101,9 @@ def test_the_model_comes_back_from_the_folder(
 
 
 def test_an_indexer_that_has_not_learned_says_so(new: Corpus):
-    with pytest.raises(InputError, match=r"not learned yet; call fit\(corpus, out=\.\.\.\) or LMIndexer\.load"):
+    with pytest.raises(InputError, match=r"not learned yet; call fit\(corpus, out=\.\.\.\) or load"):
         LMIndexer().index(new)
-    with pytest.raises(InputError, match=r"no run folder; call fit"):
+    with pytest.raises(InputError, match=r"not learned yet; call fit"):
         LMIndexer().corpus()
 
 
@@ -111,5 +111,7 @@ def test_settings_are_checked():
     assert LMIndexer(sizes=(3, 2), seed=1).config.sizes == (3, 2)
     with pytest.raises(InputError, match="unknown key 'size'; did you mean 'sizes'"):
         LMIndexer(size=3)
+    with pytest.raises(InputError, match="LMIndexer is not hc; use TwoStepIndexer"):
+        LMIndexer(indexer="hc")
     with pytest.raises(InputError, match="not both"):
         LMIndexer(LMIndexer().config, seed=3)

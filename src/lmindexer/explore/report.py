@@ -1,5 +1,6 @@
 """The report of a run: report.md for people, curves.png beside it (Figure 4's quantities as they went)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from lmindexer.explore.tree import TreeNode, to_markdown
@@ -12,66 +13,77 @@ CURVES = (
     ("sharing", "share of documents that share their path"),
 )
 
+NAMES = {
+    "lmindexer": "LMIndexer",
+    "rq-vae": "rq-VAE",
+    "hc": "hierarchical clustering",
+    "rq-kmeans": "residual K-means",
+    "random": "random",
+}
+
 
 def write_report(run: Run, tree: TreeNode) -> None:
-    """report.md and curves.png from report.json and log.jsonl."""
-    draw_curves(run)
-    report = run.read_json("report.json")
+    """report.md and, of an indexer that trains in epochs, curves.png, from report.json and log.jsonl."""
+    report, trained = run.read_json("report.json"), bool(run.log_records())
     config = (run.path / "config.toml").read_text(encoding="utf-8").strip()
     lines = [f"# {run.path.resolve().name}", "", "```toml", config, "```", ""]
     lines += ["## Quality", "", *quality_table(report), "", *summary(report), ""]
-    lines += [
-        "## Training",
-        "",
-        "![training curves](curves.png)",
-        "",
-        "## The ID tree",
-        "",
-        to_markdown(tree),
-        "",
-    ]
+    if trained:
+        draw_curves(run)
+        lines += ["## Training", "", "![training curves](curves.png)", ""]
+    lines += ["## The ID tree", "", to_markdown(tree), ""]
     run.write_text("report.md", "\n".join(lines))
 
 
 def summary(report: dict[str, Any]) -> list[str]:
     """What the numbers of report.json say, in sentences."""
-    quality, rebuilding = report["quality"]["lmindexer"], report["rebuilding"]
-    own, other, none = (rebuilding[name]["nats"] for name in ("codes", "shuffled codes", "hints alone"))
-    gpu = report["peak_gpu_bytes"]
-    memory = f"{report['peak_memory_bytes'] / 1e9:.1f} GB" + (f", GPU {gpu / 1e9:.1f} GB" if gpu else "")
+    quality = next(iter(report["quality"].values()))
     lines = [
         f"All {quality['documents']:,} IDs are unique; {quality['sharing']:,} documents share their learned codes "
         f"with another, at most {quality['largest_bucket']} together.",
-        f"The final model by itself gives the table's codes to {report['agreement']['all']:.1%} of the documents.",
-        f"Hidden tokens are rebuilt at {own:.2f} nats from hints and a document's own codes, {other:.2f} from "
-        f"another document's codes, {none:.2f} from hints alone.",
-        f"Took {report['seconds'] / 60:.1f} minutes and {memory} of memory.",
     ]
-    if own > other - 0.05:
+    if "agreement" in report:
+        share = report["agreement"]["all"]
+        lines.append(f"The final model by itself gives the table's codes to {share:.1%} of the documents.")
+    helped = True
+    if "rebuilding" in report:
+        own, other, none = (report["rebuilding"][name]["nats"] for name in ("codes", "shuffled codes", "hints alone"))
+        helped = own <= other - 0.05
+        lines.append(
+            f"Hidden tokens are rebuilt at {own:.2f} nats from hints and a document's own codes, {other:.2f} from "
+            f"another document's codes, {none:.2f} from hints alone."
+        )
+    gpu = report["peak_gpu_bytes"]
+    memory = f"{report['peak_memory_bytes'] / 1e9:.1f} GB" + (f", GPU {gpu / 1e9:.1f} GB" if gpu else "")
+    lines.append(f"Took {report['seconds'] / 60:.1f} minutes and {memory} of memory.")
+    if not helped:
         lines.append("Warning: the codes hardly help to rebuild the text; try more --epochs or fewer --hints.")
     return lines
 
 
 def quality_table(report: dict[str, Any]) -> list[str]:
-    """A Markdown table: the learned IDs beside K-means on the same encoder's mean-pooled embeddings."""
-    learned, two_step = report["quality"]["lmindexer"], report["quality"]["kmeans"]
-    rows = [("", "LMIndexer", "embed, then K-means"), ("---", "---:", "---:")]
-    for t, (a, b) in enumerate(zip(learned["positions"], two_step["positions"], strict=True), start=1):
-        rows.append((f"perplexity of c{t} (of {a['size']})", f"{a['perplexity']:.0f}", f"{b['perplexity']:.0f}"))
-        rows.append((f"codes used at c{t}", f"{a['used_share']:.0%}", f"{b['used_share']:.0%}"))
-    small = "documents in buckets of at most 5"
-    rows.append((small, f"{learned['share_in_small_buckets']:.1%}", f"{two_step['share_in_small_buckets']:.1%}"))
-    for a, b in zip(learned["labels"], two_step["labels"], strict=True):
-        level = f"{a['level']}" if a["level"] == "leaf" else f"level {a['level']}"
-        for depth, (x, y) in enumerate(zip(a["ami"], b["ami"], strict=True), start=1):
-            rows.append((f"AMI({_path(depth)}, {level}: {a['distinct']} labels)", _number(x), _number(y)))
-        x, y = a["hierarchical_precision"][0], b["hierarchical_precision"][0]
-        rows.append((f"pairs sharing c1 that share the {level} label", _number(x), _number(y)))
-    for judge, name in (("words", "TF-IDF"), ("embedding", "the encoder")):
-        for depth, (x, y) in enumerate(
-            zip(*(q["neighbour_recall"][judge] for q in (learned, two_step)), strict=True), 1
-        ):
-            rows.append((f"10 nearest by {name} that share {_path(depth)}", _number(x), _number(y)))
+    """A Markdown table: the learned IDs and, of LMIndexer, residual K-means on the same encoder beside them."""
+    measured = report["quality"]
+    columns = list(measured.values())
+    rows = [("", *(NAMES.get(name, name) for name in measured)), ("---", *("---:" for _ in columns))]
+
+    def row(name: str, values: Iterable[float | None], form: str = ".3f") -> None:
+        rows.append((name, *("-" if value is None else format(value, form) for value in values)))
+
+    for t, codes in enumerate(zip(*(q["positions"] for q in columns), strict=True), start=1):
+        row(f"perplexity of c{t} (of {codes[0]['size']})", (c["perplexity"] for c in codes), ".0f")
+        row(f"codes used at c{t}", (c["used_share"] for c in codes), ".0%")
+    row("documents in buckets of at most 5", (q["share_in_small_buckets"] for q in columns), ".1%")
+    for labels in zip(*(q["labels"] for q in columns), strict=True):
+        level = "leaf" if labels[0]["level"] == "leaf" else f"level {labels[0]['level']}"
+        for depth, values in enumerate(zip(*(label["ami"] for label in labels), strict=True), start=1):
+            row(f"AMI({_path(depth)}, {level}: {labels[0]['distinct']} labels)", values)
+        precision = (label["hierarchical_precision"][0] for label in labels)
+        row(f"pairs sharing c1 that share the {level} label", precision)
+    for judge, name in (("words", "BM25"), ("embedding", "the encoder")):
+        shares = [q["neighbour_recall"].get(judge, []) for q in columns]
+        for depth, values in enumerate(zip(*shares, strict=True), start=1):
+            row(f"10 nearest by {name} that share {_path(depth)}", values)
     return ["| " + " | ".join(row) + " |" for row in rows]
 
 
@@ -106,7 +118,3 @@ def draw_curves(run: Run) -> None:
 
 def _path(depth: int) -> str:
     return "c1" if depth == 1 else "(" + ", ".join(f"c{t}" for t in range(1, depth + 1)) + ")"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -107,9 +107,15 @@ def neighbour_recall(neighbours: np.ndarray, codes: np.ndarray, depth: int) -> f
     `neighbours` (N, k) rows, from outside (an independent encoder, BM25), without the document itself,
     -1 = none; `codes` (N, T).
     """
+    found, there = neighbours_found(neighbours, codes, depth)
+    return _share(found.sum(), there.sum())
+
+
+def neighbours_found(neighbours: np.ndarray, codes: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many of each document's neighbours share its first `depth` codes, and how many it has: (N,), (N,)."""
     prefixes = path_ids(codes[:, :depth])
     is_there = neighbours >= 0
-    return _share(((prefixes[neighbours] == prefixes[:, None]) & is_there).sum(), is_there.sum())
+    return ((prefixes[neighbours] == prefixes[:, None]) & is_there).sum(1), is_there.sum(1)
 
 
 @dataclass(frozen=True)
@@ -202,22 +208,39 @@ def _label_quality(labels: Sequence[tuple[str, ...]], codes: np.ndarray) -> tupl
 
 def _expected_information(sizes: np.ndarray, other_sizes: np.ndarray) -> float:
     """Mutual information in nats which two clusterings of these sizes have by chance (Vinh et al. 2009)."""
-    from scipy.special import gammaln
-
     N = int(sizes.sum())
-    log_factorial = gammaln(np.arange(N + 1) + 1.0)
+    log_factorial = log_factorials(N)
     expected = 0.0
     for a, a_count in zip(*np.unique(sizes, return_counts=True), strict=True):
         for b, b_count in zip(*np.unique(other_sizes, return_counts=True), strict=True):
-            both = np.arange(max(1, a + b - N), min(a, b) + 1)  # documents the two may have in common
-            log_chance = (
-                log_factorial[a] + log_factorial[b] + log_factorial[N - a] + log_factorial[N - b]
-                - log_factorial[N] - log_factorial[both] - log_factorial[a - both] - log_factorial[b - both]
-                - log_factorial[N - a - b + both]
-            )  # fmt: skip
-            information = both / N * np.log(N * both / (a * b))
-            expected += a_count * b_count * float(information @ np.exp(log_chance))
+            expected += a_count * b_count * information_by_chance(int(a), int(b), log_factorial)
     return expected
+
+
+def log_factorials(N: int) -> np.ndarray:
+    """ln n! for n = 0 ... N: (N + 1,)."""
+    from scipy.special import gammaln
+
+    return gammaln(np.arange(N + 1) + 1.0)
+
+
+def information_by_chance(a: int, b: int, log_factorial: np.ndarray) -> float:
+    """What two clusters of `a` and `b` of N documents add to the mutual information by chance, in nats.
+
+    `log_factorial` (N + 1,). The documents the two have in common are hypergeometric; how many are out of
+    reach by 12 standard deviations are left out.
+    """
+    N = len(log_factorial) - 1
+    mean = a * b / N
+    reach = 12 * math.sqrt(mean) + 24
+    least, most = max(1, a + b - N, int(mean - reach)), min(a, b, int(mean + reach))
+    both = np.arange(least, most + 1)
+    log_chance = (
+        log_factorial[a] + log_factorial[b] + log_factorial[N - a] + log_factorial[N - b]
+        - log_factorial[N] - log_factorial[both] - log_factorial[a - both] - log_factorial[b - both]
+        - log_factorial[N - a - b + both]
+    )  # fmt: skip
+    return float((both / N * np.log(N * both / (a * b))) @ np.exp(log_chance))
 
 
 def _entropy(counts: np.ndarray) -> float:

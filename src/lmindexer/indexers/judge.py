@@ -7,46 +7,60 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.evaluation.neighbours import embedding_neighbours, lexical_neighbours
-from lmindexer.ids.quality import measure, neighbour_recall
+from lmindexer.ids.quality import measure, neighbour_recall, perplexity
 from lmindexer.ids.table import IdTable
-from lmindexer.indexers.residual_kmeans import residual_kmeans
+from lmindexer.indexers.rq_kmeans import ResidualKMeans
 from lmindexer.learn.learner import Learner, final_codes
 from lmindexer.learn.rebuild import rebuilding_quality
+from lmindexer.progress import Progress
+
+BASELINE = "rq-kmeans"
 
 
-def judge(learner: Learner, ids: IdTable, corpus: Corpus, embeddings: Tensor) -> dict[str, Any]:
-    """Quality of the IDs, the same numbers for K-means on the encoder's mean-pooled `embeddings` (N, D).
+def judge(config: LearnConfig, ids: IdTable, corpus: Corpus, embeddings: Tensor | None) -> dict[str, Any]:
+    """Quality of the IDs of `config.indexer`, and what learning them took.
 
-    Also the share of documents to which the final model by itself gives the table's codes, and how well
-    tokens are rebuilt from a document's codes, from another document's, and from hints alone.
+    With `embeddings` (N, D) of the documents also how many nearest neighbours by them share codes, and for
+    LMIndexer the same numbers for residual K-means of these embeddings.
     """
-    config = learner.config
-    texts, labels = corpus.texts(), corpus.labels
-    lexical = lexical_neighbours(texts, config.seed)
-    nearest = embedding_neighbours(embeddings.float().cpu().numpy(), config.seed)
-    two_step = IdTable.empty(corpus.doc_ids)
-    for column, size in zip(residual_kmeans(embeddings, config.sizes, config.seed).T, config.sizes, strict=True):
-        two_step = two_step.append(column, size)
-    tables = {"lmindexer": ids, "kmeans": two_step}
+    tables = {config.indexer: ids}
+    if config.indexer == "lmindexer" and embeddings is not None:
+        two_step = ResidualKMeans.fit(embeddings, config, Progress(None))
+        tables[BASELINE] = IdTable(corpus.doc_ids, two_step.codes(embeddings), config.sizes)
+    judges = {"words": lexical_neighbours(corpus.texts(), config.seed)}
+    if embeddings is not None:
+        judges["embedding"] = embedding_neighbours(embeddings.float().cpu().numpy(), config.seed)
     quality = {}
     for name, table in tables.items():
-        quality[name] = measure(table, labels, lexical).to_dict()
+        quality[name] = measure(table, corpus.labels).to_dict()
         quality[name]["neighbour_recall"] = {
-            "words": quality[name]["neighbour_recall"],
-            "embedding": [neighbour_recall(nearest, table.codes, t + 1) for t in range(len(table.sizes))],
+            judge: [neighbour_recall(nearest, table.codes, t + 1) for t in range(len(table.sizes))]
+            for judge, nearest in judges.items()
         }
-    same = final_codes(learner) == ids.codes
+    return {"quality": quality, **_machine()}
+
+
+def judge_model(learner: Learner, ids: IdTable) -> dict[str, Any]:
+    """What only LMIndexer has: does the final model agree with the table, do its codes rebuild text.
+
+    `agreement`: the share of documents to which the final model by itself gives the table's codes, and the
+    perplexity of the codes it gives (Table 2: without the commitment loss earlier codes are forgotten).
+    """
+    given = final_codes(learner)
+    same = given == ids.codes
+    kept = [perplexity(column, size) for column, size in zip(given.T, ids.sizes, strict=True)]
     return {
-        "quality": quality,
-        "agreement": {"all": float(same.all(1).mean()), "by_position": same.mean(0).tolist()},
+        "agreement": {"all": float(same.all(1).mean()), "by_position": same.mean(0).tolist(), "perplexity": kept},
         "rebuilding": rebuilding_quality(learner),
-        "peak_memory_bytes": _peak_memory(),
-        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
     }
 
 
-def _peak_memory() -> int:
+def _machine() -> dict[str, int]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
+    return {
+        "peak_memory_bytes": int(peak if sys.platform == "darwin" else peak * 1024),
+        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+    }

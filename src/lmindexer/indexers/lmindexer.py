@@ -1,6 +1,5 @@
 """LMIndexer: learn the IDs of a corpus, give IDs to documents never seen (sections 3.1 and 3.2)."""
 
-import shutil
 import time
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,16 @@ from lmindexer.devices import choose_bf16, choose_device
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
-from lmindexer.indexers.judge import judge
-from lmindexer.indexers.store import load_documents, save_documents
+from lmindexer.indexers.judge import judge, judge_model
+from lmindexer.indexers.store import (
+    NOT_LEARNED,
+    begin_run,
+    check_corpus,
+    index_with,
+    load_documents,
+    save_backbone,
+    save_ids,
+)
 from lmindexer.learn.algorithm import learn_ids
 from lmindexer.learn.learner import Learner
 from lmindexer.learn.memories import Memories, document_frequency
@@ -45,6 +52,8 @@ class LMIndexer:
         if config is not None and settings:
             raise InputError("give LMIndexer either a LearnConfig or keywords, not both")
         self.config = config or from_mapping(settings)
+        if self.config.indexer != "lmindexer":
+            raise InputError(f"LMIndexer is not {self.config.indexer}; use TwoStepIndexer(indexer=...) for that")
         self.run: Run | None = None  # this and what follows: after fit or load
         self.ids: IdTable | None = None
         self.indexer: SemanticIndexer | None = None
@@ -62,36 +71,29 @@ class LMIndexer:
                 not hold a run on this corpus with these settings).
         """
         began, progress = time.monotonic(), progress or Progress()
-        _check_corpus(corpus, self.config)
+        check_corpus(corpus, self.config.sizes)
         device = choose_device(self.config.device)
         bf16 = choose_bf16(self.config.precision, device)
         torch.manual_seed(self.config.seed)
         backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
         encoder = self.config.encoder
         backbone.freeze("frozen" if encoder == "auto" and device.type == "cpu" else encoder, self.config.top_layers)
-        if resume:
-            run = Run.open(Path(out), finished=False)
-            if run.facts["state"] == "finished":
-                progress.say(f"{out} is finished already")
-                return self._take(LMIndexer.load(out))
-            self._check_same(run, corpus)
-        else:
-            facts = {
-                "corpus": {"documents": len(corpus), "fingerprint": corpus.fingerprint},
-                "device": str(device),
-            }
-            run = Run.create(Path(out), self.config, facts | {"bf16": bf16})
+        run = begin_run(self.config, corpus, Path(out), resume, device=str(device), bf16=bf16)
+        if run.facts["state"] == "finished":
+            progress.say(f"{out} is finished already")
+            return self._take(LMIndexer.load(out))
         learner = _learner(self.config, backbone, corpus, run, device, bf16, progress)
-        embeddings = learner.memories.mean_embeddings()
+        embeddings = learner.memories.embeddings()
         if resume and not learner.trainer.resume():
             progress.say("no checkpoint yet; starting from the beginning")
         earlier = sum(record["seconds"] for record in run.log_records())
         ids = learn_ids(learner, corpus.doc_ids)
         ids.check()
         self.run, self.ids, self.indexer = run, ids, learner.indexer
-        _save(run, learner, ids, corpus, progress)
+        _save(run, learner)
+        save_ids(run, ids, corpus)
         progress.say("measuring the IDs")
-        report = judge(learner, ids, corpus, embeddings)
+        report = judge(self.config, ids, corpus, embeddings) | judge_model(learner, ids)
         run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
         run.finish()
         return self
@@ -123,19 +125,12 @@ class LMIndexer:
         A document whose id was learned keeps its ID. Every other gets codes from the final model in one
         pass, and a suffix that no learned document has.
         """
-        if self.indexer is None or self.ids is None:
-            raise InputError("this indexer has not learned yet; call fit(corpus, out=...) or LMIndexer.load(run)")
-        new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in self.ids]
-        table = self.ids
-        if new:
-            codes = self._generate(corpus.texts(new))
-            table = table.add([corpus.doc_ids[row] for row in new], codes)
-        return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
+        return index_with(self.ids, corpus, lambda corpus, rows: self._generate(corpus.texts(rows)))
 
     def corpus(self) -> Corpus:
         """The documents the IDs were learned from, as the run folder keeps them."""
         if self.run is None:
-            raise InputError("this indexer has no run folder; call fit(corpus, out=...) or LMIndexer.load(run)")
+            raise InputError(NOT_LEARNED)
         return load_documents(self.run)
 
     def _generate(self, texts: list[str]) -> np.ndarray:
@@ -158,12 +153,6 @@ class LMIndexer:
     def _take(self, other: "LMIndexer") -> "LMIndexer":
         self.config, self.run, self.ids, self.indexer = other.config, other.run, other.ids, other.indexer
         return self
-
-    def _check_same(self, run: Run, corpus: Corpus) -> None:
-        if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
-            raise InputError(f"{run.path} was learning another corpus; resume with the same files and columns")
-        if run.config != self.config:
-            raise InputError(f"{run.path} was learning with other settings; resume without changing any")
 
 
 def _learner(
@@ -206,11 +195,8 @@ def _frozen(backbone: Backbone) -> frozenset[str]:
     return frozenset(f"indexer.backbone.model.{name}" for name, p in weights if not p.requires_grad)
 
 
-def _save(run: Run, learner: Learner, ids: IdTable, corpus: Corpus, progress: Progress) -> None:
-    """IDs, weights and documents. The pretrained model is copied unless it is the bundled one, unchanged."""
-    ids.save(run.path / "ids.parquet")
-    ids.export(run.path / "ids.jsonl", "jsonl")
-    save_documents(run, corpus)
+def _save(run: Run, learner: Learner) -> None:
+    """The weights. The pretrained model is copied unless it is the bundled one, unchanged."""
     for name, module in (("indexer", learner.indexer), ("reconstructor", learner.reconstructor)):
         tensors = {
             key: x.detach().cpu().contiguous().clone()
@@ -219,22 +205,4 @@ def _save(run: Run, learner: Learner, ids: IdTable, corpus: Corpus, progress: Pr
         }
         write_atomically(run.path / f"{name}.safetensors", partial(save_file, tensors))
     if learner.config.backbone != "bundled" or learner.memories.backbone.learns:
-        folder, part = run.path / "backbone", run.path / ".backbone"
-        for old in (folder, part):
-            shutil.rmtree(old, ignore_errors=True)
-        learner.indexer.backbone.save(part)
-        part.rename(folder)
-
-
-def _check_corpus(corpus: Corpus, config: LearnConfig) -> None:
-    N = len(corpus)
-    if N < 2:
-        raise InputError("there is only one document; IDs tell documents apart, so give at least two")
-    if max(config.sizes) > N:
-        raise InputError(
-            f"sizes {','.join(map(str, config.sizes))} ask for more codes than there are documents ({N}); "
-            f"try --sizes {max(2, int(N**0.5) // 2)},{max(2, int(N**0.5) // 2)}"
-        )
-    first = corpus[0].text
-    if all(text == first for batch in corpus.text_batches(1024) for text in batch):
-        raise InputError(f"all {N:,} documents have the same text; there is nothing to tell them apart by")
+        save_backbone(run, learner.indexer.backbone)

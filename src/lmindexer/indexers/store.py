@@ -1,14 +1,78 @@
-"""The documents a run was learned from, kept in its folder so that every later verb can show them."""
+"""What every indexer does with its run folder: begin it, keep the documents, give IDs to those that come later."""
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
+from lmindexer.ids.table import IdTable
+from lmindexer.model.backbone import Backbone
 from lmindexer.runs import Run
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
+NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
+
+
+def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **facts: Any) -> Run:
+    """A new run folder; with `resume` the one at `out`, if it is of this corpus with these settings."""
+    if not resume:
+        of_corpus = {"documents": len(corpus), "fingerprint": corpus.fingerprint}
+        return Run.create(out, config, {"corpus": of_corpus, **facts})
+    run = Run.open(out, finished=False)
+    if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
+        raise InputError(f"{run.path} was learning another corpus; resume with the same files and columns")
+    if run.config != config:
+        raise InputError(f"{run.path} was learning with other settings; resume without changing any")
+    return run
+
+
+def check_corpus(corpus: Corpus, sizes: tuple[int, ...]) -> None:
+    """Raise InputError unless these documents can carry IDs of `sizes` codes."""
+    N = len(corpus)
+    if N < 2:
+        raise InputError("there is only one document; IDs tell documents apart, so give at least two")
+    if max(sizes, default=0) > N:
+        raise InputError(
+            f"sizes {','.join(map(str, sizes))} ask for more codes than there are documents ({N}); "
+            f"try --sizes {max(2, int(N**0.5) // 2)},{max(2, int(N**0.5) // 2)}"
+        )
+    first = corpus[0].text
+    if all(text == first for batch in corpus.text_batches(1024) for text in batch):
+        raise InputError(f"all {N:,} documents have the same text; there is nothing to tell them apart by")
+
+
+def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus, list[int]], np.ndarray]) -> IdTable:
+    """The IDs of the corpus' documents, in its order: those in the table, others by `codes_of` their rows."""
+    if table is None:
+        raise InputError(NOT_LEARNED)
+    new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in table]
+    if new:
+        table = table.add([corpus.doc_ids[row] for row in new], codes_of(corpus, new))
+    return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
+
+
+def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:
+    """ids.parquet, ids.jsonl and documents.parquet."""
+    ids.save(run.path / "ids.parquet")
+    ids.export(run.path / "ids.jsonl", "jsonl")
+    save_documents(run, corpus)
+
+
+def save_backbone(run: Run, backbone: Backbone) -> None:
+    """The pretrained model and its tokenizer, in the run's folder backbone/."""
+    folder, part = run.path / "backbone", run.path / ".backbone"
+    for old in (folder, part):
+        shutil.rmtree(old, ignore_errors=True)
+    backbone.save(part)
+    part.rename(folder)
 
 
 def save_documents(run: Run, corpus: Corpus, chunk: int = 10_000) -> None:

@@ -18,12 +18,8 @@ def learn_ids(learner: Learner, doc_ids: tuple[str, ...]) -> IdTable:
         train_position(learner, t)  # Eq. 11
         assign_position(learner, t)  # Eq. 3
     settle(learner)
-    ids = IdTable.empty(doc_ids)
-    for column, size in zip(
-        learner.codes(len(learner.config.sizes)).T.cpu().numpy(), learner.config.sizes, strict=True
-    ):
-        ids = ids.append(column, size)
-    return ids.with_suffix()
+    codes = learner.codes(len(learner.config.sizes)).cpu().numpy().astype(np.int32)
+    return IdTable(doc_ids, codes, learner.config.sizes).with_suffix()
 
 
 def start_codebook(learner: Learner, t: int) -> None:

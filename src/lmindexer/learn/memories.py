@@ -10,7 +10,6 @@ from torch import Tensor
 
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.model.backbone import Backbone, Memory
-from lmindexer.model.decoder import pool
 from lmindexer.progress import Progress
 
 IN_MEMORY_BYTES = 2 << 30  # a larger cache goes to a file
@@ -71,17 +70,21 @@ class Memories:
         self.cache = cache
 
     @torch.no_grad()
-    def mean_embeddings(self) -> Tensor:
-        """Plain mean-pooled encoder states (N, D) in half precision, as embed-then-quantise uses them.
+    def embeddings(self, progress: Progress | None = None) -> Tensor:
+        """One vector a document (N, D), as the encoder by itself says, in half precision on the device.
 
-        Call it before anything has learned: it tells what the pretrained encoder says by itself.
+        Of LMIndexer's encoder call it before anything has learned.
         """
         self.backbone.eval()
-        pooled = torch.empty(len(self), self.backbone.dim, dtype=torch.float16)
+        pooled = torch.empty(len(self), self.backbone.dim, dtype=torch.float16, device=self.device)
+        done = 0
         for rows in self.batches(128):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 memory = self.memory(rows)
-            pooled[rows] = pool(memory.states.float(), memory.mask.float()).half().cpu()
+            pooled[torch.from_numpy(rows)] = self.backbone.pooled(memory.states.float(), memory.mask).half()
+            done += len(rows)
+            if progress is not None:
+                progress.at("embedding documents", 0, 1, done / len(self))
         return pooled
 
     def _cached(self, rows: np.ndarray, mask: Tensor) -> Tensor | None:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from lmindexer.ids.quality import perplexity, used_share
+from lmindexer.ids.quality import difference_ratio, perplexity, used_share
 from lmindexer.ids.table import path_ids
 from lmindexer.learn.learner import Learner, hidden_states
 
@@ -12,11 +12,13 @@ def watch_codes(learner: Learner, t: int, restart: bool) -> dict[str, float]:
     """Collapse seen as it happens: perplexity, share of codes used, documents sharing their path."""
     size = learner.config.sizes[t]
     chosen = learner.trainer.arrays["chosen"].cpu().numpy()
-    path = path_ids(np.column_stack([learner.codes(t).cpu().numpy(), chosen]))
+    before = learner.codes(t).cpu().numpy()
+    path = path_ids(np.column_stack([before, chosen]))
     numbers = {
         "perplexity": perplexity(chosen, size),
         "used": used_share(chosen, size),
         "sharing": float((np.bincount(path)[path] > 1).mean()),
+        "difference_ratio": difference_ratio(before, chosen),
     }
     counts = np.bincount(chosen, minlength=size)
     dead = np.flatnonzero(counts == 0)

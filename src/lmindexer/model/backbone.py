@@ -6,6 +6,7 @@ pair) as they are, encoder-only models (BERT, MPNet, ...) with the same small de
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer.errors import InputError
-from lmindexer.model.decoder import SmallDecoder
+from lmindexer.model.decoder import SmallDecoder, pool
 
+POOLING_FILE = "1_Pooling/config.json"  # of a sentence-transformers model
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -50,6 +52,7 @@ class Backbone(nn.Module):
         self.register_buffer("special", special, persistent=False)  # (V,)
         self.register_buffer("token_weight", torch.ones(len(self.vocabulary)))  # (V,)
         self.cut: int | None = None
+        self.pooling = "mean"  # or "cls": what its makers take as a text's embedding
 
     @property
     def encoder(self) -> Any:
@@ -109,6 +112,10 @@ class Backbone(nn.Module):
         times = (tokens[:, :, None] == tokens[:, None, :]).sum(2)  # (B, L): how often the document holds each token
         return Memory(states, mask, self.token_weight[tokens] * mask / times)
 
+    def pooled(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Embeddings (B, D) of texts with encoder states (B, L, D), by the pooling the encoder was trained with."""
+        return states[:, 0] if self.pooling == "cls" else pool(states, mask)
+
     def decode(self, memory: Memory, inputs: Tensor) -> Tensor:
         """Decoder states (B * V, S, D) for input vectors (B * V, S, D), each step seeing the ones before it.
 
@@ -146,6 +153,9 @@ class Backbone(nn.Module):
         self.model.save_pretrained(folder)
         logging.enable_progress_bar()
         self.tokenizer.save_pretrained(folder)
+        if self.pooling == "cls":
+            (folder / "1_Pooling").mkdir()
+            (folder / POOLING_FILE).write_text(json.dumps({"pooling_mode": "cls"}), encoding="utf-8")
 
     def _run(self, part: slice, mask: Tensor, **inputs: Tensor) -> Tensor:
         if self.layers is None:
@@ -193,6 +203,7 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
             raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} more")
         if len(tokenizer) <= len(tokenizer.all_special_ids):
             raise ValueError("it has no tokenizer")
+        pooling = _pooling(folder)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
@@ -208,7 +219,36 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
         decoder = SmallDecoder(config.hidden_size, decoder_layers, heads, dropout)
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # a sentence-pair head that nothing here reads
-    return Backbone(model, tokenizer, decoder)
+    backbone = Backbone(model, tokenizer, decoder)
+    backbone.pooling = pooling
+    return backbone
+
+
+def _pooling(name: str) -> str:
+    """How a sentence-transformers model makes one vector of a text; the mean where nothing is said.
+
+    Raises ValueError where it takes more than mean or cls pooling and a scaling to length 1.
+    """
+    for module in _published(name, "modules.json") or []:
+        kind = str(module["type"]).rsplit(".", 1)[-1]
+        if kind not in ("Transformer", "Pooling", "Normalize"):
+            raise ValueError(f"it ends in a layer {kind}, which is not read here")
+    settings = _published(name, POOLING_FILE) or {"pooling_mode": "mean"}
+    told = [key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
+            for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]  # fmt: skip
+    mode = settings.get("pooling_mode") or "+".join(told)
+    if mode not in ("mean", "cls"):
+        raise ValueError(f"it pools by {mode!r}, and only mean and cls are known here")
+    return str(mode)
+
+
+def _published(name: str, file: str) -> Any:
+    """A JSON file of a folder or of a model on the hub; None where there is none."""
+    from transformers.utils import cached_file
+
+    silent = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    path = cached_file(name, file, **silent)
+    return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def bundled_folder() -> Path:

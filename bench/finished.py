@@ -1,0 +1,44 @@
+"""What the benches share: read the documents, learn a run unless it is there already."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmindexer.config import LearnConfig
+from lmindexer.corpus.documents import Corpus
+from lmindexer.indexers.registry import make_indexer
+from lmindexer.progress import Progress
+from lmindexer.runs import Run
+
+
+def learn_or_reuse(config: LearnConfig, corpus: Corpus, folder: Path, quiet: bool) -> Run:
+    """The finished run at `folder`; learned, or gone on with, where it is not finished."""
+    if not (folder / "report.json").exists():
+        progress = Progress(None) if quiet else Progress()
+        make_indexer(config).fit(corpus, out=folder, resume=Run.is_begun(folder), progress=progress)
+    return Run.open(folder)
+
+
+def sample_of(corpus: Corpus, size: int, seed: int) -> Corpus:
+    """So many of the documents at random, in their order; 0: all."""
+    if not size or size >= len(corpus):
+        return corpus
+    rows = np.sort(np.random.default_rng(seed).permutation(len(corpus))[:size])
+    return Corpus.from_documents((corpus[int(row)] for row in rows), keep_empty=True)
+
+
+def settings_of(pairs: list[str]) -> dict[str, Any]:
+    """Flags and values of LearnConfig, such as ["--sizes", "64,64"], as its keys. Raises ValueError on half a pair."""
+    if len(pairs) % 2:
+        raise ValueError("settings are given as pairs, such as --sizes 64,64")
+    flags, values = pairs[::2], pairs[1::2]
+    return {flag.removeprefix("--").replace("-", "_"): _value(v) for flag, v in zip(flags, values, strict=True)}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

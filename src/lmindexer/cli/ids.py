@@ -1,0 +1,88 @@
+"""The verbs that give and write IDs: index and export."""
+
+from pathlib import Path
+
+import click
+
+from lmindexer.cli.app import app
+from lmindexer.cli.common import format_of, make_room, tell_skipped
+from lmindexer.errors import InputError
+
+FORMATS = ("jsonl", "csv", "parquet")
+
+
+@app.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write here (.jsonl, .csv or .parquet), not to the screen."
+)
+@click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
+@click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
+@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
+@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
+def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, skip_bad: bool,
+          keep_empty: bool) -> None:  # fmt: skip
+    """Give IDs to documents, also to ones never seen.
+
+    Documents that RUN has learned keep their IDs; the others in FILES get theirs from its model. The run
+    itself stays as it is.
+
+    \b
+    Example:
+      lmindexer index runs/beauty new_items.jsonl --out new_ids.jsonl
+    """
+    from lmindexer.runs import Run
+
+    if out is not None:
+        if format_of(out) not in FORMATS:
+            raise InputError(f"cannot tell the format of --out {out}; end it in .jsonl, .csv or .parquet")
+        make_room(out)
+    Run.open(run)
+    from lmindexer.corpus.documents import Corpus
+    from lmindexer.indexers.registry import load_indexer
+
+    indexer = load_indexer(run)
+    columns = tuple(map(str.strip, text.split(","))) if text else indexer.config.text
+    corpus = Corpus.read(
+        list(files), text=columns, id=id or indexer.config.id, skip_bad=skip_bad, keep_empty=keep_empty
+    )
+    tell_skipped(corpus)
+    ids = indexer.index(corpus)
+    if out is not None:
+        ids.export(out, format_of(out))
+    else:
+        for line in ids.jsonl_lines():
+            click.echo(line)
+    assert indexer.ids is not None
+    new = sum(doc_id not in indexer.ids for doc_id in ids)
+    click.echo(f"{len(ids):,} documents, {new:,} of them new to the run", err=True)
+
+
+@app.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default (jsonl only).")
+def export(run: Path, kind: str, out: Path | None) -> None:
+    """Write the IDs of a run as JSONL, CSV or Parquet.
+
+    JSONL has lines {"id": "B004756YJA", "codes": [17, 401, 0]}; CSV and Parquet have one column a position.
+
+    \b
+    Example:
+      lmindexer export runs/beauty --format csv --out ids.csv
+    """
+    from lmindexer.ids.table import IdTable
+    from lmindexer.runs import Run
+
+    if out is None and kind != "jsonl":
+        raise InputError(f"--format {kind} does not go to the screen; name a file with --out")
+    Run.open(run)
+    ids = IdTable.load(run / "ids.parquet")
+    if out is not None:
+        make_room(out)
+        ids.export(out, kind)
+        click.echo(f"{len(ids):,} IDs in {out}", err=True)
+    else:
+        for line in ids.jsonl_lines():
+            click.echo(line)

@@ -1,0 +1,116 @@
+"""The verbs that learn: learn and demo."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmindexer.cli.app import app
+from lmindexer.cli.common import tell_skipped
+from lmindexer.cli.looking import show
+from lmindexer.config import DATA, LearnConfig
+from lmindexer.flags import Grouped, resolve, settings
+
+if TYPE_CHECKING:
+    from lmindexer.corpus.documents import Corpus
+    from lmindexer.progress import Progress
+    from lmindexer.runs import Run
+
+# Where the demo differs from the defaults: ten minutes on two cores are enough for it.
+DEMO: dict[str, Any] = {
+    "sizes": (128, 128),
+    "max_tokens": 64,
+    "reconstructor_epochs": 2,
+    "warmup_epochs": 1,
+    "epochs": 4,
+}
+DEMO_DOCUMENTS = 5000
+
+
+@app.command(cls=Grouped)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder to make.")
+@click.option("--config", "recipe", type=click.Path(path_type=Path), help="A TOML file with the settings below.")
+@click.option("--resume", is_flag=True,
+              help="Go on with a run that was stopped, with its own settings; start it if there is none.")  # fmt: skip
+@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them, instead of stopping.")
+@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
+@click.option("--quiet", is_flag=True, help="Print no progress.")
+@settings()
+def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool, skip_bad: bool, keep_empty: bool,
+          quiet: bool, **given: Any) -> None:  # fmt: skip
+    """Learn the IDs of the documents in FILES.
+
+    FILES are JSONL, CSV, TSV or Parquet, plain or .gz, or folders of such files. IDs, model and report
+    go to the run folder named by --out. Flags win over the settings of --config.
+
+    \b
+    Example:
+      lmindexer learn items.jsonl.gz --text title,brand --label categories --out runs/beauty
+    """
+    begun = _begun(out, resume)
+    config = resolve(recipe, given, begun)
+    from lmindexer.corpus.documents import Corpus
+    from lmindexer.progress import Progress
+
+    progress = Progress(None if quiet else sys.stderr)
+    corpus = Corpus.read(list(files), text=config.text, id=config.id, label=config.label, skip_bad=skip_bad,
+                         keep_empty=keep_empty)  # fmt: skip
+    tell_skipped(corpus)
+    _fit(corpus, config, out, begun, progress)
+
+
+@app.command(cls=Grouped)
+@click.option("--out", default="runs/demo", show_default=True, type=click.Path(path_type=Path), help="The run folder.")
+@click.option(
+    "--documents", type=click.IntRange(min=2), metavar="INT", help=f"How many docstrings to take. [{DEMO_DOCUMENTS}]"
+)
+@click.option("--resume", is_flag=True, help="Go on with a demo that was stopped; start it if there is none.")
+@settings(leave_out=DATA, **DEMO)
+def demo(out: Path, documents: int | None, resume: bool, **given: Any) -> None:
+    """Learn IDs of real text that is on every machine.
+
+    The text is the documentation of the installed Python packages. Takes a few minutes on two CPU cores,
+    downloads nothing, and shows the ID tree at the end.
+
+    \b
+    Example:
+      lmindexer demo
+    """
+    begun = _begun(out, resume)
+    config = resolve(None, given, begun, DEMO)
+    from lmindexer.corpus.sources import installed_python_documentation
+    from lmindexer.progress import Progress
+
+    progress = Progress(sys.stderr)
+    progress.say("reading the documentation of the installed Python packages")
+    limit = documents or (begun.facts["corpus"]["documents"] if begun else DEMO_DOCUMENTS)
+    _fit(installed_python_documentation(limit=limit), config, out, begun, progress)
+
+
+def _begun(out: Path, resume: bool) -> "Run | None":
+    """The run to go on with; None where a new one is to be made, and then `out` must be free."""
+    from lmindexer.runs import Run
+
+    if resume and Run.is_begun(out):
+        return Run.open(out, finished=False)
+    Run.check_free(out)
+    return None
+
+
+def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", progress: "Progress") -> None:
+    from lmindexer.indexers.registry import make_indexer
+
+    if begun is not None:
+        begun.sweep()
+    try:
+        indexer = make_indexer(config).fit(corpus, out=out, resume=begun is not None, progress=progress)
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped; the same command with --resume goes on with {out}", err=True)
+        sys.exit(130)
+    assert indexer.run is not None
+    assert indexer.ids is not None
+    show(indexer.run, corpus, indexer.ids, 12, 3, 2)
+    click.echo(f"\nRun folder: {out}   (report.md, ids.parquet, ids.jsonl)")
+    click.echo(f"Next: lmindexer inspect {out}   lmindexer explore {out}   lmindexer index {out} NEW_FILE")

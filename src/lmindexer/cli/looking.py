@@ -1,0 +1,188 @@
+"""The verbs that look at IDs: inspect, compare and explore."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lmindexer.cli.app import app
+from lmindexer.cli.common import make_room, names_of, write_or_print
+
+if TYPE_CHECKING:
+    from lmindexer.corpus.documents import Corpus
+    from lmindexer.explore.tree import TreeNode
+    from lmindexer.ids.table import IdTable
+    from lmindexer.runs import Run
+
+
+@app.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--codes", default=12, show_default=True, type=click.IntRange(min=0), metavar="INT",
+              help="How many first codes of the tree to show; 0: all.")  # fmt: skip
+@click.option("--children", default=3, show_default=True, type=click.IntRange(min=0), metavar="INT",
+              help="How many codes below each of them; 0: all.")  # fmt: skip
+@click.option("--samples", default=2, show_default=True, type=click.IntRange(min=0), metavar="INT",
+              help="How many sample documents a code.")  # fmt: skip
+@click.option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this SVG file.")
+def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None) -> None:
+    """Show the quality and the tree of a run's IDs.
+
+    Each code comes with its size, its most telling words, its most frequent label and sample documents.
+
+    \b
+    Example:
+      lmindexer inspect runs/beauty --codes 20
+    """
+    from lmindexer.runs import Run
+
+    folder = Run.open(run)
+    from lmindexer.ids.table import IdTable
+    from lmindexer.indexers.store import load_documents
+
+    corpus, ids = load_documents(folder), IdTable.load(run / "ids.parquet")
+    tree = show(folder, corpus, ids, codes or None, children or None, samples)
+    if svg is not None:
+        from lmindexer.explore.tree import to_svg
+        from lmindexer.files import write_text
+
+        make_room(svg)
+        write_text(svg, to_svg(tree, f"{len(ids):,} documents"))
+
+
+@app.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--encoder", default="", metavar="NAME",
+              help="Judge by this encoder's nearest neighbours too: 'bundled', a hub name or a folder.")  # fmt: skip
+@click.option("--resamples", default=200, show_default=True, type=click.IntRange(min=0), metavar="INT",
+              help="Bootstrap resamples of the intervals; 0: no intervals.")  # fmt: skip
+@click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default.")
+def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out: Path | None) -> None:
+    """Compare the IDs of RUNS, learned from the same documents, in one table.
+
+    Use of the codes, uniqueness, agreement with labels and with nearest neighbours, with intervals, and
+    warnings where a number can mislead.
+
+    \b
+    Example:
+      lmindexer compare runs/beauty runs/beauty-rq-vae runs/beauty-hc
+    """
+    from lmindexer.runs import Run
+
+    opened = [Run.open(run) for run in runs]
+    if out is not None:
+        make_room(out)
+    import json
+
+    from lmindexer.evaluation.comparison import Compared
+    from lmindexer.evaluation.comparison import compare as compare_runs
+    from lmindexer.ids.table import IdTable
+    from lmindexer.indexers.embeddings import embed
+    from lmindexer.indexers.store import load_documents
+
+    corpus, reports = load_documents(opened[0]), [run.read_json("report.json") for run in opened]
+    for run in opened[1:]:
+        if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
+            click.echo(
+                f"note: {run.path} was learned from other texts or labels; those of {runs[0]} judge it", err=True
+            )
+    compared = [
+        Compared(
+            name=name,
+            indexer=run.config.indexer,
+            table=IdTable.load(run.path / "ids.parquet"),
+            seconds=report.get("seconds"),
+            agreement=report.get("agreement", {}).get("all"),
+        )
+        for name, run, report in zip(names_of(runs), opened, reports, strict=True)
+    ]
+    embeddings = embed(corpus, encoder).float().cpu().numpy() if encoder else None
+    comparison = compare_runs(
+        compared, corpus.texts(), corpus.labels, embeddings=embeddings, embeddings_name=encoder, resamples=resamples
+    )
+    if kind == "json":
+        write_or_print(json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False), out)
+    else:
+        write_or_print(comparison.to_markdown(), out)
+
+
+@app.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The page to write. [explore.html in the first RUN]")
+@click.option("--figures", type=click.Path(path_type=Path),
+              help="Write the paper's figures 3, 4 and 6 of RUNS into this folder, as SVG and PNG.")  # fmt: skip
+def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> None:
+    """Make a page to walk through the ID tree of a run, or of two side by side.
+
+    One HTML file that opens from disk and asks no network. With --figures only the figures are written, of
+    one run or several.
+
+    \b
+    Example:
+      lmindexer explore runs/beauty
+      lmindexer explore runs/beauty runs/beauty-rq-vae --out beauty.html
+    """
+    from lmindexer.runs import Run
+
+    opened = [Run.open(run) for run in runs]
+    from lmindexer.ids.table import IdTable
+    from lmindexer.indexers.store import load_documents
+
+    tables = {name: IdTable.load(run / "ids.parquet") for name, run in zip(names_of(runs), runs, strict=True)}
+    if figures is not None:
+        _draw_figures(figures, opened, tables)
+        return
+    from lmindexer.explore.page import Shown, write_page
+
+    out = out or runs[0] / "explore.html"
+    make_room(out)
+    shown = []
+    for run, (name, table) in zip(opened, tables.items(), strict=True):
+        corpus = load_documents(run)
+        shown.append(Shown(name, table, corpus.texts(), corpus.labels))
+    write_page(out, shown)
+    click.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB); open it in a browser")
+
+
+def _draw_figures(folder: Path, runs: "list[Run]", tables: "dict[str, IdTable]") -> None:
+    """Figures 3 (each run that has labels), 4 (those that were trained in epochs) and 6 (all of them together)."""
+    from lmindexer.explore.figures import curve_points, duplication_density, label_distribution, training_curves
+    from lmindexer.indexers.store import load_documents
+
+    make_room(folder / "figure6.svg")
+    drawn: list[Path] = []
+    logs = {name: run.log_records() for name, run in zip(tables, runs, strict=True)}
+    for run, (name, table) in zip(runs, tables.items(), strict=True):
+        corpus = load_documents(run)
+        if corpus.labels is not None:
+            stem = folder / (f"figure3-{name.strip('/').replace('/', '-')}" if len(runs) > 1 else "figure3")
+            drawn += label_distribution(table, corpus.labels, stem, texts=corpus.texts())
+        else:
+            click.echo(f"{name} has no labels, hence no figure 3; learn it with --label", err=True)
+    if trained := {name: records for name, records in logs.items() if curve_points(records, 0, "perplexity")}:
+        drawn += training_curves(trained, folder / "figure4")
+    drawn += duplication_density(tables, folder / "figure6")
+    for path in drawn:
+        click.echo(str(path))
+
+
+def show(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, children: int | None,
+         samples: int) -> "TreeNode":  # fmt: skip
+    """Print tree and quality; write report.md where there is none yet."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from lmindexer.explore.report import quality_table, summary, write_report
+    from lmindexer.explore.tree import build_tree, render
+
+    tree = build_tree(ids, corpus.texts(), corpus.labels, codes=codes, children=children, samples=samples)
+    if not (run.path / "report.md").exists():
+        write_report(run, tree)
+    report = run.read_json("report.json")
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    render(tree, console)
+    console.print(Markdown("\n".join(quality_table(report))))
+    for line in summary(report):
+        console.print(line)
+    return tree

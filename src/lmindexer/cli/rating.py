@@ -1,0 +1,74 @@
+"""The verbs of the human evaluation (Table 13): pairs makes a blinded sheet, score reads it filled."""
+
+from pathlib import Path
+
+import click
+
+from lmindexer.cli.app import app
+from lmindexer.cli.common import make_room, names_of, write_or_print
+
+
+@app.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--n", "n", default=20, show_default=True, type=click.IntRange(min=1), metavar="INT",
+              help="Pairs a run.")  # fmt: skip
+@click.option("--depth", default=2, show_default=True, type=click.IntRange(min=1), metavar="INT",
+              help="How many first codes the two documents of a pair share.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, metavar="INT", help="Another seed draws other pairs.")
+@click.option("--out", required=True, type=click.Path(path_type=Path),
+              help="The sheet: .html to rate in a browser, .csv for a spreadsheet.")  # fmt: skip
+def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> None:
+    """Make a blinded sheet of random pairs of documents that share their first codes.
+
+    Give it to people who say of each pair whether the two are related. The sheet does not tell which run a
+    pair comes from; the key beside it does, and lmindexer score reads it.
+
+    \b
+    Example:
+      lmindexer pairs runs/beauty runs/beauty-rq-vae --n 20 --out pairs.html
+    """
+    from lmindexer.runs import Run
+
+    opened = [Run.open(run) for run in runs]
+    make_room(out)
+    from lmindexer.evaluation.pairs import sample_pairs, write_sheet
+    from lmindexer.ids.table import IdTable
+    from lmindexer.indexers.store import load_documents
+
+    texts: dict[str, str] = {}
+    for run in opened:
+        texts |= {document.id: document.text for document in load_documents(run)}
+    names = names_of(runs)
+    tables = {name: IdTable.load(run / "ids.parquet") for name, run in zip(names, runs, strict=True)}
+    sample = sample_pairs(tables, texts.__getitem__, n, depth, seed)
+    key = write_sheet(out, sample, dict(zip(names, map(str, runs), strict=True)))
+    for note in sample.notes:
+        click.echo(note, err=True)
+    click.echo(f"{len(sample.pairs)} pairs in {out}; keep {key} from those who rate")
+
+
+@app.command()
+@click.argument("sheets", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), help="The key of the sheet, where it is not beside it.")
+@click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default.")
+def score(sheets: tuple[Path, ...], key: Path | None, kind: str, out: Path | None) -> None:
+    """Score filled sheets of pairs: the share rated related, per run.
+
+    One sheet a rater; several show how much raters agree.
+
+    \b
+    Example:
+      lmindexer score pairs-anna.csv pairs-ben.csv --key pairs.key.json
+    """
+    if out is not None:
+        make_room(out)
+    import json
+
+    from lmindexer.evaluation.pairs import score_sheets
+
+    scores = score_sheets(list(sheets), key)
+    if kind == "json":
+        write_or_print(json.dumps(scores.to_dict(), indent=2, ensure_ascii=False), out)
+    else:
+        write_or_print(scores.to_markdown(), out)

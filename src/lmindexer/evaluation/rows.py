@@ -1,0 +1,93 @@
+"""A measure of several runs side by side: one row of the table of `compare`, as Markdown and as JSON."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmindexer.evaluation.bootstrap import Interval
+
+FORMS: dict[str, Callable[[float], str]] = {
+    "fraction": lambda value: _fraction(value),
+    "share": lambda value: f"{value:.1%}",
+    "count": lambda value: f"{value:,.0f}",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`values` go by run, as all tuples here; nan and None = nothing to tell."""
+
+    section: str
+    measure: str  # its name in JSON: "ami"
+    title: str  # its name for people: "AMI(c1, leaf: 245 labels)"
+    values: tuple[float, ...]
+    form: str  # of FORMS
+    better: int = 0  # 1: high is better, -1: low is, 0: neither
+    depth: int | None = None  # how many codes it is about, or which position
+    level: int | str | None = None  # of the labels
+    judge: str | None = None  # of the neighbours
+    intervals: tuple[Interval | None, ...] = ()
+    differences: tuple[Interval | None, ...] = ()  # of each run to the first, in the same resamples
+    is_shown: bool = True  # in Markdown; JSON has all
+
+    def cells(self) -> list[str]:
+        """Every run's value, the best in bold, with its interval."""
+        told = [FORMS[self.form](value) if math.isfinite(value) else "-" for value in self.values]
+        there = [self.better * value for value in self.values if math.isfinite(value)]
+        if self.better and len(set(told) - {"-"}) > 1:
+            best = FORMS[self.form](self.better * max(there))
+            told = [f"**{cell}**" if cell == best else cell for cell in told]
+        for n, interval in enumerate(self.intervals):
+            if interval is not None:
+                told[n] += f" ({span(interval, self.form)})"
+        return told
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON; only what the measure has."""
+        told: dict[str, Any] = {"section": self.section, "measure": self.measure, "title": self.title}
+        named = {"depth": self.depth, "level": self.level, "judge": self.judge}
+        told |= {name: value for name, value in named.items() if value is not None}
+        told["values"] = [float(value) if math.isfinite(value) else None for value in self.values]
+        if self.intervals:
+            told["intervals"] = [each and [each.low, each.high] for each in self.intervals]
+            told["differences_to_first"] = [each and [each.low, each.high] for each in self.differences]
+        return told
+
+
+def to_table(heads: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """The lines of a Markdown table: a row a measure, a column a run, sections told apart."""
+    lines = [_line("", *(head.replace("|", "\\|") for head in heads)), _line("---", *["---:"] * len(heads))]
+    section = ""
+    for row in rows:
+        if row.is_shown:
+            if row.section != section:
+                section = row.section
+                lines.append(_line(f"*{section}*", *[""] * len(heads)))
+            lines.append(_line(row.title, *row.cells()))
+    return lines
+
+
+def path_name(depth: int) -> str:
+    """The first `depth` codes as people call them: c1, (c1, c2)."""
+    return "c1" if depth == 1 else "(" + ", ".join(f"c{t}" for t in range(1, depth + 1)) + ")"
+
+
+def level_name(level: int | None) -> str:
+    """A level of the labels: how many parts, or all."""
+    return "leaf" if level is None else f"level {level}"
+
+
+def span(interval: Interval, form: str = "fraction") -> str:
+    """An interval, its two ends with a dash between."""
+    return f"{FORMS[form](interval.low)}\N{EN DASH}{FORMS[form](interval.high)}"
+
+
+def _fraction(value: float) -> str:
+    """Three decimals, no 0 before the point, and no minus before a zero."""
+    rounded = round(value, 3) + 0.0
+    return f"{rounded:.3f}".replace("0.", ".", 1) if abs(rounded) < 1 else f"{rounded:.3f}"
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"

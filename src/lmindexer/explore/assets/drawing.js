@@ -1,0 +1,239 @@
+// A layout put on a canvas: the colours of nodes, words where they fit, what is lit.
+
+const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+
+/** The colours of page.css for the scheme in use, as fills by label and strength. */
+class Palette {
+  constructor() {
+    const style = getComputedStyle(document.documentElement);
+    const read = (name) => style.getPropertyValue(name).trim();
+    const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    this.paper = read("--paper");
+    this.ink = read("--ink");
+    this.mark = read("--mark");
+    const mixed = rgb(read("--mixed"));
+    this.fills = [];
+    this.inks = [];
+    const slots = [...Array.from({ length: LABEL_COLOURS }, (_, at) => `--label-${at}`), "--other", "--none"];
+    for (const name of slots) {
+      const pure = rgb(read(name));
+      for (let step = 0; step < STEPS; step++) {
+        const strength = name === "--none" ? 1 : 0.1 + (0.9 * step) / (STEPS - 1);
+        const colour = mixed.map((from, at) => Math.round(from + strength * (pure[at] - from)));
+        this.fills.push(`rgb(${colour})`);
+        this.inks.push(contrast(colour, WHITE) >= 3.2 ? "#ffffff" : "#15171c");
+      }
+    }
+  }
+}
+
+const WHITE = [255, 255, 255];
+
+/** How well one colour is read on another, from 1 to 21 (WCAG 2). */
+function contrast(one, other) {
+  const luminance = (colour) => {
+    const [red, green, blue] = colour.map((part) => {
+      const c = part / 255;
+      return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+/** Draws one layout; `listener` says what has which colour and text. */
+class Drawing {
+  constructor(tree, layout, listener) {
+    Object.assign(this, { tree, layout, listener, width: layout.width, height: layout.height });
+  }
+
+  drawTiles(context) {
+    const { palette, styleOf } = this.listener;
+    context.fillStyle = palette.paper;
+    context.fillRect(0, 0, this.width, this.height);
+    const byStyle = new Map(); // one change of colour a style, not one a cell
+    for (const tile of this.layout.tiles) {
+      const style = styleOf(this.tree, tile.id);
+      const w = Math.max(0.4, tile.w - 2 * GAP);
+      const h = Math.max(0.4, tile.h - 2 * GAP);
+      context.fillStyle = palette.fills[style];
+      context.globalAlpha = tile.cells.length ? 0.55 : 1; // seen between the cells
+      context.fillRect(tile.x + GAP, tile.y + GAP, w, h);
+      context.globalAlpha = 1;
+      if (tile.band) context.fillRect(tile.x + GAP, tile.y + GAP, w, tile.band);
+      for (const cell of tile.cells) {
+        const own = styleOf(this.tree, cell.id);
+        if (!byStyle.has(own)) byStyle.set(own, []);
+        byStyle.get(own).push(cell);
+      }
+    }
+    for (const [style, cells] of byStyle) {
+      context.fillStyle = palette.fills[style];
+      for (const { x, y, w, h } of cells) {
+        const gap = w > 60 && h > 24 ? 1.5 : w > 4 && h > 4 ? 0.5 : 0;
+        context.fillRect(x + gap / 2, y + gap / 2, Math.max(0.3, w - gap), Math.max(0.3, h - gap));
+      }
+    }
+  }
+
+  /** The words on a tile and its cells; `washed` where all colours are pale. */
+  writeTile(context, tile, washed = false) {
+    const { palette, styleOf, textOf } = this.listener;
+    const pale = { fill: palette.paper, ink: palette.ink };
+    const of = (style) => (washed ? pale : { fill: palette.fills[style], ink: palette.inks[style] });
+    const style = of(styleOf(this.tree, tile.id));
+    if (tile.id < 0) return this.writeText(context, tile, textOf(this.tree, tile.id), style);
+    const words = this.tree.words[tile.id];
+    context.textBaseline = "top";
+    if (tile.band) {
+      context.font = `600 12px ${FONT}`;
+      context.fillStyle = style.ink;
+      const line = fitting(context, words.join(", "), tile.w - 12);
+      context.fillText(line, tile.x + 6, tile.y + 4);
+    } else if (words.length) {
+      this.writeWords(context, tile, words, this.listener.labelled ? style : pale); // sizes: the cells are paler
+    }
+    if (tile.band || !words.length) {
+      for (const cell of tile.cells) {
+        this.writeText(context, cell, textOf(this.tree, cell.id), of(styleOf(this.tree, cell.id)));
+      }
+    }
+    return undefined;
+  }
+
+  /** The strongest of the words which fit, one a line, over the cells of a small tile. */
+  writeWords(context, tile, words, style) {
+    const room = tile.w - 6;
+    if (room < 22 || tile.h < 14) return;
+    const width = (word, weight, size) => {
+      context.font = `${weight} ${size}px ${FONT}`;
+      return context.measureText(word).width;
+    };
+    const [head, ...others] = words.filter((word) => width(word, 600, 9) <= room);
+    if (!head) return;
+    const most = Math.min(14, tile.h - 4, 8 + tile.h / 12);
+    const size = [14, 13, 12, 11, 10].find((each) => each <= most && width(head, 600, each) <= room) ?? 9;
+    const rest = Math.min(size, 12);
+    const lines = [head, ...others.filter((word) => width(word, 400, rest) <= room)];
+    context.lineJoin = "round";
+    context.lineWidth = 3;
+    context.strokeStyle = style.fill;
+    context.fillStyle = style.ink;
+    lines.slice(0, Math.min(4, Math.floor((tile.h - 4) / (size + 2)))).forEach((word, line) => {
+      context.font = line ? `400 ${rest}px ${FONT}` : `600 ${size}px ${FONT}`;
+      const y = tile.y + 3 + line * (size + 2);
+      context.strokeText(word, tile.x + 4, y);
+      context.fillText(word, tile.x + 4, y);
+    });
+  }
+
+  /** Words of a cell or the beginning of a document's text, wrapped into its box. */
+  writeText(context, box, text, style) {
+    if (!isRoomy(box) || !text) return;
+    const size = box.w > 300 && box.h > 120 ? 17 : box.w > 180 && box.h > 70 ? 13 : 11;
+    context.font = `${size}px ${FONT}`;
+    context.textBaseline = "top";
+    context.fillStyle = style.ink;
+    const most = Math.floor((box.h - 6) / (size + 3));
+    wrapped(context, text, box.w - 10, most).forEach((line, at) => {
+      context.fillText(line, box.x + 5, box.y + 4 + at * (size + 3));
+    });
+  }
+
+  /**
+   * All but the lit documents goes pale; they keep their colour where there is room, and are dots elsewhere. Returns
+   * how many of them are in view. `base` is the picture as it is when nothing is lit.
+   */
+  drawLit(context, lit, base) {
+    const { palette } = this.listener;
+    context.globalAlpha = 0.74;
+    context.fillStyle = palette.paper;
+    context.fillRect(0, 0, this.width, this.height);
+    context.globalAlpha = 1;
+    const boxes = [];
+    for (const doc of lit) {
+      const box = this.layout.boxOfPlace(this.tree.placeOf[doc]);
+      if (box) boxes.push({ doc, ...box });
+    }
+    const small = boxes.filter((box) => !isRoomy(box));
+    const few = small.length <= 400;
+    if (!few) this.drawMany(context, small);
+    context.globalAlpha = 0.75;
+    for (const tile of this.layout.tiles) this.writeTile(context, tile, true);
+    context.globalAlpha = 1;
+    const scale = base.width / this.width;
+    for (const { x, y, w, h } of boxes.filter(isRoomy)) {
+      context.drawImage(base, x * scale, y * scale, w * scale, h * scale, x, y, w, h);
+      context.strokeStyle = palette.mark;
+      context.lineWidth = 2;
+      context.strokeRect(x + 2, y + 2, w - 4, h - 4);
+    }
+    if (!few) return boxes.length;
+    const radius = (box) => Math.max(3, Math.min(6, 0.3 * Math.min(box.w, box.h)));
+    context.fillStyle = palette.paper;
+    for (const box of small) disc(context, box, radius(box) + 1.5);
+    context.fillStyle = palette.mark;
+    for (const box of small) disc(context, box, radius(box));
+    return boxes.length;
+  }
+
+  /** Too many for dots: each fills its place in the colour of its label, at least two pixels of it. */
+  drawMany(context, boxes) {
+    const { palette, slotOf } = this.listener;
+    const bySlot = new Map();
+    for (const box of boxes) {
+      const slot = slotOf(box.doc);
+      if (!bySlot.has(slot)) bySlot.set(slot, []);
+      bySlot.get(slot).push(box);
+    }
+    for (const [slot, own] of bySlot) {
+      context.fillStyle = slot < OTHER ? palette.fills[slot * STEPS + STEPS - 1] : palette.mark;
+      for (const { x, y, w, h } of own) {
+        const [wide, high] = [Math.max(2, w - 0.5), Math.max(2, h - 0.5)];
+        context.fillRect(x + (w - wide) / 2, y + (h - high) / 2, wide, high);
+      }
+    }
+  }
+}
+
+/** Is there room for words in the box? */
+const isRoomy = (box) => box.w >= 44 && box.h >= 18;
+
+function disc(context, box, radius) {
+  context.beginPath();
+  context.arc(box.x + box.w / 2, box.y + box.h / 2, radius, 0, 2 * Math.PI);
+  context.fill();
+}
+
+/** The text, or as much of it as fits, with a sign that there is more. */
+function fitting(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  let [fits, not] = [0, text.length];
+  while (not - fits > 1) {
+    const middle = (fits + not) >> 1;
+    if (context.measureText(`${text.slice(0, middle)}…`).width <= width) fits = middle;
+    else not = middle;
+  }
+  return fits ? `${text.slice(0, fits).trimEnd()}…` : "";
+}
+
+function wrapped(context, text, width, most) {
+  const lines = [];
+  let line = "";
+  const words = text.split(" ");
+  for (let at = 0; at < words.length && lines.length < most; at++) {
+    const longer = line ? `${line} ${words[at]}` : words[at];
+    if (!line || context.measureText(longer).width <= width) {
+      line = longer;
+    } else if (lines.length === most - 1) {
+      line = `${longer} ${words.slice(at + 1, at + 4).join(" ")}`; // fitting() cuts it
+      break;
+    } else {
+      lines.push(fitting(context, line, width));
+      line = words[at];
+    }
+  }
+  if (line && lines.length < most) lines.push(fitting(context, line, width));
+  return lines;
+}

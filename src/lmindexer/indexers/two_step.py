@@ -1,0 +1,167 @@
+"""Embed, then quantise: the usual way to semantic IDs, and the paper's baselines (section 4.2, Table 1)."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lmindexer.config import LearnConfig, from_mapping
+from lmindexer.corpus.documents import Corpus
+from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.errors import InputError
+from lmindexer.files import write_atomically
+from lmindexer.ids.table import IdTable
+from lmindexer.indexers.embeddings import read_with
+from lmindexer.indexers.judge import judge
+from lmindexer.indexers.quantisers import QUANTISERS, Quantiser
+from lmindexer.indexers.random_codes import random_vectors
+from lmindexer.indexers.rq_vae import residual_vq
+from lmindexer.indexers.store import (
+    NOT_LEARNED,
+    begin_run,
+    check_corpus,
+    index_with,
+    load_documents,
+    save_backbone,
+    save_ids,
+)
+from lmindexer.learn.memories import Memories
+from lmindexer.learn.simcse import train_simcse
+from lmindexer.model.backbone import Backbone, load_backbone
+from lmindexer.progress import Progress
+from lmindexer.runs import Run
+
+
+class TwoStepIndexer:
+    """Learns IDs by quantising what a text encoder says of each document.
+
+    `TwoStepIndexer(indexer="rq-vae", embeddings="bundled")` takes every setting of `LearnConfig` as a keyword.
+
+    Raises:
+        InputError: for an unknown setting, or one out of range.
+    """
+
+    def __init__(self, config: LearnConfig | None = None, **settings: Any) -> None:
+        if config is not None and settings:
+            raise InputError("give TwoStepIndexer either a LearnConfig or keywords, not both")
+        self.config = config or from_mapping({"indexer": "rq-kmeans"} | settings)
+        if self.config.indexer not in QUANTISERS:
+            raise InputError(f"indexer must be one of {', '.join(QUANTISERS)} here, not {self.config.indexer!r}")
+        self.run: Run | None = None  # this and what follows: after fit or load
+        self.ids: IdTable | None = None
+        self.encoder: Backbone | None = None  # none for random IDs
+        self.quantiser: Quantiser | None = None
+
+    def fit(
+        self, corpus: Corpus, out: str | Path, *, resume: bool = False, progress: Progress | None = None
+    ) -> "TwoStepIndexer":
+        """Embed the corpus (first training the encoder on it with `embeddings="simcse"`), then quantise.
+
+        With `resume`, a run that was stopped goes on from its last checkpoint.
+
+        Raises:
+            InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
+                not hold a run on this corpus with these settings).
+        """
+        began, progress, config = time.monotonic(), progress or Progress(), self.config
+        check_corpus(corpus, () if config.indexer == "hc" else config.sizes)
+        if config.indexer == "rq-vae":
+            residual_vq()  # a missing extra is told now, not after embedding
+        device = choose_device(config.device)
+        bf16 = choose_bf16(config.precision, device)
+        torch.manual_seed(config.seed)
+        if config.indexer != "random":
+            self.encoder = load_backbone(_encoder_name(config)).to(device).eval()
+        run = begin_run(config, corpus, Path(out), resume, device=str(device), bf16=bf16)
+        if run.facts["state"] == "finished":
+            progress.say(f"{out} is finished already")
+            return self._take(TwoStepIndexer.load(out))
+        earlier = sum(record["seconds"] for record in run.log_records())
+        if self.encoder is not None and config.embeddings == "simcse":
+            train_simcse(self._memories(corpus), config, run.path, resume, progress)
+        vectors = self._vectors(corpus, progress)
+        progress.say(f"{len(corpus):,} documents, vectors of {vectors.shape[1]}; {config.indexer} on {device}")
+        self.quantiser = QUANTISERS[config.indexer].fit(vectors, config, progress)
+        self.ids = IdTable(corpus.doc_ids, self.quantiser.codes(vectors), self.quantiser.sizes).with_suffix()
+        self.ids.check()
+        self.run = run
+        self._save(corpus)
+        progress.say("measuring the IDs")
+        report = judge(config, self.ids, corpus, None if self.encoder is None else vectors)
+        run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
+        run.finish()
+        return self
+
+    @classmethod
+    def load(cls, run: str | Path) -> "TwoStepIndexer":
+        """The indexer of a finished run folder. Raises InputError when it is none."""
+        folder = Run.open(Path(run))
+        indexer = cls(folder.config)
+        weights = folder.path / "quantiser.safetensors"
+        device = choose_device("auto" if indexer.config.device != "cpu" else "cpu")
+        try:
+            tensors = load_file(weights, device=str(device))
+            indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
+        except (FileNotFoundError, SafetensorError, RuntimeError, KeyError) as error:
+            raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
+        if indexer.config.indexer != "random":
+            own = folder.path / "backbone"
+            name = str(own) if own.is_dir() else _encoder_name(indexer.config)
+            indexer.encoder = load_backbone(name).to(device).eval()
+        indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
+        return indexer
+
+    def index(self, corpus: Corpus) -> IdTable:
+        """The IDs of the corpus' documents, in its order, without learning.
+
+        A document whose id was learned keeps its ID. Every other gets the codes of its embedding, and a
+        suffix that no learned document has.
+        """
+
+        def codes(corpus: Corpus, rows: list[int]) -> np.ndarray:
+            assert self.quantiser is not None
+            new = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
+            return self.quantiser.codes(self._vectors(new, Progress(None)))
+
+        return index_with(self.ids, corpus, codes)
+
+    def corpus(self) -> Corpus:
+        """The documents the IDs were learned from, as the run folder keeps them."""
+        if self.run is None:
+            raise InputError(NOT_LEARNED)
+        return load_documents(self.run)
+
+    def _vectors(self, corpus: Corpus, progress: Progress) -> Tensor:
+        """What is quantised, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
+        if self.encoder is None:
+            return random_vectors(corpus.doc_ids, len(self.config.sizes), self.config.seed)
+        return self._memories(corpus).embeddings(progress)
+
+    def _memories(self, corpus: Corpus) -> Memories:
+        assert self.encoder is not None
+        return read_with(self.encoder, corpus, self.config.max_tokens, self.config.precision)
+
+    def _save(self, corpus: Corpus) -> None:
+        assert self.run is not None
+        assert self.ids is not None
+        assert self.quantiser is not None
+        save_ids(self.run, self.ids, corpus)
+        tensors = {name: x.detach().cpu().contiguous() for name, x in self.quantiser.tensors().items()}
+        write_atomically(self.run.path / "quantiser.safetensors", partial(save_file, tensors))
+        if self.encoder is not None and self.config.embeddings != "bundled":
+            save_backbone(self.run, self.encoder)
+
+    def _take(self, other: "TwoStepIndexer") -> "TwoStepIndexer":
+        self.config, self.run, self.ids = other.config, other.run, other.ids
+        self.encoder, self.quantiser = other.encoder, other.quantiser
+        return self
+
+
+def _encoder_name(config: LearnConfig) -> str:
+    return config.backbone if config.embeddings == "simcse" else config.embeddings
