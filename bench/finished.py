@@ -1,5 +1,6 @@
 """What the benches share: read the documents, learn a run unless it is there already."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,33 @@ import numpy as np
 
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
+from lmindexer.errors import InputError
 from lmindexer.indexers.registry import make_indexer
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
 
+NO_MATTER = ("text", "id", "device", "checkpoint_seconds")  # the documents are known by their fingerprint
+
 
 def learn_or_reuse(config: LearnConfig, corpus: Corpus, folder: Path, quiet: bool) -> Run:
-    """The finished run at `folder`; learned, or gone on with, where it is not finished."""
-    if not (folder / "report.json").exists():
-        progress = Progress(None) if quiet else Progress()
-        make_indexer(config).fit(corpus, out=folder, resume=Run.is_begun(folder), progress=progress)
+    """The finished run at `folder`; learned, or gone on with, where it is not finished.
+
+    Raises InputError where the run there is of other documents or settings: its numbers would be passed off.
+    """
+    if Run.is_begun(folder):
+        run = Run.open(folder, finished=False)
+        if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
+            raise InputError(f"{folder} is of other documents; choose another --out, or remove it")
+        own = run.config.replace(**{name: getattr(config, name) for name in NO_MATTER})
+        if own != config:
+            fields = dataclasses.fields(config)
+            unlike = next(f.name for f in fields if getattr(own, f.name) != getattr(config, f.name))
+            raise InputError(f"{folder} was learned with another {unlike}; choose another --out, or remove it")
+        if run.facts["state"] == "finished":
+            return run
+        config = run.config
+    progress = Progress(None) if quiet else Progress()
+    make_indexer(config).fit(corpus, out=folder, resume=Run.is_begun(folder), progress=progress)
     return Run.open(folder)
 
 

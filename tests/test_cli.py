@@ -19,7 +19,20 @@ from lmindexer.ids.table import IdTable
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.runs import Run
 
-VERBS = ("learn", "demo", "index", "inspect", "export", "compare", "explore", "pairs", "score")
+VERBS = (
+    "learn",
+    "demo",
+    "index",
+    "inspect",
+    "export",
+    "add",
+    "remove",
+    "search",
+    "compare",
+    "explore",
+    "pairs",
+    "score",
+)
 
 
 @pytest.fixture(scope="module")

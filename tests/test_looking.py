@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Answer, entries, learned, lmindexer, write_items
-from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.documents import Corpus, Document
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,42 @@ def test_a_run_named_twice_is_refused(runs: list[Path]):
     assert "is named twice; name each once" in answer.err
 
 
+def test_a_run_named_by_two_paths_is_one_run(runs: list[Path], tmp_path: Path):
+    (tmp_path / "link").symlink_to(runs[0])
+    answer = lmindexer("compare", runs[0], tmp_path / "link")
+    assert (answer.code, answer.out) == (2, "")
+    assert "is named twice; name each once" in answer.err
+
+
+@pytest.fixture(scope="module")
+def upper_case(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the same ids with other texts and no labels."""
+    folder = tmp_path_factory.mktemp("upper")
+    others = Corpus.from_documents([Document(d.id, d.text.upper(), d.label) for d in corpus])
+    learned(write_items(others, folder / "items.jsonl"), "--indexer", "random", "--out", folder / "upper")
+    return folder / "upper"
+
+
+def test_what_the_first_run_judges_although_it_is_of_other_texts_is_said(runs: list[Path], upper_case: Path):
+    shown = went_well(lmindexer("compare", runs[2], upper_case, "--resamples", 0)).out
+    assert f"- {upper_case} was learned from other texts or in another order; the texts of {runs[2]} judge it." in shown
+    assert f"- {upper_case} has labels from no column; those of {runs[2]}, from kind, judge it." in shown
+    assert "judge it" not in went_well(lmindexer("compare", runs[2], runs[1], "--resamples", 0)).out
+
+
+def test_explore_says_whose_text_is_shown(runs: list[Path], upper_case: Path, tmp_path: Path):
+    answer = went_well(lmindexer("explore", runs[2], upper_case, "--out", tmp_path / "page.html"))
+    assert f"the text of {runs[2]} is shown" in answer.err
+    assert not went_well(lmindexer("explore", *runs[1:], "--out", tmp_path / "page.html")).err
+
+
+def test_a_pair_is_never_shown_with_the_text_of_another_run(runs: list[Path], upper_case: Path, tmp_path: Path):
+    answer = lmindexer("pairs", runs[2], upper_case, "--depth", 1, "--out", tmp_path / "pairs.csv")
+    assert answer.code == 2
+    assert "has another text in" in answer.err
+    assert entries(tmp_path) == []
+
+
 def test_runs_whose_folders_have_one_name_are_told_apart(runs: list[Path], tmp_path: Path):
     other = Path(shutil.copytree(runs[1], tmp_path / "ours"))
     told = json.loads(went_well(lmindexer("compare", runs[0], other, "--resamples", 0, "--format", "json")).out)
@@ -83,6 +119,23 @@ def test_explore_draws_the_figures_of_the_paper(runs: list[Path], tmp_path: Path
     names = ["figure3-floor", "figure3-ours", "figure3-theirs", "figure4", "figure6"]
     assert entries(tmp_path / "figures") == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
     assert len(answer.out.splitlines()) == 2 * len(names)
+
+
+def test_figures_go_to_a_folder_and_take_no_page(runs: list[Path], tmp_path: Path):
+    answer = lmindexer("explore", runs[0], "--figures", tmp_path / "figures", "--out", tmp_path / "page.html")
+    assert answer.code == 2
+    assert "leave out --out" in answer.err
+    (tmp_path / "file").touch()
+    answer = lmindexer("explore", runs[0], "--figures", tmp_path / "file")
+    assert answer.code == 2
+    assert "cannot make the folder of --figures" in answer.err
+    assert entries(tmp_path) == ["file"]
+
+
+def test_a_picture_with_no_place_is_refused_before_anything_is_shown(runs: list[Path], tmp_path: Path):
+    answer = lmindexer("inspect", runs[0], "--svg", tmp_path)
+    assert (answer.code, answer.out) == (2, "")
+    assert f"--svg {tmp_path} is a folder" in answer.err
 
 
 def test_pairs_are_rated_blind_and_scored(runs: list[Path], tmp_path: Path):

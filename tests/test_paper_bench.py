@@ -53,6 +53,18 @@ def test_table1_runs_what_is_there(paper: Any, call: Any):
     assert rows(call("table1", "--only", only)) == first
 
 
+def test_a_run_of_other_settings_or_documents_is_not_passed_off(call: Any, tmp_path: Path, corpus: Corpus, capsys: Any):
+    call("table1", "--only", "random")
+    for more, message in (
+        (("--max-tokens", 9), "with another max_tokens"),
+        (("--sample", 40), "is of other documents"),
+    ):
+        with pytest.raises(SystemExit):
+            call("table1", "--only", "random", *more)
+        assert message in capsys.readouterr().err
+    assert "random" in call("table1", "--only", "random", "--checkpoint-seconds", 5)
+
+
 def test_what_the_paper_says_stands_beside(paper: Any):
     assert paper.TABLE1["LMIndexer"][1]["beauty"] == 0.3563
     report = {"quality": {"hc": {"labels": []}}}

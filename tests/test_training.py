@@ -161,6 +161,10 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, bad: float):
     run = Run(tmp_path)
     with pytest.raises(InputError, match=r"no longer a number in 'first', epoch 1; .*--learning-rate"):
         run.trainer.run(run.stage("first", losses=lambda rows: {"loss": run.losses(rows)["loss"] * bad}))
+    with pytest.raises(InputError, match=r"in 'second', .* with a lower --other-rate or"):
+        run.trainer.run(
+            run.stage("second", losses=lambda rows: {"loss": run.losses(rows)["loss"] * bad}, rate="--other-rate")
+        )
 
 
 def test_the_learning_rate_rises_then_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

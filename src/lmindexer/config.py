@@ -38,7 +38,7 @@ class LearnConfig:
     indexer: str = setting(
         "lmindexer", "what learns the IDs; all but lmindexer embed first and quantise then", MODEL, INDEXER_NAMES
     )
-    sizes: tuple[int, ...] = setting((256, 256), "codes at each learned position", MODEL)
+    sizes: tuple[int, ...] = setting((256, 256), "codes at each learned position; not of hc, see --clusters", MODEL)
     backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL)
     encoder: str = setting(
         "auto", "how much of the encoder learns; auto: frozen on a CPU, full on a GPU", MODEL,

@@ -38,6 +38,7 @@ class Stage:
     parameters: list[dict[str, Any]]  # AdamW groups
     after_epoch: Callable[[int], dict[str, float]] = lambda epoch: {}
     learning: Sequence[nn.Module] = ()  # put in training mode, hence with dropout
+    rate: str = "--learning-rate"  # the flag to lower where the loss goes to infinity
 
 
 @dataclass
@@ -136,7 +137,7 @@ class Trainer:
             if not np.isfinite(numbers["loss"]):
                 raise InputError(
                     f"the loss is no longer a number in '{stage.name}', epoch {epoch + 1}; "
-                    "start again in another --out with a lower --learning-rate or --precision fp32"
+                    f"start again in another --out with a lower {stage.rate} or --precision fp32"
                 )
             for module in stage.learning:
                 module.eval()

@@ -1,6 +1,7 @@
 """Each warning where it is due, with its numbers, and not elsewhere."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,8 @@ def test_wide_intervals_are_told():
     (told,) = caveats.width_caveat(["a", "b"], [row("A", (narrow, wide)), row("B", (widest, narrow))])
     assert "2 of 4 intervals" in told
     assert "the widest that of B for a (.300\N{EN DASH}.600)" in told
+    alone = replace(row("A", (wide, wide)), values=(0.5, math.nan))
+    assert caveats.width_caveat(["a", "b"], [alone]) == [], "the table leaves out what one run alone has"
 
 
 @pytest.mark.parametrize("is_shown", [True, False])

@@ -73,7 +73,10 @@ def test_runs_of_unlike_length_leave_gaps():
     assert math.isnan(deepest.values[0])
     assert (deepest.intervals[0], deepest.differences) == (None, (None, None)), "nothing to take the difference to"
     assert deepest.intervals[1] is not None
-    assert "| codes used at c3 | - | 100.0% |" in comparison.to_markdown()
+    shown = comparison.to_markdown()
+    assert "codes used at c2" in shown
+    assert "codes used at c3" not in shown, "there is nothing to compare it with"
+    assert any(row.title == "codes used at c3" for row in comparison.rows)
 
 
 def test_intervals_hold_the_values_and_tell_the_better_run():
@@ -163,6 +166,13 @@ def test_warnings_are_told():
     assert "chance uses only 25% of the codes at c1" in told
     assert "unlike numbers of codes (perplexity at " in told
     assert all(warning in comparison.to_markdown() for warning in comparison.warnings)
+
+
+def test_without_labels_no_row_stands_under_labels():
+    comparison = compare(runs(), TEXTS, None, resamples=0)
+    assert row(comparison, "path_perplexity", depth=2).section == "Uniqueness"
+    assert "Labels" not in {row.section for row in comparison.rows}
+    assert "AMI**" not in comparison.to_markdown()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -127,6 +127,18 @@ def test_the_sheet_says_nothing_of_the_method_and_the_key_all(tmp_path: Path):
         write_sheet(tmp_path / "sheet.xlsx", sample)
 
 
+def test_neither_ratings_nor_a_key_are_written_over(sheet: tuple[Path, Path]):
+    path, key = sheet
+    before = path.read_bytes(), key.read_bytes()
+    with pytest.raises(InputError, match=r"sheet\.csv exists already and may hold ratings"):
+        write_sheet(path, drawn())
+    with pytest.raises(InputError, match=r"sheet\.key\.json is the key of another sheet"):
+        write_sheet(path.with_suffix(".html"), drawn(seed=1))
+    assert not path.with_suffix(".html").exists()
+    write_sheet(path.with_suffix(".html"), drawn(), {"good": "runs/a"})  # the same pairs on a page: one key for both
+    assert (path.read_bytes(), key.read_bytes()) == before
+
+
 def test_a_sheet_survives_spreadsheets_and_long_texts(tmp_path: Path):
     texts = {"a": '=HYPERLINK("x")', "b": " -1\n\tcream", "c": "Käse, " * 1000, "d": "</script>日本"}
     ids = table((0, 0), (0, 0), (1, 1), (1, 1), names="abcd")
@@ -182,6 +194,8 @@ def test_a_spreadsheets_own_ways_are_read(sheet: tuple[Path, Path]):
     changed = "\r\n".join([lines[0] + "\tremark", *[line + "1\tgood" for line in reversed(lines[1:])], "\t\t\t\t", ""])
     path.with_name("excel.csv").write_bytes(changed.encode("latin-1"))
     assert score_sheets([path.with_name("excel.csv")]).methods[0].accuracy == 1
+    path.with_name("unicode.csv").write_bytes(changed.encode("utf-16"))
+    assert score_sheets([path.with_name("unicode.csv")]).methods[0].accuracy == 1
 
 
 def changed(path: Path, change: Callable[[list[str]], Sequence[str]]) -> Path:
@@ -201,8 +215,10 @@ def changed(path: Path, change: Callable[[list[str]], Sequence[str]]) -> Path:
         (lambda lines: [*lines, lines[2]], r"changed.csv, line 7: pair '[a-z]{6}-2' is there twice"),
         (lambda lines: lines[:-2], r"changed.csv lacks 2 of 5 pairs, the first '[a-z]{6}-4'"),
         (lambda lines: lines[1:], r"changed.csv is not a rating sheet: its columns are "),
-        (lambda lines: [], r"changed.csv is not a rating sheet: its columns are \[\]"),
+        (lambda lines: [], r"changed.csv is not a rating sheet: its columns are none, and"),
         (lambda lines: ["pair,pair," + lines[0], *lines[1:]], r"needs each of 'pair', .* once"),
+        (lambda lines: ["x" * 999, *lines], r"its columns are 'x+ …, and it needs"),
+        (lambda lines: [*lines, "x" * 200_000], r"changed.csv, line 7: field larger .*save the sheet as CSV again"),
         (lambda lines: [*lines, "other-1,a,b,"], r"pair 'other-1' is not of .*sheet.key.json"),
     ],
 )

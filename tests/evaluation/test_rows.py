@@ -69,3 +69,8 @@ def test_a_row_as_json_says_only_what_it_has():
 
 def test_paths_have_names():
     assert [path_name(depth) for depth in (1, 2)] == ["c1", "(c1, c2)"]
+
+
+@pytest.mark.parametrize(("values", "compares"), [((1.0, 2.0), True), ((1.0, math.nan), False), ((1.0,), True)])
+def test_a_row_of_one_run_among_several_compares_nothing(values: tuple[float, ...], compares: bool):
+    assert Row("Use", "gini", "Gini", values, "fraction").compares is compares

@@ -121,3 +121,11 @@ def test_every_stage_is_a_curve(run: Run):
     assert drawn
     (run.path / "log.jsonl").unlink()
     assert lines_drawn(run) == set(), "nothing logged, nothing drawn, no fault"
+
+
+def test_training_that_logs_no_curve_draws_none(run: Run):
+    """SimCSE logs its loss alone."""
+    (run.path / "log.jsonl").write_text('{"stage": "SimCSE", "epoch": 1, "seconds": 1.0, "loss": 2.0}\n')
+    write_report(run, build_tree(IDS, TEXTS, None))
+    assert not (run.path / "curves.png").exists()
+    assert "## Training" not in (run.path / "report.md").read_text()

@@ -58,6 +58,13 @@ def test_a_document_is_cut_after_max_tokens(backbone: Backbone, corpus: Corpus):
 
 
 @torch.no_grad()
+def test_a_text_longer_than_the_encoder_reads_is_cut(backbone: Backbone):
+    (tokens,) = backbone.tokenize(["rose " * 2000], 10**6)
+    assert len(tokens) == min(backbone.longest, backbone.count_tokens("rose " * 2000))
+    read = torch.tensor(backbone.tokenize(["rose " * 200], 10**6))
+    assert backbone.remember(read, torch.ones_like(read, dtype=torch.bool)).states.shape[1] == read.shape[1]
+
+
 def test_padding_changes_nothing(backbone: Backbone, corpus: Corpus):
     texts = sorted(corpus.texts(range(9)), key=len)
     inputs = torch.randn(9, 2, backbone.dim)

@@ -11,6 +11,7 @@ from lmindexer.files import write_text
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
+    from lmindexer.runs import Run
 
 
 def tell_skipped(corpus: "Corpus") -> None:
@@ -19,14 +20,14 @@ def tell_skipped(corpus: "Corpus") -> None:
         click.echo(f"skipped {count:,}: {reason}", err=True)
 
 
-def make_room(out: Path) -> None:
-    """The folder of a file to be written, made where it is missing."""
+def make_room(out: Path, flag: str = "--out") -> None:
+    """The folder of a file to be written, made where it is missing; `flag` is what named it."""
     if out.is_dir():
-        raise InputError(f"--out {out} is a folder; name a file in it")
+        raise InputError(f"{flag} {out} is a folder; name a file in it")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder of --out {out} ({error.strerror}); choose another") from None
+        raise InputError(f"cannot make the folder of {flag} {out} ({error.strerror}); choose another") from None
 
 
 def format_of(path: Path) -> str:
@@ -38,10 +39,17 @@ def names_of(runs: Sequence[Path]) -> list[str]:
     """A short name a run: its folder's, or its whole path where two folders have one name."""
     short = [run.resolve().name for run in runs]
     names = [name if short.count(name) == 1 else str(run) for name, run in zip(short, runs, strict=True)]
-    for name in names:
-        if names.count(name) > 1:
+    places = [run.resolve() for run in runs]
+    for name, place in zip(names, places, strict=True):
+        if places.count(place) > 1:
             raise InputError(f"the run {name} is named twice; name each once")
     return names
+
+
+def of_other_documents(runs: "Sequence[Run]") -> "list[Run]":
+    """Those of `runs` that were learned from other ids or texts than the first, or in another order."""
+    first, *others = (run.facts["corpus"]["fingerprint"] for run in runs)
+    return [run for run, fingerprint in zip(runs[1:], others, strict=True) if fingerprint != first]
 
 
 def write_or_print(text: str, out: Path | None) -> None:
@@ -50,3 +58,11 @@ def write_or_print(text: str, out: Path | None) -> None:
     else:
         write_text(out, text if text.endswith("\n") else text + "\n")
         click.echo(str(out), err=True)
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a list of document ids, without empty ones."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8; give a text file with one document id a line") from None

@@ -1,11 +1,11 @@
-"""The verbs that give and write IDs: index and export."""
+"""The verbs that give, change and write IDs: index, add, remove and export."""
 
 from pathlib import Path
 
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import format_of, make_room, tell_skipped
+from lmindexer.cli.common import format_of, lines_of, make_room, tell_skipped
 from lmindexer.errors import InputError
 
 FORMATS = ("jsonl", "csv", "parquet")
@@ -57,6 +57,63 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
     assert indexer.ids is not None
     new = sum(doc_id not in indexer.ids for doc_id in ids)
     click.echo(f"{len(ids):,} documents, {new:,} of them new to the run", err=True)
+
+
+@app.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
+@click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
+@click.option("--label", default="", help="Column of the label; without it the new documents have none.")
+@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
+@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
+def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, skip_bad: bool, keep_empty: bool) -> None:
+    """Add documents to a run, without learning again.
+
+    Each gets an ID from the run's model, unique at once; the IDs of the others stay. Documents that RUN has
+    with the same text are left as they are.
+
+    \b
+    Example:
+      lmindexer add runs/beauty new_items.jsonl
+    """
+    from lmindexer.runs import Run
+
+    config = Run.open(run).config
+    from lmindexer.corpus.documents import Corpus
+    from lmindexer.indexers.changes import add_documents
+
+    columns = tuple(map(str.strip, text.split(","))) if text else config.text
+    corpus = Corpus.read(
+        list(files), text=columns, id=id or config.id, label=label, skip_bad=skip_bad, keep_empty=keep_empty
+    )
+    tell_skipped(corpus)
+    added = add_documents(run, corpus)
+    for line in added.ids.jsonl_lines():
+        click.echo(line)
+    click.echo(f"{len(added.ids):,} documents added, {added.known:,} were there already", err=True)
+
+
+@app.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("ids", nargs=-1)
+@click.option("--from", "listed", type=click.Path(path_type=Path), help="A file with one document id a line.")
+def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
+    """Remove documents from a run; the others keep their IDs.
+
+    \b
+    Example:
+      lmindexer remove runs/beauty B004756YJA B0000535UX
+    """
+    leaving = [*ids]
+    if listed is not None:
+        leaving += lines_of(listed)
+    if not leaving:
+        raise InputError("no document is named; give ids, or a file of them with --from")
+    from lmindexer.indexers.changes import remove_documents
+
+    remove_documents(run, leaving)
+    click.echo(f"{len(set(leaving)):,} documents removed", err=True)
 
 
 @app.command()

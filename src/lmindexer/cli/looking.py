@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import make_room, names_of, write_or_print
+from lmindexer.cli.common import make_room, names_of, of_other_documents, write_or_print
+from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
@@ -37,6 +38,8 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
     from lmindexer.runs import Run
 
     folder = Run.open(run)
+    if svg is not None:
+        make_room(svg, "--svg")
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.store import load_documents
 
@@ -46,7 +49,6 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
         from lmindexer.explore.tree import to_svg
         from lmindexer.files import write_text
 
-        make_room(svg)
         write_text(svg, to_svg(tree, f"{len(ids):,} documents"))
 
 
@@ -71,9 +73,11 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out
     from lmindexer.runs import Run
 
     opened = [Run.open(run) for run in runs]
+    names = names_of(runs)
     if out is not None:
         make_room(out)
     import json
+    from dataclasses import replace
 
     from lmindexer.evaluation.comparison import Compared
     from lmindexer.evaluation.comparison import compare as compare_runs
@@ -82,11 +86,6 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out
     from lmindexer.indexers.store import load_documents
 
     corpus, reports = load_documents(opened[0]), [run.read_json("report.json") for run in opened]
-    for run in opened[1:]:
-        if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
-            click.echo(
-                f"note: {run.path} was learned from other texts or labels; those of {runs[0]} judge it", err=True
-            )
     compared = [
         Compared(
             name=name,
@@ -95,16 +94,32 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out
             seconds=report.get("seconds"),
             agreement=report.get("agreement", {}).get("all"),
         )
-        for name, run, report in zip(names_of(runs), opened, reports, strict=True)
+        for name, run, report in zip(names, opened, reports, strict=True)
     ]
-    embeddings = embed(corpus, encoder).float().cpu().numpy() if encoder else None
+    embeddings = embed(corpus, encoder).cpu().numpy() if encoder else None
     comparison = compare_runs(
         compared, corpus.texts(), corpus.labels, embeddings=embeddings, embeddings_name=encoder, resamples=resamples
     )
+    comparison = replace(comparison, warnings=(*_unlike(opened), *comparison.warnings))
     if kind == "json":
         write_or_print(json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False), out)
     else:
         write_or_print(comparison.to_markdown(), out)
+
+
+def _unlike(runs: "list[Run]") -> list[str]:
+    """What the first run judges of the others, although they were learned from something else."""
+    told = [
+        f"{run.path} was learned from other texts or in another order; the texts of {runs[0].path} judge it."
+        for run in of_other_documents(runs)
+    ]
+    label = runs[0].config.label
+    return told + [
+        f"{run.path} has labels from {run.config.label or 'no column'}; those of {runs[0].path}, from "
+        f"{label or 'no column'}, judge it."
+        for run in runs[1:]
+        if run.config.label != label
+    ]
 
 
 @app.command()
@@ -125,6 +140,8 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     """
     from lmindexer.runs import Run
 
+    if figures is not None and out is not None:
+        raise InputError("--figures writes no page; leave out --out, or run again without --figures for the page")
     opened = [Run.open(run) for run in runs]
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.store import load_documents
@@ -142,6 +159,12 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
         corpus = load_documents(run)
         shown.append(Shown(name, table, corpus.texts(), corpus.labels))
     write_page(out, shown)
+    for run in of_other_documents(opened):
+        click.echo(
+            f"note: {run.path} was learned from other texts or in another order; of a document that both have, the "
+            f"text of {runs[0]} is shown",
+            err=True,
+        )
     click.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB); open it in a browser")
 
 
@@ -150,7 +173,7 @@ def _draw_figures(folder: Path, runs: "list[Run]", tables: "dict[str, IdTable]")
     from lmindexer.explore.figures import curve_points, duplication_density, label_distribution, training_curves
     from lmindexer.indexers.store import load_documents
 
-    make_room(folder / "figure6.svg")
+    make_room(folder / "figure6.svg", "--figures")
     drawn: list[Path] = []
     logs = {name: run.log_records() for name, run in zip(tables, runs, strict=True)}
     for run, (name, table) in zip(runs, tables.items(), strict=True):
@@ -185,4 +208,6 @@ def show(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, childr
     console.print(Markdown("\n".join(quality_table(report))))
     for line in summary(report):
         console.print(line)
+    if run.facts.get("changed_since_learned"):
+        console.print("Documents came or went since: the numbers are of the documents as they were learned.")
     return tree

@@ -6,6 +6,7 @@ import click
 
 from lmindexer.cli.app import app
 from lmindexer.cli.common import make_room, names_of, write_or_print
+from lmindexer.errors import InputError
 
 
 @app.command()
@@ -35,10 +36,15 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.store import load_documents
 
+    names = names_of(runs)
     texts: dict[str, str] = {}
     for run in opened:
-        texts |= {document.id: document.text for document in load_documents(run)}
-    names = names_of(runs)
+        for document in load_documents(run):
+            if texts.setdefault(document.id, document.text) != document.text:
+                raise InputError(
+                    f"{document.id!r} has another text in {run.path} than in a run before it; name runs of the same "
+                    "documents"
+                )
     tables = {name: IdTable.load(run / "ids.parquet") for name, run in zip(names, runs, strict=True)}
     sample = sample_pairs(tables, texts.__getitem__, n, depth, seed)
     key = write_sheet(out, sample, dict(zip(names, map(str, runs), strict=True)))

@@ -107,7 +107,7 @@ def width_caveat(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
     there = [
         (each.high - each.low, row.title, name, each)
         for row in rows
-        if row.is_shown and row.intervals
+        if row.is_shown and row.compares and row.intervals  # what the table has
         for name, each in zip(names, row.intervals, strict=True)
         if each is not None
     ]

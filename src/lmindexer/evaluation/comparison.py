@@ -5,7 +5,7 @@ Point values are those of `ids.quality`, intervals those of `bootstrap`, warning
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,10 @@ class Comparison:
     def to_markdown(self) -> str:
         """One table, what its rows mean, and the warnings."""
         heads = [run.name if run.indexer in run.name else f"{run.name} ({run.indexer})" for run in self.runs]
-        lines = [f"{len(self.runs[0].table):,} documents. Best values in bold.", "", *to_table(heads, self.rows), ""]
+        rows = [row for row in self.rows if row.section == LEARNING or row.compares]
+        told = f"{len(self.runs[0].table):,} documents. Best values in bold."
+        told += " Rows of one run alone are in the JSON." if len(rows) < len(self.rows) else ""
+        lines = [told, "", *to_table(heads, rows), ""]
         sections = {row.section for row in self.rows}
         lines += [f"- {text}" for section, text in EXPLAINED.items() if section in sections]
         if any(each is not None for row in self.rows for each in row.intervals):
@@ -118,7 +121,7 @@ def compare(
         warnings += caveats.label_caveats(labels, levels)
         warnings += caveats.text_caveat(texts, labels, levels, seed)
     else:
-        rows += perplexities[1:]  # c1 alone stands above already
+        rows += [replace(row, section=UNIQUE) for row in perplexities[1:]]  # c1 alone stands above already
     judges = {"BM25": lexical_neighbours(texts, seed)}
     if embeddings is not None:
         judges[embeddings_name or "embeddings"] = embedding_neighbours(embeddings, seed)

@@ -72,7 +72,7 @@ def sample_pairs(
         if not exist:
             raise InputError(
                 f"no two documents of {method} share their first {depth} codes; ask for a smaller depth, "
-                "or leave it out"
+                "or leave this run out"
             )
         if exist < n:
             notes.append(f"{method}: only {exist} of {n} pairs exist that share the first {depth} codes; all are taken")
@@ -88,19 +88,25 @@ def write_sheet(path: Path, sample: PairSample, runs: Mapping[str, str] | None =
     """The sheet to fill in, .csv for spreadsheets or .html for a browser; returns the path of the key beside it.
 
     The key holds what raters must not see: each pair's method and documents, the seed, and `runs`, the run
-    (its folder) of each method. Raises InputError for another suffix.
+    (its folder) of each method. Raises InputError for another suffix, and where a sheet or the key of another
+    sheet stands: ratings cannot be made again.
     """
+    beside, kind = path.with_name(path.stem + KEY_SUFFIX), path.suffix.lower()
+    if kind not in (".csv", ".html"):
+        raise InputError(f"{path} is neither .csv nor .html; name the sheet by one of them")
+    if path.exists():
+        raise InputError(f"{path} exists already and may hold ratings; choose another name, or remove it first")
+    if beside.exists() and _read_json(beside).get("sheet") != sample.digest:
+        raise InputError(f"{beside} is the key of another sheet; choose another name for {path}, or remove the key")
     names = [f"{sample.digest}-{pair.number}" for pair in sample.pairs]
-    if path.suffix.lower() == ".csv":
+    if kind == ".csv":
         write_text(path, _csv(zip(names, sample.pairs, strict=True)))
-    elif path.suffix.lower() == ".html":
+    else:
         texts = [(name, *pair.texts) for name, pair in zip(names, sample.pairs, strict=True)]
         told = {"sheet": sample.digest, "file": path.stem, "columns": COLUMNS, "formula": "".join(FORMULA)}
         data = json.dumps(told | {"pairs": texts})
         template = resources.files("lmindexer.evaluation").joinpath("rating_sheet.html").read_text(encoding="utf-8")
         write_text(path, template.replace("{{data}}", data.replace("<", "\\u003c")))  # no text can end the script
-    else:
-        raise InputError(f"{path} is neither .csv nor .html; name the sheet by one of them")
     key = {
         "sheet": sample.digest,
         "seed": sample.seed,
@@ -109,7 +115,6 @@ def write_sheet(path: Path, sample: PairSample, runs: Mapping[str, str] | None =
         "notes": sample.notes,
         "pairs": [{"pair": pair.number, "method": pair.method, "documents": pair.doc_ids} for pair in sample.pairs],
     }
-    beside = path.with_name(path.stem + KEY_SUFFIX)
     write_text(beside, json.dumps(key, indent=2, ensure_ascii=False) + "\n")
     return beside
 

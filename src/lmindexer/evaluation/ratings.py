@@ -1,5 +1,6 @@
 """Filled rating sheets: read them, and what they say of each method (appendix A.6, Table 13)."""
 
+import codecs
 import csv
 import io
 import math
@@ -15,6 +16,7 @@ from lmindexer.errors import InputError
 COLUMNS = ("pair", "first document", "second document", "related")
 ANSWERS = {"yes": 1, "y": 1, "1": 1, "true": 1, "no": 0, "n": 0, "0": 0, "false": 0, "": -1}
 Z = 1.959964  # of a 95% interval
+SHOWN = 200  # characters of a wrong file's columns
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,26 @@ def read_sheet(path: Path) -> dict[str, int]:
     if path.suffix.lower() in (".html", ".htm"):
         raise InputError(f"{path} is the sheet itself; give the CSV file that its button Save ratings makes")
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"the sheet {path} cannot be read ({error.strerror}); check the path") from None
+    is_utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Excel's "Unicode text"
+    text = raw.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
     separator = max(",;\t", key=text.partition("\n")[0].count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return _answers(path, rows)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {rows.line_num}: {error}; save the sheet as CSV again") from None
+
+
+def _answers(path: Path, rows: Any) -> dict[str, int]:
+    """What `read_sheet` returns, of a csv.reader."""
     header = [name.strip().lower() for name in next(rows, [])]
     if any(header.count(name) != 1 for name in COLUMNS):
-        wanted = ", ".join(map(repr, COLUMNS))
-        raise InputError(f"{path} is not a rating sheet: its columns are {header}, and it needs each of {wanted} once")
+        wanted, found = ", ".join(map(repr, COLUMNS)), ", ".join(map(repr, header)) or "none"
+        found = found if len(found) <= SHOWN else found[:SHOWN] + " …"
+        raise InputError(f"{path} is not a rating sheet: its columns are {found}, and it needs each of {wanted} once")
     answers: dict[str, int] = {}
     for row in rows:
         if not any(cell.strip() for cell in row):

@@ -31,6 +31,11 @@ class Row:
     differences: tuple[Interval | None, ...] = ()  # of each run to the first, in the same resamples
     is_shown: bool = True  # in Markdown; JSON has all
 
+    @property
+    def compares(self) -> bool:
+        """Whether at least two runs have a value; of a single run always."""
+        return sum(map(math.isfinite, self.values)) >= min(2, len(self.values))
+
     def cells(self) -> list[str]:
         """Every run's value, the best in bold, with its interval."""
         told = [FORMS[self.form](value) if math.isfinite(value) else "-" for value in self.values]

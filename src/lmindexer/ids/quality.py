@@ -89,7 +89,7 @@ def ami(labels: np.ndarray, clusters: np.ndarray) -> float:
     room = (label_entropy + cluster_entropy) / 2 - expected
     if math.isclose(room, 0, abs_tol=1e-12):  # every document alone on both sides: the perfect match
         return 1.0
-    return (information - expected) / room
+    return float((information - expected) / room)
 
 
 def hierarchical_precision(labels: np.ndarray, codes: np.ndarray, depth: int) -> float:

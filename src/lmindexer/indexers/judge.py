@@ -32,7 +32,7 @@ def judge(config: LearnConfig, ids: IdTable, corpus: Corpus, embeddings: Tensor 
         tables[BASELINE] = IdTable(corpus.doc_ids, two_step.codes(embeddings), config.sizes)
     judges = {"words": lexical_neighbours(corpus.texts(), config.seed)}
     if embeddings is not None:
-        judges["embedding"] = embedding_neighbours(embeddings.float().cpu().numpy(), config.seed)
+        judges["embedding"] = embedding_neighbours(embeddings.cpu().numpy(), config.seed)
     quality = {}
     for name, table in tables.items():
         quality[name] = measure(table, corpus.labels).to_dict()

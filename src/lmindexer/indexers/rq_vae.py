@@ -129,7 +129,7 @@ def _train(
         if not total.isfinite().all():
             raise InputError(
                 f"the loss of rq-vae is no longer a number in epoch {epoch + 1}; "
-                "start again with a lower --vae-learning-rate"
+                "start again in another --out with a lower --vae-learning-rate"
             )
         if (epoch + 1) % max(1, config.vae_epochs // TOLD) == 0:
             numbers = dict(zip(("rebuilding", "commitment"), total.tolist(), strict=True))

@@ -63,7 +63,8 @@ class TwoStepIndexer:
     ) -> "TwoStepIndexer":
         """Embed the corpus (first training the encoder on it with `embeddings="simcse"`), then quantise.
 
-        With `resume`, a run that was stopped goes on from its last checkpoint.
+        With `resume`, a run that was stopped goes on from the last checkpoint of SimCSE; all else is quick and
+        starts anew, which gives the same IDs on a CPU.
 
         Raises:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
@@ -83,6 +84,8 @@ class TwoStepIndexer:
             progress.say(f"{out} is finished already")
             return self._take(TwoStepIndexer.load(out))
         earlier = sum(record["seconds"] for record in run.log_records())
+        if resume:
+            progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
         if self.encoder is not None and config.embeddings == "simcse":
             train_simcse(self._memories(corpus), config, run.path, resume, progress)
         vectors = self._vectors(corpus, progress)

@@ -51,6 +51,7 @@ def train_simcse(memories: Memories, config: LearnConfig, folder: Path, resume: 
             losses=losses,
             parameters=[{"params": weights, "lr": config.simcse_learning_rate, "weight_decay": config.weight_decay}],
             learning=[backbone],
+            rate="--simcse-learning-rate",
         )
     )
 

@@ -60,6 +60,19 @@ class Backbone(nn.Module):
         return self.model.get_encoder() if self.small_decoder is None else self.model
 
     @property
+    def longest(self) -> int:
+        """How many tokens the encoder reads at most; without a limit where positions are relative (T5)."""
+        config = self.encoder.config
+        if not hasattr(config, "max_position_embeddings"):
+            return 10**9
+        after_padding = config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet")  # positions begin there
+        return int(config.max_position_embeddings) - (self.pad_id + 1 if after_padding else 0)
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens a text has, whether the encoder reads them all or not."""
+        return len(self.tokenizer(text, verbose=False)["input_ids"])
+
+    @property
     def vocabulary(self) -> Tensor:
         """W of Eq. 5: the token embedding matrix (V, D)."""
         return self.encoder.get_input_embeddings().weight
@@ -71,7 +84,9 @@ class Backbone(nn.Module):
         return stack if isinstance(stack, nn.ModuleList) else None
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=max_tokens, verbose=False)
+        """Token ids of each text, at most `max_tokens` or as many as the encoder reads."""
+        longest = min(max_tokens, self.longest)
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, verbose=False)
         return encoded["input_ids"]
 
     def freeze(self, encoder: str, top_layers: int) -> None:

@@ -1,8 +1,20 @@
 """The small Transformer decoder that turns an encoder-only language model into an encoder-decoder one."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What decoding needs of B documents: pooled vector (B, D), mask (B, L), keys and values of every layer."""
+
+    pooled: Tensor
+    mask: Tensor
+    keys_values: Sequence[tuple[Tensor, Tensor]]  # each (B, heads, L, D / heads)
 
 
 class SmallDecoder(nn.Module):
@@ -24,11 +36,19 @@ class SmallDecoder(nn.Module):
 
         The V sequences of a document stand side by side and share its keys and values.
         """
-        pooled = pool(states, weight).repeat_interleave(len(inputs) // len(states), 0)  # (B * V, D)
+        return self.answer(self.read(states, mask, weight), inputs)
+
+    def read(self, states: Tensor, mask: Tensor, weight: Tensor) -> Reading:
+        """The part of `forward` that does not depend on the inputs: worth keeping between the steps of a search."""
+        return Reading(pool(states, weight), mask, [layer.read(states) for layer in self.layers])  # type: ignore[operator]
+
+    def answer(self, reading: Reading, inputs: Tensor, only_last: bool = False) -> Tensor:
+        """The rest of `forward`: inputs (B * V, S, D) -> (B * V, S, D), or (B * V, 1, D) of the last input alone."""
+        pooled = reading.pooled.repeat_interleave(len(inputs) // len(reading.pooled), 0)  # (B * V, D)
         hidden = unit_rms(pooled)[:, None] - self.told * inputs.cumsum(1)  # (B, S, D)
-        for layer in self.layers:
-            hidden = layer(hidden, states, mask)
-        return hidden
+        for number, (layer, (keys, values)) in enumerate(zip(self.layers, reading.keys_values, strict=True), start=1):
+            hidden = layer(hidden, keys, values, reading.mask, only_last and number == len(self.layers))
+        return hidden[:, -1:] if only_last else hidden
 
 
 class DecoderLayer(nn.Module):
@@ -47,13 +67,20 @@ class DecoderLayer(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, hidden: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+    def read(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the documents (B, L, D): each (B, heads, L, D / heads)."""
+        keys, values = self._heads(self.key_value(self.norm_states(states)), 2)
+        return keys, values
+
+    def forward(self, hidden: Tensor, keys: Tensor, values: Tensor, mask: Tensor, only_last: bool = False) -> Tensor:
         q, k, v = self._heads(self.query_key_value(self.norm_self(hidden)), 3)
-        hidden = hidden + self._drop(self.out_self(_merge(F.scaled_dot_product_attention(q, k, v, is_causal=True))))
-        query = self.query(self.norm_cross(hidden)).view(len(states), -1, hidden.shape[-1])  # (B, V * S, D)
+        if only_last:  # it sees all the others, so there is nothing to hide from it
+            q, hidden = q[:, :, -1:], hidden[:, -1:]
+        attended = _merge(F.scaled_dot_product_attention(q, k, v, is_causal=not only_last))
+        hidden = hidden + self._drop(self.out_self(attended))
+        query = self.query(self.norm_cross(hidden)).view(len(keys), -1, hidden.shape[-1])  # (B, V * S, D)
         (q,) = self._heads(query, 1)
-        k, v = self._heads(self.key_value(self.norm_states(states)), 2)
-        attended = _merge(F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :]))
+        attended = _merge(F.scaled_dot_product_attention(q, keys, values, attn_mask=mask[:, None, None, :]))
         hidden = hidden + self._drop(self.out_cross(attended)).view_as(hidden)
         return hidden + self._drop(self.narrow(self._drop(F.gelu(self.widen(self.norm_feed(hidden))))))
 

@@ -1,6 +1,6 @@
 """The semantic indexer: backbone and codebooks, Eq. 1."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -43,8 +43,24 @@ class SemanticIndexer(nn.Module):
 
         Prefixes (B * V, t) give V of them to each document, side by side, with one look at the memory.
         """
-        hidden = self.backbone.decode(memory, self.inputs(prefix))
-        return unit_rms(unit_rms(hidden) - self.centre[: hidden.shape[1]])
+        return self._centred(self.backbone.decode(memory, self.inputs(prefix)), slice(0, prefix.shape[1] + 1))
+
+    def reader(self, memory: Memory) -> Callable[[Tensor], Tensor]:
+        """From prefixes (B * V, t) to the last position h^t (B * V, D) of `forward`, for prefix after prefix.
+
+        The small decoder computes the keys and values of the documents once, here. Other decoders are asked
+        anew for every prefix.
+        """
+        decoder = self.backbone.small_decoder
+        if decoder is None:
+            return lambda prefix: self(memory, prefix)[:, -1]
+        reading = decoder.read(memory.states, memory.mask, memory.weight)
+
+        def read(prefix: Tensor) -> Tensor:
+            last = decoder.answer(reading, self.inputs(prefix), only_last=True)[:, 0]
+            return self._centred(last, prefix.shape[1])
+
+        return read
 
     def inputs(self, prefix: Tensor) -> Tensor:
         """The decoder's input: a start vector, then the vectors of the codes so far (B, t+1, D)."""
@@ -56,6 +72,9 @@ class SemanticIndexer(nn.Module):
     def code_vectors(self, prefix: Tensor) -> list[Tensor]:
         """Vectors of known codes (B, t), one (B, D) a position."""
         return list(self.inputs(prefix).unbind(1)[1:])
+
+    def _centred(self, hidden: Tensor, positions: int | slice) -> Tensor:
+        return unit_rms(unit_rms(hidden) - self.centre[positions])
 
     @torch.no_grad()
     def generate(self, memory: Memory) -> Tensor:

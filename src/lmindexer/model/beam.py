@@ -1,0 +1,200 @@
+"""Documents found by generating their IDs (section 3.3): the search walks down the trie and nowhere else.
+
+log P(path) is the sum of log P_s (Eq. 2) over its positions, either over all codes of the codebook, those that
+no document has only masked, or renormalised over the codes which the trie allows. Documents of one path share
+its score and come in the order of their rows; of paths with equal scores the lower one comes first.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lmindexer.ids.trie import Trie
+from lmindexer.model.backbone import Memory
+from lmindexer.model.codebook import Codebook
+from lmindexer.model.semantic_indexer import SemanticIndexer
+
+AT_ONCE = 4096  # prefixes in one call of the decoder, so that memory stays bounded
+ROUNDING = 1e-3  # a score may differ by this share between batches of different shapes
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best documents of B queries, best first; where fewer than k exist, row -1 and score -inf."""
+
+    rows: Tensor  # (B, k) int64
+    scores: Tensor  # (B, k) float32, log P of the document's path
+
+
+@dataclass(frozen=True)
+class Beams:
+    """V nodes of one level for each query, in the order of their paths. Score -inf: there is no such node."""
+
+    nodes: Tensor  # (B, V) int64
+    scores: Tensor  # (B, V) float32
+    prefix: Tensor  # (B, V, t) int64
+
+
+@torch.no_grad()
+def beam_search(
+    model: SemanticIndexer, memory: Memory, trie: Trie, k: int, beams: int = 20, *, renormalise: bool = False
+) -> Found:
+    """The k best documents among those that `beams` prefixes a position lead to.
+
+    Always k documents where the trie has them: a query whose prefixes lead to fewer is asked again with twice as
+    many. With the small decoder the keys and values of a query are computed once and shared by its beams; other
+    decoders go through `Backbone.decode`, which repeats the memory for each.
+    """
+    _check(model, trie, k, beams)
+    levels = len(trie.sizes)
+
+    def width(scores: Tensor, level: int) -> int:
+        return beams if level < levels - 1 else k  # k leaves hold at least k documents
+
+    found = _documents(trie, _descend(model, memory, trie, width, renormalise), k)
+    short = _short(found, trie)
+    if short is not None:
+        if beams >= _widest(trie):
+            raise ValueError(f"every path was scored, yet fewer than {min(k, len(trie))} documents came out")
+        some = Memory(memory.states[short], memory.mask[short], memory.weight[short])
+        more = beam_search(model, some, trie, k, 2 * beams, renormalise=renormalise)
+        found.rows[short], found.scores[short] = more.rows, more.scores
+    return found
+
+
+@torch.no_grad()
+def exact_search(
+    model: SemanticIndexer, memory: Memory, trie: Trie, k: int, beams: int = 64, *, renormalise: bool = False
+) -> Found:
+    """The k documents of the highest log P of all.
+
+    A first pass is `beam_search`; where its beams hold every prefix, each path was scored and that is the answer.
+    Else its k-th score is a lower bound, and the second pass follows every prefix whose running log P, an upper
+    bound of all below it, is not under that: the nodes a best-first search would open, level by level.
+    """
+    found = beam_search(model, memory, trie, k, beams, renormalise=renormalise)
+    if beams >= _widest(trie) or k >= len(trie):
+        return found
+    bound = found.scores[:, -1:]  # (B, 1)
+    bound = bound - ROUNDING * (1 + bound.abs())
+    levels = len(trie.sizes)
+
+    def width(scores: Tensor, level: int) -> int:
+        return k if level == levels - 1 else max(int((scores >= bound).sum(1).max()), 1)
+
+    found = _documents(trie, _descend(model, memory, trie, width, renormalise, bound), k)
+    if _short(found, trie) is not None:
+        raise ValueError("paths that the first pass found were lost in the second")
+    return found
+
+
+def _descend(
+    model: SemanticIndexer,
+    memory: Memory,
+    trie: Trie,
+    width: Callable[[Tensor, int], int],
+    renormalise: bool,
+    bound: Tensor | None = None,
+) -> Beams:
+    """From the root to the leaves; `width(scores, level)` nodes of each level are kept, none below `bound` (B, 1)."""
+    B, device = len(memory.states), memory.states.device
+    read = model.reader(memory)
+    beams = Beams(
+        torch.zeros(B, 1, dtype=torch.long, device=device),
+        torch.zeros(B, 1, device=device),
+        torch.zeros(B, 1, 0, dtype=torch.long, device=device),
+    )
+    broken = list[Tensor]()
+    for level, codebook in enumerate(model.codebooks):
+        pieces = beams.nodes.split(max(AT_ONCE // B, 1), 1), beams.prefix.split(max(AT_ONCE // B, 1), 1)
+        log_p = [
+            _log_p(read, codebook, trie, nodes, prefix, level, renormalise)
+            for nodes, prefix in zip(*pieces, strict=True)
+        ]
+        scores = (beams.scores[..., None] + torch.cat(log_p, 1)).flatten(1)  # (B, V * W)
+        if bound is not None:
+            scores = scores.masked_fill(scores < bound, -torch.inf)
+        broken.append(scores.isnan().any())
+        best = _best(scores, min(width(scores, level), scores.shape[1], max(trie.nodes(level), 1)))
+        beams = _follow(trie, beams, scores, best, level)
+    if torch.stack(broken).any():
+        raise ValueError("the model gives probabilities that are not numbers")
+    return beams
+
+
+def _log_p(
+    read: Callable[[Tensor], Tensor],
+    codebook: Codebook,
+    trie: Trie,
+    nodes: Tensor,
+    prefix: Tensor,
+    level: int,
+    renormalise: bool,
+) -> Tensor:
+    """log P_s of the children of nodes (B, V) with prefixes (B, V, t): (B, V, W), -inf in empty slots."""
+    hidden = read(prefix.flatten(0, 1)).view(*nodes.shape, -1)  # (B, V, D)
+    logits = codebook.logits(hidden).float()  # (B, V, K)
+    children = trie.children(nodes, level)
+    allowed = logits.gather(-1, children.codes).masked_fill(~children.there, -torch.inf)  # (B, V, W)
+    return allowed - (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
+
+
+def _best(scores: Tensor, n: int) -> Tensor:
+    """Places of the n highest of scores (B, M), in ascending order (B, n); of equal ones the first."""
+    B, M = scores.shape
+    last = scores.topk(n).values[:, -1:]
+    above, equal = scores > last, scores == last
+    chosen = above | (equal & (equal.cumsum(1) <= n - above.sum(1, keepdim=True)))
+    place = (chosen.cumsum(1) - 1).where(chosen, n)  # what is not chosen goes behind the end
+    places = torch.arange(M, device=scores.device).expand(B, M)
+    return places.new_zeros(B, n + 1).scatter_(1, place, places)[:, :n]
+
+
+def _follow(trie: Trie, beams: Beams, scores: Tensor, best: Tensor, level: int) -> Beams:
+    """The beams at the children `best` (B, n), places in scores (B, V * W)."""
+    widest = scores.shape[1] // beams.nodes.shape[1]
+    parent, slot = best // widest, best % widest
+    scores = scores.gather(1, best)
+    nodes = trie.child(beams.nodes.gather(1, parent), slot, level).where(scores > -torch.inf, 0)
+    prefix = beams.prefix.gather(1, parent[..., None].expand(-1, -1, level))
+    return Beams(nodes, scores, torch.cat([prefix, trie.codes(nodes, level)[..., None]], -1))
+
+
+def _documents(trie: Trie, beams: Beams, k: int) -> Found:
+    """The first k documents of the leaves (B, V), best leaf first."""
+    scores, order = beams.scores.sort(stable=True, dim=1, descending=True)
+    leaves = beams.nodes.gather(1, order)
+    held = trie.leaf_sizes(leaves).where(scores > -torch.inf, 0)  # (B, V)
+    end = held.cumsum(1)
+    slot = torch.arange(k, device=end.device).expand(len(end), k).contiguous()
+    leaf = torch.searchsorted(end, slot, right=True)  # (B, k): which leaf the document comes from
+    there = leaf < leaves.shape[1]
+    leaf = leaf.clamp(max=leaves.shape[1] - 1)
+    place = trie.leaf_start[leaves.gather(1, leaf)] + slot - (end - held).gather(1, leaf)
+    rows = trie.rows[place.where(there, 0)].long()
+    return Found(rows.where(there, -1), scores.gather(1, leaf).where(there, -torch.inf))
+
+
+def _short(found: Found, trie: Trie) -> Tensor | None:
+    """Which queries have fewer documents than there are (places), or None."""
+    wanted = min(found.rows.shape[1], len(trie))
+    short = (found.rows[:, wanted - 1] < 0).nonzero()[:, 0]
+    return short if len(short) else None
+
+
+def _widest(trie: Trie) -> int:
+    """Beams that hold every prefix."""
+    return max((trie.nodes(level) for level in range(len(trie.sizes) - 1)), default=1)
+
+
+def _check(model: SemanticIndexer, trie: Trie, k: int, beams: int) -> None:
+    if trie.sizes != model.sizes:
+        raise ValueError(f"the trie's positions have {trie.sizes} codes and the model's {model.sizes}")
+    if len(trie) == 0:
+        raise ValueError("there is no document to be found")
+    if k < 1 or beams < 1:
+        raise ValueError(f"k and beams are at least 1, not {k} and {beams}")
+    if model.training:
+        raise ValueError("dropout is on; call model.eval() before a search")

@@ -1,0 +1,224 @@
+"""Search by generating IDs: wide beams equal scoring every document, and nothing leaves the trie."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lmindexer.ids.trie import Trie
+from lmindexer.model.backbone import Backbone, Memory, load_backbone
+from lmindexer.model.beam import Found, beam_search, exact_search
+from lmindexer.model.semantic_indexer import SemanticIndexer
+
+BACKBONES = dict[str, Backbone]()  # by checkpoint: loading is slow, and the weights below do not change them
+
+
+def make_model(checkpoint: Path, sizes: tuple[int, ...], seed: int, sharpness: float = 3.0) -> SemanticIndexer:
+    torch.manual_seed(seed)
+    if str(checkpoint) not in BACKBONES:
+        BACKBONES[str(checkpoint)] = load_backbone(str(checkpoint))
+    model = SemanticIndexer(BACKBONES[str(checkpoint)], sizes)
+    with torch.no_grad():
+        model.start.normal_()
+        model.centre.normal_(std=0.1)
+        for codebook in model.codebooks:
+            codebook.weight.normal_(std=sharpness)
+        if model.backbone.small_decoder is not None:
+            for weight in model.backbone.small_decoder.parameters():
+                weight.normal_(std=0.2)
+    return model.eval()
+
+
+def make_memory(model: SemanticIndexer, lengths: list[int], seed: int) -> Memory:
+    """Queries of random tokens, padded to the longest."""
+    torch.manual_seed(seed)
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    tokens = torch.randint(4, len(model.backbone.vocabulary), mask.shape).where(mask, model.backbone.pad_id)
+    with torch.no_grad():
+        return model.backbone.remember(tokens, mask)
+
+
+@torch.no_grad()
+def brute_force(
+    model: SemanticIndexer, memory: Memory, codes: np.ndarray, rows: list[int], renormalise: bool
+) -> Tensor:
+    """log P of every document of `rows`, one after another, no trie: (B, rows)."""
+    paths = {row: codes[row].tolist() for row in rows}
+    scores = torch.zeros(len(memory.states), len(rows))
+    for column, path in enumerate(paths.values()):
+        for t, code in enumerate(path):
+            prefix = torch.tensor([path[:t]] * len(scores), dtype=torch.long).view(len(scores), t)
+            logits = model.codebooks[t].logits(model(memory, prefix)[:, -1])
+            if renormalise:
+                allowed = {other[t] for other in paths.values() if other[:t] == path[:t]}
+                closed = [c for c in range(model.sizes[t]) if c not in allowed]
+                logits[:, closed] = -torch.inf
+            scores[:, column] += logits.log_softmax(-1)[:, code]
+    return scores
+
+
+def check(found: Found, scores: Tensor, rows: list[int], k: int) -> None:
+    """`found` is the top k of brute-force scores (B, rows)."""
+    B, n = len(scores), min(k, len(rows))
+    assert found.rows.shape == found.scores.shape == (B, k)
+    assert (found.rows[:, n:] == -1).all()
+    assert (found.scores[:, n:] == -torch.inf).all()
+    torch.testing.assert_close(found.scores[:, :n], scores.topk(n).values, rtol=1e-4, atol=1e-4)
+    for b in range(B):
+        mine = found.rows[b, :n].tolist()
+        assert len(set(mine)) == n
+        torch.testing.assert_close(found.scores[b, :n], scores[b, [rows.index(r) for r in mine]], rtol=1e-4, atol=1e-4)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[tuple[int, ...], np.ndarray, list[int]]:
+    """Codebook sizes, codes of documents (some paths shared, some end early), and the rows that count."""
+    sizes = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)))
+    path = st.tuples(*(st.integers(0, size - 1) for size in sizes), st.integers(1, len(sizes)))
+    paths = draw(st.lists(path, min_size=1, max_size=25))
+    codes = np.array([[c if t < depth else 0 for t, c in enumerate(cs)] for *cs, depth in paths], dtype=np.int32)
+    rows = st.lists(st.integers(0, len(codes) - 1), unique=True, min_size=1)
+    return sizes, codes, sorted(draw(st.one_of(st.just(list(range(len(codes)))), rows)))
+
+
+@pytest.mark.parametrize("name", ["bert", "t5"])
+@settings(max_examples=60, deadline=None)
+@given(
+    worlds(), st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 30), st.integers(0, 99), st.booleans()
+)
+def test_wide_beams_and_the_exact_search_equal_scoring_every_document(
+    name: str,
+    checkpoints: dict[str, Path],
+    world: tuple[tuple[int, ...], np.ndarray, list[int]],
+    lengths: list[int],
+    k: int,
+    seed: int,
+    renormalise: bool,
+):
+    sizes, codes, rows = world
+    model = make_model(checkpoints[name], sizes, seed)
+    memory = make_memory(model, lengths, seed)
+    trie = Trie.of(codes, sizes).subset(np.array(rows))
+    scores = brute_force(model, memory, codes, rows, renormalise)
+    check(beam_search(model, memory, trie, k, beams=30, renormalise=renormalise), scores, rows, k)
+    for beams in (1, 2):
+        check(exact_search(model, memory, trie, k, beams=beams, renormalise=renormalise), scores, rows, k)
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 8.0])
+def test_the_exact_search_finds_what_a_narrow_beam_misses(checkpoints: dict[str, Path], sharpness: float):
+    sizes = (12, 12, 12)
+    codes = np.random.default_rng(0).integers(0, 12, (400, 3)).astype(np.int32)
+    trie, rows = Trie.of(codes, sizes), list(range(400))
+    model = make_model(checkpoints["bert"], sizes, 3, sharpness)
+    memory = make_memory(model, [5, 9, 2, 7, 7, 3], 3)
+    scores = brute_force(model, memory, codes, rows, renormalise=False)
+    check(exact_search(model, memory, trie, 10, beams=2), scores, rows, 10)
+    narrow = beam_search(model, memory, trie, 10, beams=2)
+    assert (narrow.scores[:, -1] < scores.topk(10).values[:, -1] - 1e-3).any()
+
+
+@pytest.mark.parametrize("name", ["bert", "t5"])
+def test_no_answer_is_invalid_over_thousands_of_queries(name: str, checkpoints: dict[str, Path]):
+    dice = np.random.default_rng(1)
+    for seed, sizes in enumerate([(7, 5), (4, 9, 3), (5, 3, 4, 2)]):
+        model = make_model(checkpoints[name], sizes, seed)
+        codes = dice.integers(0, sizes, (60, len(sizes))).astype(np.int32)
+        allowed = set(dice.choice(60, 40, replace=False).tolist())
+        trie = Trie.of(codes, sizes).subset(np.array(sorted(allowed)))
+        memory = make_memory(model, dice.integers(1, 7, 1000).tolist(), seed)
+        for beams in (1, 3, 10):
+            found = beam_search(model, memory, trie, 10, beams)
+            assert set(found.rows.unique().tolist()) <= allowed
+            assert all(len(set(rows)) == 10 for rows in found.rows.tolist())
+            assert (found.scores.diff(dim=1) <= 0).all()
+            assert found.scores.isfinite().all()
+
+
+def test_narrow_beams_still_give_k_documents(checkpoints: dict[str, Path]):
+    """One beam leads to one document; the search widens until all five are there."""
+    sizes, codes = (5, 5), np.array([[c, c] for c in range(5)], dtype=np.int32)
+    model = make_model(checkpoints["bert"], sizes, 0)
+    memory = make_memory(model, [3, 5, 8], 0)
+    found = beam_search(model, memory, Trie.of(codes, sizes), 5, beams=1)
+    check(found, brute_force(model, memory, codes, list(range(5)), renormalise=False), list(range(5)), 5)
+
+
+def test_a_querys_answer_does_not_depend_on_its_batch(checkpoints: dict[str, Path]):
+    sizes = (6, 6, 6)
+    trie = Trie.of(np.random.default_rng(0).integers(0, 6, (80, 3)), sizes)
+    model = make_model(checkpoints["bert"], sizes, 5)
+    memory = make_memory(model, [4, 9, 1], 5)
+    together = beam_search(model, memory, trie, 10, beams=4)
+    for b in range(3):
+        one = Memory(memory.states[b : b + 1], memory.mask[b : b + 1], memory.weight[b : b + 1])
+        alone = beam_search(model, one, trie, 10, beams=4)
+        assert torch.equal(alone.rows[0], together.rows[b])
+
+
+def test_equal_scores_come_in_the_order_of_paths_then_rows(checkpoints: dict[str, Path]):
+    """All codes alike: every path is as probable, 1 / (3 * 3)."""
+    sizes, codes = (3, 3), np.array([[2, 1], [0, 2], [2, 0], [0, 1], [2, 1], [1, 1], [0, 1]], dtype=np.int32)
+    model = make_model(checkpoints["bert"], sizes, 0)
+    with torch.no_grad():
+        for codebook in model.codebooks:
+            codebook.weight.zero_()
+    found = beam_search(model, make_memory(model, [4, 2], 0), Trie.of(codes, sizes), 6, beams=2)
+    assert found.rows.tolist() == [[3, 6, 1, 5, 2, 0]] * 2
+    torch.testing.assert_close(found.scores, torch.full((2, 6), -2 * np.log(3.0)))
+
+
+def test_prefixes_in_several_calls_are_the_same_search(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch):
+    sizes = (6, 6, 6)
+    trie = Trie.of(np.random.default_rng(0).integers(0, 6, (80, 3)), sizes)
+    model = make_model(checkpoints["bert"], sizes, 5)
+    memory = make_memory(model, [4, 9, 1], 5)
+    at_once = beam_search(model, memory, trie, 20, beams=7)
+    monkeypatch.setattr("lmindexer.model.beam.AT_ONCE", 6)
+    assert torch.equal(beam_search(model, memory, trie, 20, beams=7).rows, at_once.rows)
+
+
+class Looks(TorchDispatchMode):
+    """Counts what would make a host wait for its device: reading a value, sizes that depend on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += any(name in str(func) for name in ("_local_scalar_dense", "nonzero", "unique", "masked_select"))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_never_waits_for_the_device(checkpoints: dict[str, Path]):
+    """Two looks at the end (sound numbers? enough documents?), however many positions and beams there are."""
+    for sizes in [(4,), (4, 4), (4, 4, 4, 4)]:
+        model = make_model(checkpoints["bert"], sizes, 0)
+        trie = Trie.of(np.random.default_rng(0).integers(0, 4, (50, len(sizes))), sizes)
+        memory = make_memory(model, [4, 9, 1], 0)
+        with Looks() as looks:
+            beam_search(model, memory, trie, 3, beams=6)
+        assert looks.count == 2
+
+
+def test_what_cannot_be_searched_is_refused(checkpoints: dict[str, Path]):
+    model = make_model(checkpoints["bert"], (3, 3), 0)
+    memory, trie = make_memory(model, [4], 0), Trie.of(np.array([[0, 1], [2, 2]]), (3, 3))
+    with pytest.raises(ValueError, match="no document to be found"):
+        beam_search(model, memory, trie.subset(np.array([], dtype=np.int64)), 1)
+    with pytest.raises(ValueError, match="positions have"):
+        beam_search(model, memory, Trie.of(np.array([[0, 1]]), (3, 4)), 1)
+    with pytest.raises(ValueError, match="at least 1"):
+        exact_search(model, memory, trie, 0)
+    with pytest.raises(ValueError, match=r"model\.eval"):
+        beam_search(model.train(), memory, trie, 1)
+    with torch.no_grad():
+        model.eval().codebooks[1].weight[0] = torch.nan
+    with pytest.raises(ValueError, match="not numbers"):
+        beam_search(model, memory, trie, 1)
