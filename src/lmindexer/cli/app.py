@@ -17,12 +17,13 @@ from lmindexer.errors import InputError
 @click.version_option(package_name="lmindexer")
 @click.pass_context
 def app(context: click.Context) -> None:
-    """Learn IDs that mean something for your documents, and look at them.
+    """Learn IDs that mean something for your documents, look at them, and find documents by them.
 
     \b
     Start here:   lmindexer demo
     Your data:    lmindexer learn items.jsonl --text title,brand --out runs/items
                   lmindexer inspect runs/items
+                  lmindexer search runs/items "gentle shampoo"
     Which IDs?    lmindexer learn items.jsonl --text title,brand --indexer rq-vae --out runs/rq-vae
                   lmindexer compare runs/items runs/rq-vae
     """

