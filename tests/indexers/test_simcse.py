@@ -36,9 +36,9 @@ def test_the_encoder_learns_and_is_kept(corpus: Corpus, checkpoints: dict[str, P
     assert losses[1] < losses[0]
     plain = TwoStepIndexer(**settings(checkpoints) | {"embeddings": str(checkpoints["bert"])})
     plain.fit(corpus, tmp_path / "plain", progress=Progress(None))
-    assert not torch.equal(indexer._vectors(corpus, Progress(None)), plain._vectors(corpus, Progress(None)))
+    assert not torch.equal(indexer.vectors(corpus), plain.vectors(corpus))
     loaded = TwoStepIndexer.load(tmp_path / "run")
-    assert torch.equal(loaded._vectors(corpus, Progress(None)), indexer._vectors(corpus, Progress(None)))
+    assert torch.equal(loaded.vectors(corpus), indexer.vectors(corpus))
 
 
 def test_a_stopped_run_ends_with_the_same_ids(

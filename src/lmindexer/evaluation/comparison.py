@@ -157,7 +157,7 @@ def _use_rows(quality: Sequence[QualityReport]) -> list[Row]:
         sizes = sorted({each.size for each in found if each})
         of = f"c{t + 1} (of {' or '.join(map(str, sizes))})"
         for name, title, form, better in (
-            ("perplexity", f"perplexity of {of}", "count", 0),
+            ("perplexity", f"perplexity of {of}", "perplexity", 0),
             ("used_share", f"codes used at c{t + 1}", "share", 1),
             ("gini", f"Gini at c{t + 1}", "fraction", -1),
         ):
@@ -184,7 +184,7 @@ def _perplexity_rows(tables: Sequence[IdTable]) -> list[Row]:
         return perplexity(path_ids(tables[n].codes[:, :depth]), 0)
 
     return [
-        Row(LABELS, "path_perplexity", f"perplexity of {path_name(depth)}", values, "count", depth=depth)
+        Row(LABELS, "path_perplexity", f"perplexity of {path_name(depth)}", values, "perplexity", depth=depth)
         for depth, values in enumerate(by_depth(tables, value), start=1)
     ]
 

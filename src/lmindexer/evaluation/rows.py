@@ -11,6 +11,7 @@ FORMS: dict[str, Callable[[float], str]] = {
     "fraction": lambda value: _fraction(value),
     "share": lambda value: f"{value:.1%}",
     "count": lambda value: f"{value:,.0f}",
+    "perplexity": lambda value: f"{value:.1f}" if value < 10 else f"{value:,.0f}",
 }
 
 

@@ -86,9 +86,13 @@ class TwoStepIndexer:
         earlier = sum(record["seconds"] for record in run.log_records())
         if resume:
             progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
-        if self.encoder is not None and config.embeddings == "simcse":
-            train_simcse(self._memories(corpus), config, run.path, resume, progress)
-        vectors = self._vectors(corpus, progress)
+        if self.encoder is None:
+            vectors = random_vectors(corpus.doc_ids, len(config.sizes), config.seed)
+        else:
+            memories = self._memories(corpus)
+            if config.embeddings == "simcse":
+                train_simcse(memories, config, run.path, resume, progress)
+            vectors = memories.embeddings(progress)
         progress.say(f"{len(corpus):,} documents, vectors of {vectors.shape[1]}; {config.indexer} on {device}")
         self.quantiser = QUANTISERS[config.indexer].fit(vectors, config, progress)
         self.ids = IdTable(corpus.doc_ids, self.quantiser.codes(vectors), self.quantiser.sizes).with_suffix()
@@ -130,7 +134,7 @@ class TwoStepIndexer:
         def codes(corpus: Corpus, rows: list[int]) -> np.ndarray:
             assert self.quantiser is not None
             new = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
-            return self.quantiser.codes(self._vectors(new, Progress(None)))
+            return self.quantiser.codes(self.vectors(new))
 
         return index_with(self.ids, corpus, codes)
 
@@ -140,11 +144,11 @@ class TwoStepIndexer:
             raise InputError(NOT_LEARNED)
         return load_documents(self.run)
 
-    def _vectors(self, corpus: Corpus, progress: Progress) -> Tensor:
+    def vectors(self, corpus: Corpus) -> Tensor:
         """What is quantised, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
         if self.encoder is None:
             return random_vectors(corpus.doc_ids, len(self.config.sizes), self.config.seed)
-        return self._memories(corpus).embeddings(progress)
+        return self._memories(corpus).embeddings()
 
     def _memories(self, corpus: Corpus) -> Memories:
         assert self.encoder is not None
