@@ -86,7 +86,7 @@ class Bench:
             try:
                 finished.append(learn_or_reuse(config, self.corpus, folder, self.quiet))
             except InputError as error:
-                if "cannot load the backbone" not in str(error):
+                if "cannot load the model" not in str(error):
                     raise
                 print(f"{name} was not run: {error}", file=sys.stderr)
                 return []

@@ -41,7 +41,7 @@ FLAGS = {
     "choice": (["--softmax", "sometimes"], r"softmax must be one of batch, full, not 'sometimes'"),
     "device": (["--device", "cuda:77"], r"no device 'cuda:77' on this machine; there are: cpu"),
     "no such device": (["--device", "abacus"], r"no device 'abacus' on this machine; there are: cpu"),
-    "backbone": (["--backbone", "nowhere/to-be-found"], r"cannot load the backbone 'nowhere/to-be-found' .*'bundled'"),
+    "backbone": (["--backbone", "nowhere/to-be-found"], r"cannot load the model 'nowhere/to-be-found' .*'bundled'"),
     "recipe": (["--config", "nowhere.toml"], r"nowhere\.toml"),
     "unknown flag": (["--size", "4"], r"No such option.*--size.*lmindexer learn --help"),
     "a value that is missing": (["--seed"], r"--seed.* requires an argument; see lmindexer .*--help"),

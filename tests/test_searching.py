@@ -73,3 +73,4 @@ def test_a_run_without_a_model_is_refused(run: Path):
     answer = lmindexer("search", run.parent / "random", "rose")
     assert answer.code == 2
     assert "was learned by random, which has no model to generate IDs" in answer.err
+    assert lmindexer("search", run.parent / "random", "rose", "-k", 2, "--retriever", "bm25").code == 0

@@ -1,6 +1,7 @@
 """Search by generating IDs: what is found exists, exact is exact, and a restricted search is no filter."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,10 @@ def retriever(
     return GenerativeRetriever(indexer.indexer, indexer.ids, max_tokens=64, beams=4)
 
 
+def changed(retriever: GenerativeRetriever, **how: Any) -> GenerativeRetriever:
+    return GenerativeRetriever(retriever.model, retriever.ids, **{"max_tokens": 64, "beams": 4} | how)
+
+
 def test_it_finds_k_distinct_documents_best_first(retriever: GenerativeRetriever, corpus: Corpus):
     for k in (1, 7, 80, 1000):
         for hits in retriever.search(QUERIES, k):
@@ -42,7 +47,7 @@ def test_it_finds_k_distinct_documents_best_first(retriever: GenerativeRetriever
 
 
 def test_documents_of_one_path_share_a_score(retriever: GenerativeRetriever):
-    (hits,) = retriever.search(QUERIES[:1], 80, exact=True)
+    (hits,) = changed(retriever, exact=True).search(QUERIES[:1], 80)
     scores: dict[tuple[int, ...], set[float]] = {}
     for hit in hits:
         scores.setdefault(retriever.ids[hit.doc_id][:-1], set()).add(hit.score)
@@ -50,16 +55,18 @@ def test_documents_of_one_path_share_a_score(retriever: GenerativeRetriever):
 
 
 def test_a_query_does_not_depend_on_its_company(retriever: GenerativeRetriever):
-    together = retriever.search(QUERIES, 5, exact=True)
+    exact = changed(retriever, exact=True)
+    together = exact.search(QUERIES, 5)
     for query, hits in zip(QUERIES, together, strict=True):
-        (alone,) = retriever.search([query], 5, exact=True)
+        (alone,) = exact.search([query], 5)
         assert [hit.score for hit in alone] == pytest.approx([hit.score for hit in hits], rel=1e-4)
 
 
 def test_a_restricted_search_is_exact_and_no_filter(retriever: GenerativeRetriever, corpus: Corpus):
     some = corpus.doc_ids[5:80:9]
-    everything = retriever.search(QUERIES, len(corpus), exact=True)
-    restricted = retriever.search(QUERIES, 4, exact=True, only=some)
+    exact = changed(retriever, exact=True)
+    everything = exact.search(QUERIES, len(corpus))
+    restricted = exact.search(QUERIES, 4, only=some)
     for all_hits, hits in zip(everything, restricted, strict=True):
         best = [hit for hit in all_hits if hit.doc_id in some][:4]
         assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in best], rel=1e-4)
@@ -67,10 +74,10 @@ def test_a_restricted_search_is_exact_and_no_filter(retriever: GenerativeRetriev
 
 
 def test_a_wide_beam_is_exact(retriever: GenerativeRetriever):
-    wide = GenerativeRetriever(retriever.model, retriever.ids, max_tokens=64, beams=200)
     for renormalise in (False, True):
-        exact = retriever.search(QUERIES, 10, exact=True, renormalise=renormalise)
-        for one, other in zip(wide.search(QUERIES, 10, renormalise=renormalise), exact, strict=True):
+        wide = changed(retriever, beams=200, renormalise=renormalise).search(QUERIES, 10)
+        exact = changed(retriever, exact=True, renormalise=renormalise).search(QUERIES, 10)
+        for one, other in zip(wide, exact, strict=True):
             assert [hit.score for hit in one] == pytest.approx([hit.score for hit in other], rel=1e-4)
 
 

@@ -263,7 +263,7 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"cannot load the backbone {name!r} ({reason}); use 'bundled', a folder with a model saved by "
+            f"cannot load the model {name!r} ({reason}); use 'bundled', a folder with a model saved by "
             "transformers, or the name of a model the Hugging Face hub can be asked for"
         ) from None
     finally:

@@ -1,0 +1,39 @@
+"""The plain dense way: one vector a text by a pretrained encoder, exact search by cosine."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.devices import choose_device
+from lmindexer.indexers.embeddings import read_with
+from lmindexer.model.backbone import load_backbone
+from lmindexer.retrievers.hits import Hit, best_hits, check_question, rows_of
+
+BATCH = 256  # queries scored together
+
+
+class DenseRetriever:
+    """`encoder` is 'bundled', a hub name or a folder. Raises InputError where it cannot be loaded."""
+
+    def __init__(self, corpus: Corpus, encoder: str = "bundled", max_tokens: int = 128) -> None:
+        self.doc_ids, self.max_tokens = corpus.doc_ids, max_tokens
+        self._encoder = load_backbone(encoder).to(choose_device("auto")).eval()
+        self._documents = self._embed(corpus)  # (N, D)
+
+    def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
+        """As `Retriever.search`; scores are cosines."""
+        check_question(texts, k)
+        rows = np.arange(len(self.doc_ids)) if only is None else rows_of(only, self.doc_ids)
+        doc_ids, documents = [self.doc_ids[row] for row in rows], self._documents[torch.from_numpy(rows)]
+        hits: list[list[Hit]] = []
+        for at in range(0, len(texts), BATCH):
+            part = [Document(str(n), text) for n, text in enumerate(texts[at : at + BATCH])]
+            scores = self._embed(Corpus.from_documents(part)) @ documents.T  # (b, n)
+            hits += [best_hits(each, doc_ids, k) for each in scores.float().cpu().numpy()]
+        return hits
+
+    def _embed(self, corpus: Corpus) -> torch.Tensor:
+        return F.normalize(read_with(self._encoder, corpus, self.max_tokens, "auto").embeddings().float(), dim=1)

@@ -1,0 +1,103 @@
+"""What holds for every retriever, by its being listed."""
+
+from pathlib import Path
+
+import pytest
+
+from command_line import learned, write_items
+from lmindexer.cli.searching import search
+from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.errors import InputError
+from lmindexer.retrievers.bm25 import Bm25Retriever
+from lmindexer.retrievers.dense import DenseRetriever
+from lmindexer.retrievers.hits import Hit, Retriever, best_hits
+from lmindexer.retrievers.hybrid import HybridRetriever
+from lmindexer.retrievers.registry import RETRIEVERS
+
+QUERIES = ["rose in old soil", "thunder and storm", "a violin and a drum"]
+
+
+@pytest.fixture(scope="module")
+def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    learned(write_items(corpus, folder / "items.jsonl"), "--out", folder / "run", "--backbone", checkpoints["bert"])
+    return folder / "run"
+
+
+@pytest.fixture(scope="module", params=list(RETRIEVERS))
+def retriever(request: pytest.FixtureRequest, run: Path) -> Retriever:
+    return RETRIEVERS[request.param](run)
+
+
+def test_the_command_line_offers_them_all():
+    (option,) = (each for each in search.params if each.name == "retriever")
+    assert list(option.type.choices) == list(RETRIEVERS)  # type: ignore[attr-defined]
+
+
+def test_the_best_come_first_each_once(retriever: Retriever, corpus: Corpus):
+    for k in (1, 10, 1000):
+        for hits in retriever.search(QUERIES, k):
+            assert len({hit.doc_id for hit in hits}) == len(hits) <= min(k, len(corpus))
+            assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+            assert {hit.doc_id for hit in hits} <= set(corpus.doc_ids)
+
+
+def test_a_restricted_search_finds_no_other(retriever: Retriever, corpus: Corpus):
+    some = corpus.doc_ids[::7]
+    for hits in retriever.search(QUERIES, 80, only=iter(some)):
+        assert {hit.doc_id for hit in hits} <= set(some)
+
+
+def test_bad_questions_are_refused(retriever: Retriever):
+    with pytest.raises(InputError, match="query 2 is empty"):
+        retriever.search(["rose", " "])
+    with pytest.raises(InputError, match="must be at least 1, not 0"):
+        retriever.search(["rose"], 0)
+    with pytest.raises(InputError, match="'nobody' is none of the 80 documents"):
+        retriever.search(["rose"], only=["nobody"])
+    with pytest.raises(InputError, match="restricted to no document at all"):
+        retriever.search(["rose"], only=[])
+    assert retriever.search([], 3) == []
+
+
+def test_words_find_their_documents():
+    texts = {"a": "red roses", "b": "a rose and another rose", "c": "thunder"}
+    retriever = Bm25Retriever(Corpus.from_documents(Document(name, text) for name, text in texts.items()))
+    (hits,) = retriever.search(["rose"], 3)
+    assert [hit.doc_id for hit in hits] == ["b", "a"], "stemmed; and c, without the word, is no hit"
+    assert retriever.search(["rose"], 3, only=["a", "c"])[0][0].doc_id == "a"
+    assert retriever.search(["nothing here"], 3) == [[]]
+
+
+def test_a_text_is_nearest_to_itself(corpus: Corpus, checkpoints: dict[str, Path]):
+    retriever = DenseRetriever(corpus, str(checkpoints["bert"]))
+    for row, hits in zip(range(5), retriever.search(corpus.texts(range(5)), 1), strict=True):
+        assert hits[0].score == pytest.approx(1, abs=2e-3)
+        assert corpus[corpus.row_of[hits[0].doc_id]].text == corpus[row].text
+
+
+class Fixed:
+    """Always the same list."""
+
+    def __init__(self, *doc_ids: str) -> None:
+        self.hits = [Hit(doc_id, -float(n)) for n, doc_id in enumerate(doc_ids)]
+
+    def search(self, texts: object, k: int = 10, *, only: object = None) -> list[list[Hit]]:
+        return [self.hits]
+
+
+def test_fusion_by_hand():
+    hybrid = HybridRetriever([Fixed("a", "b"), Fixed("c", "b")])
+    assert hybrid.search(["x"], 2)[0] == [Hit("b", 2 / 62), Hit("a", 1 / 61)]
+    weighted = HybridRetriever([Fixed("a", "b"), Fixed("c", "b")], [1.0, 9.0])
+    assert [hit.doc_id for hit in weighted.search(["x"], 3)[0]] == ["b", "c", "a"]
+    with pytest.raises(ValueError, match="1 weights for 2 retrievers"):
+        HybridRetriever([Fixed("a"), Fixed("b")], [1.0])
+
+
+def test_best_hits_by_hand():
+    import numpy as np
+
+    scores = np.array([0.5, -np.inf, 2.0, 0.5])
+    assert best_hits(scores, "abcd", 2) == [Hit("c", 2.0), Hit("a", 0.5)]
+    assert best_hits(scores, "abcd", 9) == [Hit("c", 2.0), Hit("a", 0.5), Hit("d", 0.5)]

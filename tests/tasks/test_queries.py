@@ -1,0 +1,136 @@
+"""Queries come in three ways and say the same; what is left out is told, what is wrong is named."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmindexer.errors import InputError
+from lmindexer.tasks.queries import Queries, load_queries
+
+DOC_IDS = ("d1", "d2", "7")
+RECORDS = [{"_id": "a", "text": " red  rose "}, {"_id": "b", "text": "drum"}, {"_id": "c", "text": "elsewhere"}]
+QRELS = "query-id\tcorpus-id\tscore\na\td1\t2\na\td2\t0\nb\t7\t1\n"
+EXPECTED = Queries(("a", "b"), ("red rose", "drum"), ({"d1": 2.0}, {"7": 1.0}))
+
+
+def write(path: Path, records: list[Any]) -> Path:
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def beir(folder: Path, name: str = "queries.jsonl", records: list[Any] = RECORDS, qrels: str = QRELS) -> Path:
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.tsv").write_text(qrels)
+    write(folder / name, records)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["queries.jsonl", "queries.jsonl.gz"])
+def test_a_beir_folder(tmp_path: Path, name: str):
+    assert load_queries(beir(tmp_path, name), None, "test", DOC_IDS) == EXPECTED
+
+
+def test_two_files(tmp_path: Path):
+    beir(tmp_path)
+    own = write(tmp_path / "own.jsonl.gz", [{"id": each["_id"], "query": each["text"]} for each in RECORDS])
+    assert load_queries(own, tmp_path / "qrels" / "test.tsv", "any", DOC_IDS) == EXPECTED
+    assert load_queries(own, tmp_path / "qrels", "test", DOC_IDS) == EXPECTED
+    (tmp_path / "trec.qrels").write_text("a 0 d1 2\nb 0 7 1\n")
+    assert load_queries(tmp_path, tmp_path / "trec.qrels", "any", DOC_IDS) == EXPECTED
+
+
+def test_one_file_of_queries_and_documents(tmp_path: Path):
+    records = [
+        {"id": "a", "query": "red rose", "item_ids": ["d1", "d2"], "grades": [2, 0], "split": "test"},
+        {"text": "passed over", "doc_ids": ["d1"], "split": "train"},
+        {"text": "drum", "doc_ids": [7, "7 "]},
+    ]
+    found = load_queries(write(tmp_path / "all.jsonl", records), None, "test", DOC_IDS)
+    assert found == Queries(("a", "3"), *(getattr(EXPECTED, name) for name in ("texts", "relevant")))
+    assert len(found) == 2
+
+
+def test_what_is_left_out_is_told(tmp_path: Path):
+    qrels = QRELS + "a\tgone\t1\na\tgone, and not relevant\t0\nc\tgone too\t3\nd\td1\t1\ne\td1\t1\n"
+    found = load_queries(beir(tmp_path, qrels=qrels), None, "test", DOC_IDS)
+    assert found.query_ids == EXPECTED.query_ids
+    assert found.relevant == EXPECTED.relevant
+    missing, unknown, without = found.notes
+    assert missing.startswith("2 queries of ")
+    assert missing.endswith("(the first: 'd')")
+    assert unknown == "2 of 4 relevant documents are not in the corpus (the first: 'gone')"
+    assert without == "1 of 3 queries have no relevant document in the corpus and are left out (the first: 'c')"
+
+
+def test_nothing_left_is_refused(tmp_path: Path):
+    folder = beir(tmp_path)
+    with pytest.raises(InputError, match=r"to none of 2 .*2 of 2 relevant .* first: 'd1'.* for example, 'x'"):
+        load_queries(folder, None, "test", ["y", "x"])
+    (tmp_path / "qrels" / "zero.tsv").write_text("a d1 0\n")
+    with pytest.raises(InputError, match="no grade is above 0"):
+        load_queries(folder, None, "zero", DOC_IDS)
+    (tmp_path / "qrels" / "other.tsv").write_text("z d1 1\n")
+    with pytest.raises(InputError, match="there is no query of this split"):
+        load_queries(folder, None, "other", DOC_IDS)
+
+
+def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path):
+    folder = beir(tmp_path)
+    (tmp_path / "qrels" / "train.tsv").write_text("a d1 1\n")
+    with pytest.raises(InputError, match=r"no dev.tsv; the splits there are 'test', 'train'"):
+        load_queries(folder, None, "dev", DOC_IDS)
+    one = write(
+        tmp_path / "one.jsonl", [{"query": "drum", "item_ids": [7], "split": each} for each in ("test", "train")]
+    )
+    with pytest.raises(InputError, match=r"has no split 'dev', only 'test', 'train'"):
+        load_queries(one, None, "dev", DOC_IDS)
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ({"query": " \u00a0", "item_ids": ["d1"]}, "line 2: the query is empty"),
+        ({"query": None, "item_ids": ["d1"]}, "line 2: the query is empty"),
+        ({"title": "drum", "item_ids": ["d1"]}, "line 2: the query is empty"),
+        ({"query": "drum"}, "line 2: there is no list of ids"),
+        ({"query": "drum", "item_ids": "d1"}, "line 2: there is no list of ids"),
+        ({"query": "drum", "item_ids": [["d1"]]}, "line 2: there is no list of ids"),
+        ({"query": "drum", "item_ids": ["d1"], "grades": [1, 2]}, "line 2: 'grades' must be a list of 1 numbers"),
+        ({"query": "drum", "item_ids": ["d1"], "grades": ["1"]}, "line 2: 'grades' must be"),
+        ({"query": "drum", "item_ids": ["d1"], "grades": [float("nan")]}, "line 2: 'grades' must be"),
+        ({"query": "drum", "item_ids": ["d1", "d1"], "grades": [1, 2]}, "line 2: document 'd1' has two grades"),
+        ({"id": "1", "query": "drum", "item_ids": ["d1"]}, "line 2: the id '1' was already in .* line 1"),
+        ({"id": {}, "query": "drum", "item_ids": ["d1"]}, "line 2: the id in 'id' is a dict"),
+        ("drum", "line 2: a JSON str, not an object"),
+    ],
+)
+def test_a_broken_record_is_named_by_its_line(tmp_path: Path, record: Any, told: str):
+    path = write(tmp_path / "all.jsonl", [{"query": "rose", "item_ids": ["d1"]}, record])
+    with pytest.raises(InputError, match=told) as fault:
+        load_queries(path, None, "test", DOC_IDS)
+    assert str(path) in str(fault.value)
+
+
+def test_queries_beside_judgements_need_ids(tmp_path: Path):
+    folder = beir(tmp_path, records=[{"text": "drum"}])
+    with pytest.raises(InputError, match="line 1: there is no id in '_id'"):
+        load_queries(folder, None, "test", DOC_IDS)
+
+
+def test_an_empty_query_of_another_split_does_no_harm(tmp_path: Path):
+    folder = beir(tmp_path, records=[*RECORDS, {"_id": "other", "text": ""}])
+    assert load_queries(folder, None, "test", DOC_IDS) == EXPECTED
+
+
+def test_what_is_no_queries_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="is not a BEIR folder"):
+        load_queries(tmp_path, None, "test", DOC_IDS)
+    with pytest.raises(InputError, match="does not exist"):
+        load_queries(tmp_path / "none.jsonl", None, "test", DOC_IDS)
+    (tmp_path / "queries.csv").write_text("id,text\na,drum\n")
+    with pytest.raises(InputError, match="is not JSONL"):
+        load_queries(tmp_path / "queries.csv", None, "test", DOC_IDS)
