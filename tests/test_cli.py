@@ -24,6 +24,8 @@ VERBS = (
     "demo",
     "index",
     "inspect",
+    "finetune",
+    "pseudo",
     "export",
     "add",
     "remove",
@@ -61,7 +63,7 @@ def mixed(items: Path, tmp_path: Path) -> Path:
 def test_help_explains_every_option_and_gives_an_example(verb: str):
     answer = lmindexer(verb, "--help")
     assert (answer.code, answer.err) == (0, "")
-    assert re.search(rf"Example:\n +lmindexer {verb}", answer.out)
+    assert re.search(rf"Examples?:\n +lmindexer {verb}", answer.out)
     assert not re.search(r"^  (-\S.*[A-Z]|-\S+)\n(?=  -|\n)", answer.out, re.MULTILINE), "an option without a word"
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmindexer.config import LearnConfig, from_mapping, read_toml, to_toml
+from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.errors import InputError
+from lmindexer.settings import read_toml, to_toml
 
 
 def test_defaults_are_sound_and_told():

@@ -1,26 +1,16 @@
-"""The settings of a run: one frozen dataclass <-> TOML <-> command-line flags. An unknown key is an error.
+"""The settings of learning and of fine-tuning.
 
 Defaults are what measured best within minutes on two CPU cores (docs/log.md); recipes/paper-t5.toml
 holds the paper's own (Table 9).
 """
 
 import dataclasses
-import difflib
-import json
-import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, get_args, get_origin
+from dataclasses import dataclass
+from typing import Any
 
 from lmindexer.errors import InputError
-
-
-def setting(default: Any, help: str, group: str, choices: tuple[str, ...] = ()) -> Any:
-    """A dataclass field that also carries what `--help` says of it."""
-    return field(default=default, metadata={"help": help, "group": group, "choices": choices})
-
+from lmindexer.settings import check_settings, parse, setting
 
 DATA, MODEL, LOSS, SCHEDULE, MACHINE = "Documents", "Model", "Objective", "Training", "Machine"
 TWO_STEP = "Other indexers: embed, then quantise"
@@ -124,89 +114,11 @@ class LearnConfig:
 
 
 def from_mapping(values: Mapping[str, Any], origin: str = "the settings") -> LearnConfig:
-    """A config from TOML or Python values; raises InputError naming the key that is wrong."""
-    known = {f.name: f for f in dataclasses.fields(LearnConfig)}
-    typed = {}
-    for key, value in values.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            raise InputError(f"{origin}: unknown key {key!r}; {hint}")
-        typed[name] = _typed(known[name], value, origin)
-    try:
-        return LearnConfig(**typed)
-    except InputError as error:
-        raise InputError(f"{origin}: {error}") from None
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The keys of a recipe; raises InputError when it is missing or is not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"there is no recipe {path}; name a TOML file such as recipes/beauty.toml") from None
-    except IsADirectoryError:
-        raise InputError(f"the recipe {path} is a folder; name a TOML file in it") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None
-
-
-def to_toml(config: LearnConfig) -> str:
-    """The resolved config as TOML that `--config` reads back."""
-    lines = []
-    for f in dataclasses.fields(config):
-        value = getattr(config, f.name)
-        lines.append(f"{f.name} = {_toml(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f")  # the one character that JSON allows bare and TOML does not
-
-
-def element_type(f: "dataclasses.Field[Any]") -> tuple[type, bool]:
-    """The scalar type of a field and whether the field is a comma-separated list of it."""
-    hint: Any = f.type
-    if get_origin(hint) is tuple:
-        return get_args(hint)[0], True
-    return hint, False
-
-
-def _typed(f: "dataclasses.Field[Any]", value: Any, origin: str) -> Any:
-    kind, many = element_type(f)
-    try:
-        if not many:
-            return _scalar(kind, value)
-        if isinstance(value, str):
-            value = [part.strip() for part in value.split(",") if part.strip()]
-        values = value if isinstance(value, list | tuple) else [value]
-        return tuple(_scalar(kind, v) for v in values)
-    except (TypeError, ValueError, OverflowError):
-        wanted = f"a list of {kind.__name__}" if many else kind.__name__
-        raise InputError(f"{origin}: {f.name} must be {wanted}, not {value!r}") from None
-
-
-def _scalar(kind: type, value: Any) -> Any:
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise TypeError
-        return value
-    if kind is str and not isinstance(value, str):
-        raise TypeError
-    if isinstance(value, bool) or (kind is int and float(value) != int(value)):
-        raise TypeError
-    return kind(value)
+    """`settings.parse` of a LearnConfig."""
+    return parse(LearnConfig, values, origin)
 
 
 def _check(config: LearnConfig) -> None:
-    for f in dataclasses.fields(config):
-        choices = f.metadata["choices"]
-        if choices and getattr(config, f.name) not in choices:
-            raise InputError(f"{f.name} must be one of {', '.join(choices)}, not {getattr(config, f.name)!r}")
     if not config.sizes or min(config.sizes) < 1:
         raise InputError(f"sizes must be one or more numbers of codes, such as 256,256, not {config.sizes}")
     if not config.hints or not all(0 <= ratio < 1 for ratio in config.hints):
@@ -229,17 +141,68 @@ def _check(config: LearnConfig) -> None:
         "vae_latent",
         "vae_epochs",
     )
-    for name in positive:
-        if not getattr(config, name) > 0:
-            raise InputError(f"{name} must be above 0, not {getattr(config, name)}")
-    for f in dataclasses.fields(config):
-        value = getattr(config, f.name)
-        numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int | float)]
-        if not all(v >= 0 for v in numbers):
-            raise InputError(f"{f.name} must not be negative, but is {_shown(value)}")
-        if isinstance(value, tuple) and not value and element_type(f)[0] is not str:
-            raise InputError(f"{f.name} must have at least one number")
+    check_settings(config, positive)
 
 
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+TASK = "Task"
+TASKS = ("search", "recommend")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Everything `lmindexer finetune` can be told: how a model learns to give IDs to histories or queries (Eq. 14)."""
+
+    task: str = setting("search", "what the IDs are given to: a query, or a user's history", TASK, TASKS)
+    history: str = setting(
+        "both",
+        "recommend: what is read of the items: 'tokens', their texts one after another (the paper's way); or one "
+        "vector an item, of its 'text', its 'ids' or 'both'",
+        TASK,
+        ("tokens", "text", "ids", "both"),
+    )
+    max_items: int = setting(20, "recommend: so many of the newest items are read", TASK)
+    samples: int = setting(
+        0, "recommend: train on so many pairs a user, drawn from the last three (the paper: 5); 0: on all", TASK
+    )
+    documents: float = setting(
+        1.0, "search: share of the documents that is read in every epoch, too, to give their own IDs; 0: none", TASK
+    )
+
+    suffix: bool = setting(True, "also learn the last position, which tells apart documents of one path", MODEL)
+    encoder: str = setting(
+        "auto", "how much of the encoder learns; auto: full, but none of it where items are vectors", MODEL,
+        ("auto", "frozen", "top", "full"),
+    )  # fmt: skip
+    top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL)
+    history_layers: int = setting(1, "layers in which the items of a history see each other", MODEL)
+    max_tokens: int = setting(128, "a query, or the texts of a history, are cut after this many tokens", MODEL)
+    dropout: float = setting(0.1, "dropout of the decoder and of what reads histories", MODEL)
+
+    warmup_epochs: int = setting(
+        10, "first read each document and give its ID, so that IDs of any indexer start known; 0: none", SCHEDULE
+    )
+    epochs: int = setting(10, "epochs of Eq. 14 at most", SCHEDULE)
+    patience: int = setting(3, "stop after so many epochs without a better --dev-metric; 0: never", SCHEDULE)
+    dev_metric: str = setting("recall@10", "chooses the epoch and the learning rate", SCHEDULE)
+    dev_queries: int = setting(2000, "how many of the dev queries or users to ask after each epoch", SCHEDULE)
+    batch_size: int = setting(128, "queries or histories a step", SCHEDULE)
+    lr: tuple[float, ...] = setting(
+        (5e-4,), "learning rate; of several each is tried, and the best by --dev-metric kept", SCHEDULE
+    )
+    encoder_learning_rate: float = setting(5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE)
+    label_smoothing: float = setting(0.0, "share of a target spread over all codes of its position", SCHEDULE)
+    weight_decay: float = setting(0.01, "AdamW weight decay", SCHEDULE)
+    clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE)
+
+    beams: int = setting(20, "prefixes of IDs that a search keeps at each position", MACHINE)
+    seed: int = setting(0, "the same seed on a CPU gives the same model", MACHINE)
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps ...", MACHINE)
+    precision: str = setting("auto", "auto: bfloat16 where the machine does it well", MACHINE, ("auto", "fp32", "bf16"))
+    checkpoint_seconds: float = setting(60.0, "time between checkpoints; more where writing one is slow", MACHINE)
+
+    def __post_init__(self) -> None:
+        for name in ("dropout", "label_smoothing"):
+            if getattr(self, name) >= 1:
+                raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
+        positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams")
+        check_settings(self, positive)

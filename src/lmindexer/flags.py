@@ -1,17 +1,17 @@
-"""The settings as command-line flags: one option for each field of LearnConfig, and the config they make."""
+"""Settings as command-line flags: one option for each field of a config, and the config they make."""
 
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import click
 
-from lmindexer.config import LearnConfig, element_type, from_mapping, read_toml
+from lmindexer.config import LearnConfig
 from lmindexer.errors import InputError
+from lmindexer.settings import element_type, parse, read_toml
 
-if TYPE_CHECKING:
-    from lmindexer.runs import Run
+Config = TypeVar("Config")
 
 
 def _flag(name: str) -> str:
@@ -33,7 +33,7 @@ class Grouped(click.Command):
 
 
 class Setting(click.Option):
-    """An option made from a field of LearnConfig."""
+    """An option made from a field of a config."""
 
     def __init__(self, field: "dataclasses.Field[Any]", default: Any) -> None:
         kind, many = element_type(field)
@@ -50,11 +50,13 @@ class Setting(click.Option):
         self.group = field.metadata["group"]
 
 
-def settings(leave_out: str = "", **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add one option for every setting of LearnConfig, but for those of the group `leave_out`."""
+def settings(
+    kind: type = LearnConfig, leave_out: str = "", **defaults: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add one option for every setting of `kind`, but for those of the group `leave_out`."""
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
-        for field in reversed(dataclasses.fields(LearnConfig)):
+        for field in reversed(dataclasses.fields(kind)):
             if field.metadata["group"] != leave_out:
                 option = Setting(field, defaults.get(field.name, field.default))
                 command.__dict__.setdefault("__click_params__", []).append(option)
@@ -64,24 +66,29 @@ def settings(leave_out: str = "", **defaults: Any) -> Callable[[Callable[..., No
 
 
 def resolve(
-    recipe: Path | None, given: dict[str, Any], begun: "Run | None", defaults: dict[str, Any] | None = None
-) -> LearnConfig:
-    """The recipe's settings, then the flags'; of a run that goes on its own, with which these must agree."""
+    kind: type[Config],
+    recipe: Path | None,
+    given: dict[str, Any],
+    begun: tuple[Path, Config] | None,
+    defaults: dict[str, Any] | None = None,
+) -> Config:
+    """The recipe's settings, then the flags'; of a `begun` run (folder, settings) its own, with which these agree."""
     from_recipe = read_toml(recipe) if recipe is not None else {}
-    from_mapping(from_recipe, str(recipe))
+    parse(kind, from_recipe, str(recipe))
     wanted = {name.replace("-", "_"): value for name, value in from_recipe.items()}
     wanted |= {name: value for name, value in given.items() if value is not None}
-    config = from_mapping((defaults or {}) | wanted, "the command line")
+    config = parse(kind, (defaults or {}) | wanted, "the command line")
     if begun is None:
         return config
+    folder, earlier = begun
     for name in wanted:
-        own, new = getattr(begun.config, name), getattr(config, name)
+        own, new = getattr(earlier, name), getattr(config, name)
         if own != new:
             raise InputError(
-                f"{begun.path} was begun with {_flag(name)} {_told(own)}, not {_told(new)}; "
+                f"{folder} was begun with {_flag(name)} {_told(own)}, not {_told(new)}; "
                 "resume without changing it, or choose another --out"
             )
-    return begun.config
+    return earlier
 
 
 def _told(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 run.json (state, versions, corpus), config.toml, log.jsonl, checkpoint.safetensors while learning;
 then documents.parquet, ids.parquet, ids.jsonl, indexer.safetensors, reconstructor.safetensors,
-backbone/, report.json, report.md and curves.png.
+backbone/, report.json, report.md and curves.png. Fine-tuned, it also has finetune.toml, finetune.json,
+retriever.safetensors, the task's data, and results of evaluations.
 """
 
 import json
@@ -15,9 +16,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lmindexer.config import LearnConfig, from_mapping, read_toml, to_toml
+from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.errors import InputError
 from lmindexer.files import write_text
+from lmindexer.settings import read_toml, to_toml
 
 FORMAT = 1  # of the folder; a reader refuses any other
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\..+")  # of write_atomically, where it was killed
@@ -78,7 +80,7 @@ class Run:
                 f"{path} was written by lmindexer {wrote} in run format {facts.get('format')}, and this version "
                 f"reads format {FORMAT}; use the version that wrote it, or learn it anew"
             )
-        if finished and facts["state"] != "finished":
+        if finished and facts["state"] == "learning":
             raise InputError(f"{path} is not finished; go on with: lmindexer learn FILES --resume --out {path}")
         return run
 

@@ -39,6 +39,7 @@ class Stage:
     after_epoch: Callable[[int], dict[str, float]] = lambda epoch: {}
     learning: Sequence[nn.Module] = ()  # put in training mode, hence with dropout
     rate: str = "--learning-rate"  # the flag to lower where the loss goes to infinity
+    enough: Callable[[], bool] = lambda: False  # asked after each epoch: stop before the last one?
 
 
 @dataclass
@@ -146,6 +147,8 @@ class Trainer:
             self.log(stage=stage.name, epoch=epoch + 1, seconds=round(time.monotonic() - began, 2), **numbers)
             self.progress.epoch(stage.name, epoch + 1, stage.epochs, numbers)
             first_batch, sums, began = 0, {}, time.monotonic()
+            if stage.enough():
+                break
 
     def _step(
         self,

@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 from lmindexer.errors import InputError
 from lmindexer.evaluation.metrics import (
     METRICS,
-    Judged,
     Metric,
-    difference,
     judge,
     mean_intervals,
     parse_metric,
     parse_metrics,
-    sign_flip_test,
 )
 
 ALL = [f"{name}@1,3,10" for name in METRICS]
@@ -34,11 +31,6 @@ def values_of(ranked: list[Any], relevant: dict[Any, float], *metrics: str) -> d
     """Of a single query."""
     judged = judge(["q"], [ranked], [relevant], parse_metrics(metrics))
     return {metric: values.item() for metric, values in judged.values.items()}
-
-
-def judged_as(values: list[float], query_ids: tuple[str, ...] | None = None) -> Judged:
-    ids = query_ids or tuple(map(str, range(len(values))))
-    return Judged(ids, {"mrr@10": np.array(values)}, {"mrr@10": None}, 0)
 
 
 def test_one_query_by_hand():
@@ -173,48 +165,6 @@ def test_no_interval_where_nothing_can_be_said():
     assert mean_intervals(np.random.default_rng(0).random((19, 1)), 100, 0) == [None]
     assert mean_intervals(np.ones((50, 1)), 100, 0) == [None]
     assert mean_intervals(np.random.default_rng(0).random((50, 2)), 0, 0) == [None, None]
-
-
-def test_few_queries_by_all_signs_by_hand():
-    # sums of +-1 +-2 +-3 as far from 0 as 6: two of eight
-    assert sign_flip_test(np.array([1.0, 2.0, 3.0])) == 2 / 8
-    # as far as 4, which is 3 + 2 - 1: +-6 and +-4
-    assert sign_flip_test(np.array([-1.0, 2.0, 3.0])) == 4 / 8
-    assert sign_flip_test(np.array([1.0, 2.0, 0.0, 3.0, 0.0])) == 2 / 8
-    assert sign_flip_test(np.zeros(5)) == 1
-    assert sign_flip_test(np.array([])) == 1
-    assert sign_flip_test(np.array([0.1, 0.2, -0.3])) == 1  # though their sum rounds to 5e-17
-    # only all or none: their sum in another order rounds below itself
-    assert sign_flip_test(np.array([-0.9, -0.7, -0.6, -0.2])) == 2 / 16
-
-
-def test_sampled_signs_come_near_all_signs():
-    differences = np.random.default_rng(2).normal(0.3, 1, 15)
-    signs = np.array(list(itertools.product((-1, 1), repeat=15)))
-    exact = (np.abs(signs @ differences) >= abs(differences.sum()) - 1e-9).mean()
-    assert sign_flip_test(differences, 20_000) == pytest.approx(exact, abs=0.015)
-
-
-def test_a_sampled_p_is_never_0():
-    assert sign_flip_test(np.ones(1000), 99) == 1 / 100
-
-
-def test_alike_systems_are_told_apart_as_often_as_promised():
-    random = np.random.default_rng(0)
-    found = np.array([sign_flip_test(random.normal(size=30), 400, seed) for seed in range(300)])
-    assert (found <= 0.05).mean() == pytest.approx(0.05, abs=0.035)
-
-
-def test_a_difference_by_hand():
-    better = difference(judged_as([0.0, 0.5, 1.0]), judged_as([1.0, 1.0, 1.0]), "mrr@10")
-    assert better.mean == pytest.approx(0.5)
-    assert better.p_value == 2 / 4  # +-1 +-.5: two of four
-    assert better.interval is None  # of three queries
-
-
-def test_only_the_same_queries_compare():
-    with pytest.raises(InputError, match="not asked the same queries"):
-        difference(judged_as([0.0, 1.0]), judged_as([1.0, 0.0], ("1", "0")), "mrr@10")
 
 
 def test_the_table_and_json_by_hand():

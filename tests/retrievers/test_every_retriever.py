@@ -11,7 +11,6 @@ from lmindexer.errors import InputError
 from lmindexer.retrievers.bm25 import Bm25Retriever
 from lmindexer.retrievers.dense import DenseRetriever
 from lmindexer.retrievers.hits import Hit, Retriever, best_hits
-from lmindexer.retrievers.hybrid import HybridRetriever
 from lmindexer.retrievers.registry import RETRIEVERS
 
 QUERIES = ["rose in old soil", "thunder and storm", "a violin and a drum"]
@@ -74,25 +73,6 @@ def test_a_text_is_nearest_to_itself(corpus: Corpus, checkpoints: dict[str, Path
     for row, hits in zip(range(5), retriever.search(corpus.texts(range(5)), 1), strict=True):
         assert hits[0].score == pytest.approx(1, abs=2e-3)
         assert corpus[corpus.row_of[hits[0].doc_id]].text == corpus[row].text
-
-
-class Fixed:
-    """Always the same list."""
-
-    def __init__(self, *doc_ids: str) -> None:
-        self.hits = [Hit(doc_id, -float(n)) for n, doc_id in enumerate(doc_ids)]
-
-    def search(self, texts: object, k: int = 10, *, only: object = None) -> list[list[Hit]]:
-        return [self.hits]
-
-
-def test_fusion_by_hand():
-    hybrid = HybridRetriever([Fixed("a", "b"), Fixed("c", "b")])
-    assert hybrid.search(["x"], 2)[0] == [Hit("b", 2 / 62), Hit("a", 1 / 61)]
-    weighted = HybridRetriever([Fixed("a", "b"), Fixed("c", "b")], [1.0, 9.0])
-    assert [hit.doc_id for hit in weighted.search(["x"], 3)[0]] == ["b", "c", "a"]
-    with pytest.raises(ValueError, match="1 weights for 2 retrievers"):
-        HybridRetriever([Fixed("a"), Fixed("b")], [1.0])
 
 
 def test_best_hits_by_hand():

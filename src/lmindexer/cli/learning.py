@@ -50,7 +50,7 @@ def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool,
       lmindexer learn items.jsonl.gz --text title,brand --label categories --out runs/beauty
     """
     begun = _begun(out, resume)
-    config = resolve(recipe, given, begun)
+    config = resolve(LearnConfig, recipe, given, (out, begun.config) if begun else None)
     from lmindexer.corpus.documents import Corpus
     from lmindexer.progress import Progress
 
@@ -79,7 +79,7 @@ def demo(out: Path, documents: int | None, resume: bool, **given: Any) -> None:
       lmindexer demo
     """
     begun = _begun(out, resume)
-    config = resolve(None, given, begun, DEMO)
+    config = resolve(LearnConfig, None, given, (out, begun.config) if begun else None, DEMO)
     from lmindexer.corpus.sources import installed_python_documentation
     from lmindexer.progress import Progress
 

@@ -64,7 +64,8 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out
     """Compare the IDs of RUNS, learned from the same documents, in one table.
 
     Use of the codes, uniqueness, agreement with labels and with nearest neighbours, with intervals, and
-    warnings where a number can mislead.
+    warnings where a number can mislead. Runs that lmindexer evaluate asked the same questions have a second
+    table: how well each answered, tested against the first.
 
     \b
     Example:
@@ -84,7 +85,9 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.embeddings import embed
     from lmindexer.indexers.store import load_documents
+    from lmindexer.tasks.results import compare_results
 
+    evaluated = compare_results(dict(zip(names, runs, strict=True)), resamples=1000 if resamples else 0)
     corpus, reports = load_documents(opened[0]), [run.read_json("report.json") for run in opened]
     compared = [
         Compared(
@@ -102,9 +105,9 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out
     )
     comparison = replace(comparison, warnings=(*_unlike(opened), *comparison.warnings))
     if kind == "json":
-        write_or_print(json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False), out)
+        write_or_print(json.dumps(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False), out)
     else:
-        write_or_print(comparison.to_markdown(), out)
+        write_or_print(comparison.to_markdown() + evaluated.to_markdown(), out)
 
 
 def _unlike(runs: "list[Run]") -> list[str]:

@@ -1,64 +1,101 @@
-"""The verbs that find: search, and evaluate, which asks many queries at once."""
+"""The verb that finds: search."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import lines_of, make_room, write_or_print
+from lmindexer.cli.common import lines_of
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
+    from lmindexer.retrievers.hits import Hit
 
 NAMES = ("generative", "bm25", "dense", "hybrid")
 
 
+def how_to_search(command: Any) -> Any:
+    """The options that say how a retriever searches; `asked_with` reads them."""
+    for option in reversed(
+        [
+            click.option("--beams", type=click.IntRange(min=1), metavar="INT",
+                         help="How many prefixes of IDs the search keeps at each position. "
+                              "[20, or as fine-tuned]"),
+            click.option("--exact", is_flag=True, help="Find the true best, whatever it takes."),
+            click.option("--renormalise", is_flag=True,
+                         help="Score a code among those that exist below its prefix, not among all."),
+            click.option("--fusion", type=click.Choice(["rank", "score"]), default="score", show_default=True,
+                         help="hybrid: by reciprocal rank, or by scores brought to 0 to 1."),
+            click.option("--weights", default="", metavar="FLOAT,FLOAT",
+                         help="hybrid: of the partner and of generated IDs. [1,1]"),
+            click.option("--partner", type=click.Choice(["bm25", "dense"]), default="bm25", show_default=True,
+                         help="hybrid: what generated IDs are fused with."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def asked_with(name: str, how: dict[str, Any]) -> dict[str, Any]:
+    """What the retriever `name` takes of the options of `how_to_search`."""
+    if name in ("bm25", "dense", "popular"):
+        return {}
+    asked = {key: how[key] for key in ("beams", "exact", "renormalise")}
+    if name == "hybrid":
+        try:
+            weights = [float(part) for part in how["weights"].split(",")] if how["weights"] else None
+        except ValueError:
+            raise InputError(f"--weights must be numbers such as 1,0.3, not {how['weights']!r}") from None
+        asked |= {"fusion": how["fusion"], "weights": weights, "partner": how["partner"]}
+    return asked
+
+
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("query", nargs=-1, required=True)
+@click.argument("query", nargs=-1)
+@click.option("--history", metavar="ID,ID,...", help="Instead of QUERY: what a user took, oldest first.")
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(min=1), metavar="INT",
               help="How many documents to find.")  # fmt: skip
-@click.option("--retriever", type=click.Choice(NAMES), default="generative",
-              show_default=True, help="Generated IDs, words, the bundled encoder, or IDs and words fused.")  # fmt: skip
-@click.option("--beams", default=20, show_default=True, type=click.IntRange(min=1), metavar="INT",
-              help="How many prefixes of IDs the search keeps at each position.")  # fmt: skip
-@click.option("--exact", is_flag=True, help="Find the true best, whatever it takes.")
+@click.option("--retriever", type=click.Choice(NAMES), default="generative", show_default=True,
+              help="Generated IDs, words, the bundled encoder, or IDs fused with one of these.")  # fmt: skip
+@how_to_search
 @click.option("--only", "labels", multiple=True, metavar="LABEL",
               help="Search documents of this label alone ('Makeup > Nails'); several times: any of them.")  # fmt: skip
 @click.option("--only-ids", "listed", type=click.Path(path_type=Path),
               help="Search the documents of this file alone, one id a line.")  # fmt: skip
 @click.option("--format", "kind", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
-def search(run: Path, query: tuple[str, ...], k: int, retriever: str, beams: int, exact: bool,
-           labels: tuple[str, ...], listed: Path | None, kind: str) -> None:  # fmt: skip
-    """Find documents for QUERY by generating their IDs.
+def search(run: Path, query: tuple[str, ...], history: str | None, k: int, retriever: str, labels: tuple[str, ...],
+           listed: Path | None, kind: str, **how: Any) -> None:  # fmt: skip
+    """Find documents for QUERY, or for a user's --history, by generating their IDs.
 
-    The run's model reads the query as if it were a document: it was never taught what people ask. Works on a
-    run of --indexer lmindexer; scores are log P of the ID, in nats. Other retrievers work on every run.
+    Scores of generated IDs are log P, in nats. A run that was not fine-tuned reads the query as if it were a
+    document. Retrievers other than generative and hybrid work on every run.
 
     \b
-    Example:
+    Examples:
       lmindexer search runs/beauty "gentle shampoo for curly hair" -k 5
+      lmindexer search runs/beauty-rec --history B000142FVW,B0001TSI7A
     """
+    if bool(query) == (history is not None):
+        raise InputError("give either words to search for, or --history; see lmindexer search --help")
     from lmindexer.runs import Run
 
     opened = Run.open(run)
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.store import load_documents
-    from lmindexer.retrievers.generative import GenerativeRetriever
-    from lmindexer.retrievers.registry import RETRIEVERS
 
-    corpus, ids, text = load_documents(opened), IdTable.load(run / "ids.parquet"), " ".join(query)
+    corpus, ids = load_documents(opened), IdTable.load(run / "ids.parquet")
     only = _labelled(corpus, labels, run) if labels else None
     if listed is not None:
         named, allowed = lines_of(listed), None if only is None else set(only)
         only = [doc_id for doc_id in named if allowed is None or doc_id in allowed]
-    found_by = RETRIEVERS[retriever](run, beams=beams, exact=exact)
-    if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(text)) > found_by.reads:
-        click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
-    for hit in found_by.search([text], k, only=only)[0]:
+    possible = len(corpus) if only is None else len(set(only))
+    if k > possible:
+        click.echo(f"note: there are only {possible:,} documents to find, not {k:,}", err=True)
+    for hit in _found(run, " ".join(query), history, min(k, max(possible, 1)), retriever, only, how):
         document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
         if kind == "jsonl":
             told = {"id": hit.doc_id, "score": round(hit.score, 4), "codes": path, "text": document.text}
@@ -68,59 +105,27 @@ def search(run: Path, query: tuple[str, ...], k: int, retriever: str, beams: int
             click.echo(f"{hit.score:7.2f}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")
 
 
-@app.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--queries", required=True, type=click.Path(path_type=Path),
-              help="A BEIR folder, or JSONL of queries (with their documents, or with --qrels).")  # fmt: skip
-@click.option("--qrels", type=click.Path(path_type=Path), help="Judgements: query, document and grade a line.")
-@click.option("--split", default="test", show_default=True, metavar="TEXT", help="Which queries to ask.")
-@click.option("--metrics", default="recall@1,5,10,20,50,100 ndcg@5,10 map@5 mrr@10", show_default=True,
-              metavar="TEXT", help="Of recall, ndcg, map, mrr, precision and hit.")  # fmt: skip
-@click.option("--retriever", "retrievers", multiple=True, default=["generative"], show_default=True,
-              type=click.Choice(NAMES),
-              help="As of lmindexer search; several times: side by side, tested against the first.")  # fmt: skip
-@click.option("--beams", default=20, show_default=True, type=click.IntRange(min=1), metavar="INT",
-              help="How many prefixes of IDs the search keeps at each position.")  # fmt: skip
-@click.option("--exact", is_flag=True, help="Find the true best, whatever it takes.")
-@click.option("--trec", type=click.Path(path_type=Path),
-              help="Also write what the first retriever found, as a TREC run file.")  # fmt: skip
-@click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default.")
-def evaluate(run: Path, queries: Path, qrels: Path | None, split: str, metrics: str, retrievers: tuple[str, ...],
-             beams: int, exact: bool, trec: Path | None, kind: str, out: Path | None) -> None:  # fmt: skip
-    """Ask RUN the queries of a test set and tell how well it answers.
-
-    Every metric is over documents, with intervals over queries, and counts all relevant documents.
-
-    \b
-    Example:
-      lmindexer evaluate runs/scifact --queries scifact/ --retriever bm25 --retriever generative
-    """
-    from lmindexer.runs import Run
-
-    opened = Run.open(run)
-    from lmindexer.evaluation.metrics import parse_metrics
-    from lmindexer.evaluation.trec import check_ids, write_run
-    from lmindexer.indexers.store import load_documents
+def _found(run: Path, text: str, history: str | None, k: int, retriever: str, only: list[str] | None,
+           how: dict[str, Any]) -> "list[Hit]":  # fmt: skip
+    from lmindexer.retrievers.finetuned import is_finetuned
+    from lmindexer.retrievers.generative import GenerativeRetriever
+    from lmindexer.retrievers.recommender import NOT_TAUGHT, GenerativeRecommender
     from lmindexer.retrievers.registry import RETRIEVERS
-    from lmindexer.tasks.evaluate import evaluate as evaluate_retrievers
-    from lmindexer.tasks.queries import load_queries
 
-    wanted = parse_metrics(metrics.split())
-    corpus = load_documents(opened)
-    asked = load_queries(queries, qrels, split, corpus.doc_ids)
-    for path, flag in ((out, "--out"), (trec, "--trec")):
-        if path is not None:
-            make_room(path, flag)
-    if trec is not None:
-        check_ids(corpus.doc_ids)
-    asked_of = {name: RETRIEVERS[name](run, beams=beams, exact=exact) for name in retrievers}
-    found = evaluate_retrievers(asked_of, asked, wanted)
-    if trec is not None:
-        hits = found.hits[retrievers[0]]
-        lists = {name: [(h.doc_id, h.score) for h in each] for name, each in zip(asked.query_ids, hits, strict=True)}
-        write_run(trec, lists)
-    write_or_print(json.dumps(found.to_dict(), indent=2) if kind == "json" else found.to_markdown(), out)
+    found_by = RETRIEVERS[retriever](run, **asked_with(retriever, how))
+    if history is not None:
+        if not isinstance(found_by, GenerativeRecommender):
+            raise InputError(NOT_TAUGHT.format(run=run))
+        taken = [part.strip() for part in history.split(",") if part.strip()]
+        return found_by.recommend([taken], k, only=only)[0]
+    hits = found_by.search([text], k, only=only)[0]
+    if retriever in ("generative", "hybrid") and not is_finetuned(run):
+        click.echo("note: this run is not fine-tuned; the query is read as if it were a document", err=True)
+    if isinstance(found_by, GenerativeRecommender):
+        click.echo("note: this run was taught to recommend, not to search; --history asks it so", err=True)
+    if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(text)) > found_by.reads:
+        click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
+    return hits
 
 
 def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]:

@@ -43,7 +43,7 @@ class Reader:
     records: Callable[[Path, Sequence[str]], Iterator[tuple[int, Record | RecordError]]]  # only the named columns
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def lines(path: Path) -> Iterator[bytes]:
     """The lines of a plain or gzip file, without the byte order mark some programs put first."""
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
@@ -76,7 +76,7 @@ def _json_columns(path: Path) -> dict[str, bool]:
 
 def _json_records(path: Path, names: Sequence[str]) -> Iterator[tuple[int, Record | RecordError]]:
     loads = json.JSONDecoder().decode
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines(path), 1):
         try:
             text = line.decode("utf-8")
             if text.isspace() or not text:
@@ -137,7 +137,7 @@ def _csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | Rec
     faults: list[RecordError] = []  # of the lines of the current row; a row may span many
 
     def decoded() -> Iterator[str]:
-        for line in _lines(path):
+        for line in lines(path):
             try:
                 yield line.decode("utf-8")
             except UnicodeDecodeError as error:

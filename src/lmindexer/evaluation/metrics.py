@@ -14,9 +14,6 @@ from lmindexer.evaluation.bootstrap import CONFIDENCE, FEWEST, Interval
 
 Id = TypeVar("Id", str, int)  # a document's id, or its row; the same in rankings and judgements
 
-EXACT = 14  # so many differing queries, or fewer: all signs are tried, 2^14 at most
-BLOCK = 2**22  # signs drawn at once
-
 
 @dataclass(frozen=True)
 class Graded:
@@ -119,15 +116,6 @@ class Judged:
         return "\n".join([*lines, "", f"{told}."]) + "\n"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How much better the second answered the same queries."""
-
-    mean: float
-    interval: Interval | None
-    p_value: float  # how often a difference at least as large comes by chance
-
-
 def parse_metric(text: str) -> Metric:
     """`recall@10`. Raises InputError for a name that is none of METRICS, and a rank below 1."""
     name, _, rank = text.strip().lower().partition("@")
@@ -203,37 +191,6 @@ def mean_intervals(values: np.ndarray, resamples: int, seed: int) -> list[Interv
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
     varies = np.ptp(values, axis=0) > 1e-9
     return [Interval(float(a), float(b)) if c else None for a, b, c in zip(low, high, varies, strict=True)]
-
-
-def difference(
-    first: Judged, second: Judged, metric: str, *, resamples: int = 1000, samples: int = 10_000, seed: int = 0
-) -> Difference:
-    """`metric` of the second less that of the first, query by query; both must have been asked the same queries."""
-    if first.query_ids != second.query_ids:
-        raise InputError("the two were not asked the same queries in the same order; evaluate both on the same split")
-    differences = second.values[metric] - first.values[metric]
-    (interval,) = mean_intervals(differences[:, None], resamples, seed)
-    return Difference(float(differences.mean()), interval, sign_flip_test(differences, samples, seed))
-
-
-def sign_flip_test(differences: np.ndarray, samples: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p of paired `differences` (Q,): were the systems alike, each could as well have the other sign.
-
-    Randomisation test of the mean (Fisher 1935; Smucker et al. 2007), by all signs when few queries differ,
-    else by `samples` random ones, the observed counted among them so that p is never 0 (Phipson and Smyth 2010).
-    """
-    differing = differences[np.abs(differences) > 1e-12]  # the others add 0 under any sign
-    n = len(differing)
-    extreme = abs(differing.sum()) - 1e-9 * np.abs(differing).sum()  # equal sums may round apart
-    if n <= EXACT:
-        signs = np.arange(2**n)[:, None] >> np.arange(n) & 1
-        return float((np.abs((2 * signs - 1) @ differing) >= extreme).mean())
-    random = np.random.default_rng(seed)
-    as_extreme, block = 0, max(BLOCK // n, 1)
-    for start in range(0, samples, block):
-        signs = random.integers(2, size=(min(block, samples - start), n), dtype=np.int8)
-        as_extreme += int((np.abs((2.0 * signs - 1) @ differing) >= extreme).sum())
-    return (as_extreme + 1) / (samples + 1)
 
 
 def _hits(graded: Graded, k: int) -> np.ndarray:

@@ -78,7 +78,7 @@ class TwoStepIndexer:
         bf16 = choose_bf16(config.precision, device)
         torch.manual_seed(config.seed)
         if config.indexer != "random":
-            self.encoder = load_backbone(_encoder_name(config)).to(device).eval()
+            self.encoder = load_backbone(encoder_name(config)).to(device).eval()
         run = begin_run(config, corpus, Path(out), resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
@@ -119,7 +119,7 @@ class TwoStepIndexer:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
         if indexer.config.indexer != "random":
             own = folder.path / "backbone"
-            name = str(own) if own.is_dir() else _encoder_name(indexer.config)
+            name = str(own) if own.is_dir() else encoder_name(indexer.config)
             indexer.encoder = load_backbone(name).to(device).eval()
         indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
         return indexer
@@ -170,5 +170,6 @@ class TwoStepIndexer:
         return self
 
 
-def _encoder_name(config: LearnConfig) -> str:
+def encoder_name(config: LearnConfig) -> str:
+    """What embeds the documents of a two-step indexer."""
     return config.backbone if config.embeddings == "simcse" else config.embeddings

@@ -54,6 +54,22 @@ def commitment_loss(logits: Sequence[Float[Tensor, "B _"]], codes: Int[Tensor, "
     return torch.stack(terms).sum() if terms else torch.zeros((), device=codes.device)
 
 
+def generation_loss(
+    logits: Sequence[Float[Tensor, "B _"]],
+    codes: Int[Tensor, "B T"],
+    weight: Float[Tensor, " B"],
+    smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Eq. 14: -log P of the ID of the document that answers, summed over its positions; a weighted mean of B pairs.
+
+    `smoothing` is the share of each target that is spread over all codes of its position.
+    """
+    nats = [
+        F.cross_entropy(each, codes[:, t], reduction="none", label_smoothing=smoothing) for t, each in enumerate(logits)
+    ]
+    return (torch.stack(nats).sum(0) * weight).sum() / weight.sum()
+
+
 def document_loss(rebuilt: Float[Tensor, "B D"], documents: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
     """Rebuild the document's own vector from its earlier codes and h^t: 1 - cosine, mean over documents.
 

@@ -35,6 +35,11 @@ class Memories:
     def device(self) -> torch.device:
         return self.backbone.token_weight.device
 
+    @property
+    def nbytes(self) -> int:
+        """What a cache of the encoder's states takes."""
+        return int(self.lengths.sum()) * self.backbone.dim * 2
+
     def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and mask (B, L) of the rows, on the device."""
         ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id)
@@ -104,7 +109,7 @@ class Memories:
         D = self.backbone.dim
         if self.device.type != "cpu" and total * D * 2 < torch.cuda.mem_get_info(self.device)[0] // 2:
             return torch.empty(total, D, dtype=torch.float16, device=self.device)
-        if total * D * 2 < IN_MEMORY_BYTES or self._folder is None:
+        if self.nbytes < IN_MEMORY_BYTES or self._folder is None:
             return torch.empty(total, D, dtype=torch.float16)
         path = self._folder / f".states.{os.getpid()}"
         cache = torch.from_file(str(path), shared=True, size=total * D, dtype=torch.float16).view(total, D)

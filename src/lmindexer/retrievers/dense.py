@@ -35,5 +35,16 @@ class DenseRetriever:
             hits += [best_hits(each, doc_ids, k) for each in scores.float().cpu().numpy()]
         return hits
 
+    def recommend(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[list[Hit]]:
+        """The documents nearest to what a user took last: each item weighs .7 of the one after it. No training."""
+        row_of = {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
+        hits: list[list[Hit]] = []
+        for history in histories:
+            rows = [row_of[doc_id] for doc_id in reversed(history)]
+            weight = 0.7 ** torch.arange(len(rows), dtype=torch.float32, device=self._documents.device)
+            scores = F.normalize(weight @ self._documents[rows], dim=0) @ self._documents.T
+            hits.append(best_hits(scores.cpu().numpy(), self.doc_ids, k))
+        return hits
+
     def _embed(self, corpus: Corpus) -> torch.Tensor:
         return F.normalize(read_with(self._encoder, corpus, self.max_tokens, "auto").embeddings().float(), dim=1)

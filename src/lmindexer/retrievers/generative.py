@@ -1,8 +1,10 @@
 """Find documents by generating their IDs (section 3.3): the search never leaves the IDs that exist."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from typing import Protocol
 
+import numpy as np
 import torch
 
 from lmindexer.corpus.tokens import Tokens
@@ -10,6 +12,7 @@ from lmindexer.devices import choose_bf16
 from lmindexer.ids.table import IdTable
 from lmindexer.ids.trie import Trie
 from lmindexer.learn.memories import Memories
+from lmindexer.model.backbone import Memory
 from lmindexer.model.beam import beam_search, exact_search
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.retrievers.hits import Hit, check_question, rows_of
@@ -17,11 +20,24 @@ from lmindexer.retrievers.hits import Hit, check_question, rows_of
 BATCH = 16  # queries encoded and searched together
 
 
-class GenerativeRetriever:
-    """Searches the documents of `ids` with `model`, the semantic indexer that gave them their codes.
+class Asked(Protocol):
+    """Memories of what is asked: `Memories` of texts, `HistoryMemories`."""
 
-    A query is read as if it were a document. Documents that share all learned codes share a score and come in
-    the order in which the table holds them. Scores are log P of a document's path given the query, in nats.
+    lengths: np.ndarray  # how much is read of each
+
+    def __len__(self) -> int: ...
+
+    def memory(self, rows: np.ndarray) -> Memory: ...
+
+    def batches(self, batch_size: int) -> Iterator[np.ndarray]: ...
+
+
+class GenerativeRetriever:
+    """Searches the documents of `ids` with `model`, the semantic indexer that gave their codes, or one fine-tuned.
+
+    Without fine-tuning, a query is read as if it were a document. Where the model has not learned the suffix,
+    documents that share all learned codes share a score and come in the order in which the table holds them.
+    Scores are log P of a document's path given the query, in nats.
     """
 
     def __init__(
@@ -42,7 +58,7 @@ class GenerativeRetriever:
         self.model, self.ids, self.max_tokens = model.eval(), ids, max_tokens
         self.device = next(model.parameters()).device
         self._bf16 = choose_bf16(precision, self.device)
-        self._whole = Trie.of(ids.codes, ids.sizes).to(self.device)
+        self._whole = Trie.of(known_paths(ids, model.sizes), model.sizes).to(self.device)
         self._find = partial(exact_search if exact else beam_search, beams=beams, renormalise=renormalise)
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
@@ -50,13 +66,16 @@ class GenerativeRetriever:
         check_question(texts, k)
         if not texts:
             return []
-        trie = self._whole if only is None else self._whole.subset(rows_of(only, self.ids.doc_ids)).to(self.device)
         backbone = self.model.backbone
-        memories = Memories(backbone, Tokens.of(backbone.tokenize(texts, self.max_tokens)), self._bf16)
-        hits: list[list[Hit]] = [[] for _ in texts]
-        for rows in memories.batches(BATCH):
+        return self.find(Memories(backbone, Tokens.of(backbone.tokenize(texts, self.max_tokens)), self._bf16), k, only)
+
+    def find(self, asked: Asked, k: int, only: Iterable[str] | None = None, batch_size: int = BATCH) -> list[list[Hit]]:
+        """The same for whatever a decoder can read: a list of hits for each of `asked`."""
+        trie = self._whole if only is None else self._whole.subset(rows_of(only, self.ids.doc_ids)).to(self.device)
+        hits: list[list[Hit]] = [[] for _ in range(len(asked))]
+        for rows in asked.batches(batch_size):
             with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-                memory = memories.memory(rows)
+                memory = asked.memory(rows)
             found = self._find(self.model, memory, trie, min(k, len(trie)))
             for row, documents, scores in zip(rows, found.rows.tolist(), found.scores.tolist(), strict=True):
                 hits[row] = [Hit(self.ids.doc_ids[d], s) for d, s in zip(documents, scores, strict=True) if d >= 0]
@@ -70,3 +89,12 @@ class GenerativeRetriever:
     def tokens_of(self, text: str) -> int:
         """How many tokens a text has, read or not."""
         return self.model.backbone.count_tokens(text)
+
+
+def known_paths(ids: IdTable, sizes: tuple[int, ...]) -> np.ndarray:
+    """The codes that a model of these `sizes` can tell: (N, len(sizes)), learned ones and perhaps the suffix.
+
+    A document that came later may have a suffix beyond those the model learned; it shares the last of them.
+    """
+    codes = ids.codes if len(sizes) == len(ids.sizes) else ids.paths
+    return np.minimum(codes, np.array(sizes) - 1)

@@ -1,34 +1,63 @@
-"""Several retrievers as one: reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
+"""Several retrievers as one: their lists fused by rank or by score."""
 
+import math
 from collections.abc import Iterable, Sequence
 
-from lmindexer.retrievers.hits import Hit, Retriever
+from lmindexer.errors import InputError
+from lmindexer.retrievers.hits import Hit, Retriever, check_question
 
 RANK_CONSTANT = 60  # as published
 DEEPER = 5  # every retriever is asked for so many times k, or for LEAST
 LEAST = 100
 
 
-class HybridRetriever:
-    """A document scores weight / (60 + rank) in each list it is in; `weights` are equal by default."""
+def by_rank(hits: Sequence[Hit]) -> list[float]:
+    """1 / (60 + rank): reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
+    return [1 / (RANK_CONSTANT + rank) for rank in range(1, len(hits) + 1)]
 
-    def __init__(self, retrievers: Sequence[Retriever], weights: Sequence[float] | None = None) -> None:
-        self.retrievers = retrievers
-        self.weights = [1.0] * len(retrievers) if weights is None else list(weights)
-        if len(self.weights) != len(retrievers):
-            raise ValueError(f"{len(self.weights)} weights for {len(retrievers)} retrievers; give one each")
+
+def by_score(hits: Sequence[Hit]) -> list[float]:
+    """Scores between the list's lowest, which counts 0, and its highest, 1 (Fox and Shaw 1994); equal ones all 1."""
+    scores = [hit.score for hit in hits]
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
+    return [(score - low) / (high - low) if high > low else 1.0 for score in scores]
+
+
+FUSIONS = {"rank": by_rank, "score": by_score}
+
+
+class HybridRetriever:
+    """A document scores the weighted sum of what each list gives it, 0 where it is not in the list.
+
+    `weights` are one a retriever, equal by default; a retriever of weight 0 is not asked. Raises InputError for
+    an unknown fusion and for weights that do not fit.
+    """
+
+    def __init__(
+        self, retrievers: Sequence[Retriever], weights: Sequence[float] | None = None, fusion: str = "rank"
+    ) -> None:
+        weights = [1.0] * len(retrievers) if weights is None else list(weights)
+        if len(weights) != len(retrievers):
+            raise InputError(f"{len(weights)} weights for {len(retrievers)} retrievers; give one each")
+        if not all(0 <= weight < math.inf for weight in weights) or not any(weights):  # nan is neither
+            told = ", ".join(f"{weight:g}" for weight in weights)
+            raise InputError(f"the weights {told} are not all 0 or more with one above 0; change them")
+        if fusion not in FUSIONS:
+            raise InputError(f"{fusion!r} is no fusion; choose one of {', '.join(FUSIONS)}")
+        self.weights, self.retrievers, self.fusion = weights, retrievers, fusion
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
         """As `Retriever.search`; ties come in the order of the first retriever's list."""
+        check_question(texts, k)
         named = None if only is None else list(only)
-        depth = max(DEEPER * k, LEAST) if k > 0 else k
-        lists = [retriever.search(texts, depth, only=named) for retriever in self.retrievers]
-        fused = []
+        asked = [(r, weight) for r, weight in zip(self.retrievers, self.weights, strict=True) if weight > 0]
+        lists = [retriever.search(texts, max(DEEPER * k, LEAST), only=named) for retriever, _ in asked]
+        worth, fused = FUSIONS[self.fusion], []
         for each in zip(*lists, strict=True):
             scores: dict[str, float] = {}
-            for weight, hits in zip(self.weights, each, strict=True):
-                for rank, hit in enumerate(hits, 1):
-                    scores[hit.doc_id] = scores.get(hit.doc_id, 0.0) + weight / (RANK_CONSTANT + rank)
+            for (_, weight), hits in zip(asked, each, strict=True):
+                for hit, value in zip(hits, worth(hits), strict=True):
+                    scores[hit.doc_id] = scores.get(hit.doc_id, 0.0) + weight * value
             best = sorted(scores.items(), key=lambda item: -item[1])[:k]
             fused.append([Hit(doc_id, score) for doc_id, score in best])
         return fused

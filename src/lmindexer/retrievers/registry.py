@@ -1,6 +1,6 @@
 """Every retriever by its name, over the documents of a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lmindexer.errors import InputError
@@ -8,19 +8,28 @@ from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import load_documents
 from lmindexer.retrievers.bm25 import Bm25Retriever
 from lmindexer.retrievers.dense import DenseRetriever
+from lmindexer.retrievers.finetuned import is_finetuned, load
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.hits import Retriever
 from lmindexer.retrievers.hybrid import HybridRetriever
+from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search
 from lmindexer.runs import Run
 
 
-def generative(run: Path, *, beams: int = 20, exact: bool = False) -> GenerativeRetriever:
-    """Of a run of LMIndexer. Raises InputError for another."""
+def generative(
+    run: Path, *, beams: int | None = None, exact: bool = False, renormalise: bool = False
+) -> GenerativeRetriever | GenerativeRecommender:
+    """Of a run of LMIndexer, or of any run that was fine-tuned. Raises InputError for another."""
+    if is_finetuned(run):
+        finetuned = load(run)
+        if finetuned.config.task == "recommend":
+            return GenerativeRecommender(finetuned, beams=beams, exact=exact, renormalise=renormalise)
+        return finetuned_search(finetuned, beams=beams, exact=exact, renormalise=renormalise)
     config = Run.open(run).config
     if config.indexer != "lmindexer":
         raise InputError(
-            f"{run} was learned by {config.indexer}, which has no model to generate IDs; "
-            "search a run of --indexer lmindexer, or with --retriever bm25"
+            f"{run} was learned by {config.indexer}, which has no model to generate IDs; fine-tune it first "
+            "(lmindexer finetune), search a run of --indexer lmindexer, or choose --retriever bm25"
         )
     indexer = LMIndexer.load(run)
     assert indexer.indexer is not None
@@ -30,8 +39,9 @@ def generative(run: Path, *, beams: int = 20, exact: bool = False) -> Generative
         indexer.ids,
         max_tokens=config.max_tokens,
         precision=config.precision,
-        beams=beams,
+        beams=beams or 20,
         exact=exact,
+        renormalise=renormalise,
     )
 
 
@@ -46,11 +56,28 @@ def dense(run: Path, **_: object) -> DenseRetriever:
     return DenseRetriever(load_documents(opened), max_tokens=opened.config.max_tokens)
 
 
-def hybrid(run: Path, *, beams: int = 20, exact: bool = False) -> HybridRetriever:
-    """BM25 and generated IDs, fused by rank."""
-    return HybridRetriever([bm25(run), generative(run, beams=beams, exact=exact)])
+def hybrid(
+    run: Path,
+    *,
+    beams: int | None = None,
+    exact: bool = False,
+    renormalise: bool = False,
+    fusion: str = "rank",
+    weights: Sequence[float] | None = None,
+    partner: str = "bm25",
+) -> HybridRetriever:
+    """`partner` and generated IDs, with `weights` in this order, fused by rank or by score.
+
+    Raises InputError as `HybridRetriever`, and for a partner that is none of PARTNERS.
+    """
+    if partner not in PARTNERS:
+        raise InputError(f"{partner!r} is no partner of generated IDs; choose one of {', '.join(PARTNERS)}")
+    return HybridRetriever(
+        [PARTNERS[partner](run), generative(run, beams=beams, exact=exact, renormalise=renormalise)], weights, fusion
+    )
 
 
+PARTNERS: dict[str, Callable[..., Retriever]] = {"bm25": bm25, "dense": dense}
 RETRIEVERS: dict[str, Callable[..., Retriever]] = {
     "generative": generative,
     "bm25": bm25,

@@ -1,6 +1,7 @@
 """Queries and the documents relevant to them: a BEIR folder, two files, or one JSONL file of both."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from lmindexer.corpus.files import find_files, reader_of
 from lmindexer.corpus.readers import READERS, Record, RecordError
 from lmindexer.errors import InputError
 from lmindexer.evaluation.trec import read_qrels
+from lmindexer.files import write_text
 
 ID_NAMES = ("_id", "id")
 TEXT_NAMES = ("query", "text")
@@ -29,14 +31,23 @@ class Queries:
     def __len__(self) -> int:
         return len(self.query_ids)
 
+    def select(self, places: Iterable[int]) -> "Queries":
+        """Some of them, in this order."""
+        chosen = list(places)
+        query_ids, texts = tuple(self.query_ids[n] for n in chosen), tuple(self.texts[n] for n in chosen)
+        return Queries(query_ids, texts, tuple(self.relevant[n] for n in chosen), self.notes)
 
-def load_queries(queries: Path, qrels: Path | None, split: str, doc_ids: Iterable[str]) -> Queries:
+
+def load_queries(
+    queries: Path, qrels: Path | None, split: str, doc_ids: Iterable[str], sources: Sequence[str] = ()
+) -> Queries:
     """The queries of `split` that documents of the corpus (`doc_ids`) answer, in the order of the file.
 
     - a BEIR folder: queries.jsonl or .jsonl.gz, and qrels/<split>.tsv unless `qrels` says otherwise;
     - JSONL of `_id` or `id` and `text` or `query`, beside `qrels`: a file, or a folder with <split>.tsv;
     - without `qrels`, JSONL of `query` or `text`, `item_ids` or `doc_ids`, and where there `_id` or `id` (else
-      the line's number), `grades` (as many as documents; else 1) and `split` (others are passed over).
+      the line's number), `grades` (as many as documents; else 1), `split` (others are passed over) and `source`
+      (of pseudo-queries; with `sources`, others are passed over).
 
     Unknown documents and queries without a relevant one are left out and told in `notes`. Raises InputError
     that names file and line, also for an empty query and when no query is left.
@@ -48,7 +59,7 @@ def load_queries(queries: Path, qrels: Path | None, split: str, doc_ids: Iterabl
         plain = queries / "queries.jsonl"
         queries = plain if plain.exists() else queries / "queries.jsonl.gz"
     if qrels is None:
-        return _kept(queries, list(_with_documents(queries, split)), set(doc_ids), [])
+        return _kept(queries, list(_with_documents(queries, split, sources)), set(doc_ids), [])
     if qrels.is_dir():
         qrels = _of_split(qrels, split)
     judgements = read_qrels(qrels)
@@ -71,15 +82,40 @@ def _with_judgements(path: Path, judgements: dict[str, dict[str, float]]) -> Ite
             yield id, _text(record, where), judgements[id]
 
 
-def _with_documents(path: Path, split: str) -> Iterator[Found]:
-    """The queries of `split` and of none."""
+def _with_documents(path: Path, split: str, sources: Sequence[str]) -> Iterator[Found]:
+    """The queries of `split` and of none; with `sources`, of these alone."""
     splits: set[str] = set()
+    marks: set[str] = set()
     for where, id, record in _records(path, numbered=True):
         splits.add(its_split := str(record.get("split", split)))
-        if its_split == split:
+        marks.add(mark := str(record.get("source", "")))
+        if its_split == split and (not sources or mark in sources):
             yield id, _text(record, where), _documents(record, where)
     if split not in splits and splits:
         raise InputError(f"{path} has no split {split!r}, only {', '.join(map(repr, sorted(splits)))}; name one")
+    if missing := set(sources) - marks:
+        there = ", ".join(map(repr, sorted(marks - {""}))) or "none"
+        raise InputError(f"{path} has no queries of the source {min(missing)!r}; the sources there are {there}")
+
+
+def splits_of(queries: Path, qrels: Path | None) -> set[str]:
+    """The splits that `load_queries` can be asked for; none where the queries are not parted."""
+    if queries.is_dir() or (qrels is not None and qrels.is_dir()):
+        return {path.stem for path in (qrels or queries / "qrels").glob("*.tsv")}
+    if qrels is not None:
+        return set()
+    return {str(record["split"]) for _, _, record in _records(queries, numbered=True) if "split" in record}
+
+
+def save_queries(path: Path, splits: Mapping[str, Queries]) -> None:
+    """All splits as one JSONL file that `load_queries` reads without qrels."""
+    lines = []
+    for split, queries in splits.items():
+        for id, text, grades in zip(queries.query_ids, queries.texts, queries.relevant, strict=True):
+            told: dict[str, Any] = {"split": split, "_id": f"{split}/{id}", "text": text}
+            told |= {"item_ids": list(grades), "grades": list(grades.values())}
+            lines.append(json.dumps(told, ensure_ascii=False) + "\n")
+    write_text(path, "".join(lines))
 
 
 def _kept(path: Path, found: list[Found], known: set[str], notes: list[str]) -> Queries:

@@ -1,0 +1,138 @@
+"""The verb that asks many questions at once: evaluate."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmindexer.cli.app import app
+from lmindexer.cli.common import make_room, write_or_print
+from lmindexer.cli.searching import NAMES, asked_with, how_to_search
+from lmindexer.errors import InputError
+
+if TYPE_CHECKING:
+    from lmindexer.corpus.documents import Corpus
+    from lmindexer.evaluation.metrics import Metric
+    from lmindexer.retrievers.hits import Hit
+
+SEARCH_METRICS = "recall@1,5,10,20,50,100 ndcg@5,10 map@5 mrr@10"
+RECOMMEND_METRICS = "recall@5,10 ndcg@5,10"
+
+
+@app.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--queries", type=click.Path(path_type=Path),
+              help="A BEIR folder, or JSONL of queries (with their documents, or with --qrels). "
+                   "[those the run was fine-tuned with]")  # fmt: skip
+@click.option("--qrels", type=click.Path(path_type=Path), help="Judgements: query, document and grade a line.")
+@click.option("--sequences", type=click.Path(path_type=Path),
+              help="Recommend: what users took. [those the run was fine-tuned with]")  # fmt: skip
+@click.option("--split", default="test", show_default=True, metavar="TEXT", help="Which queries, or held-out items.")
+@click.option("--metrics", default="", metavar="TEXT",
+              help=f"Of recall, ndcg, map, mrr, precision and hit. [{SEARCH_METRICS}; of recommendation "
+                   f"{RECOMMEND_METRICS}]")  # fmt: skip
+@click.option("--retriever", "retrievers", multiple=True, default=["generative"], show_default=True,
+              type=click.Choice([*NAMES, "popular"]),
+              help="As of lmindexer search; several times: side by side, tested against the first.")  # fmt: skip
+@how_to_search
+@click.option("--trec", type=click.Path(path_type=Path),
+              help="Also write what the first retriever found, as a TREC run file.")  # fmt: skip
+@click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default.")
+def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Path | None, split: str, metrics: str,
+             retrievers: tuple[str, ...], trec: Path | None, kind: str, out: Path | None,
+             **how: Any) -> None:  # fmt: skip
+    """Ask RUN the questions of a test set and tell how well it answers.
+
+    Every metric is over documents, with intervals over queries, and counts all relevant documents. A run that
+    was taught to recommend is asked what users took last. Results are kept in RUN, for lmindexer compare.
+
+    \b
+    Examples:
+      lmindexer evaluate runs/squad-search --retriever bm25 --retriever generative
+      lmindexer evaluate runs/beauty-rec --retriever popular --retriever generative
+    """
+    from lmindexer.runs import Run
+
+    opened = Run.open(run)
+    if queries is not None and sequences is not None:
+        raise InputError("name either --queries or --sequences: one is asked at a time")
+    from lmindexer.evaluation.metrics import parse_metrics
+    from lmindexer.evaluation.trec import check_ids
+    from lmindexer.indexers.store import load_documents
+    from lmindexer.tasks.finetune import QUERIES, SEQUENCES
+
+    if sequences is None and queries is None:
+        sequences = run / SEQUENCES if (run / SEQUENCES).exists() else None
+        queries = run / QUERIES if sequences is None and (run / QUERIES).exists() else None
+    if sequences is None and queries is None:
+        raise InputError(f"{run} was not fine-tuned with any questions; name them with --queries or --sequences")
+    wanted = parse_metrics((metrics or (SEARCH_METRICS if sequences is None else RECOMMEND_METRICS)).split())
+    corpus = load_documents(opened)
+    for path, flag in ((out, "--out"), (trec, "--trec")):
+        if path is not None:
+            make_room(path, flag)
+    if trec is not None:
+        check_ids(corpus.doc_ids)
+    asked = {name: asked_with(name, how) for name in retrievers}
+    if sequences is not None:
+        found = _recommend(run, corpus, sequences, split, wanted, asked, trec)
+    else:
+        assert queries is not None
+        found = _search(run, corpus, queries, qrels, split, wanted, asked, trec)
+    write_or_print(json.dumps(found.to_dict(), indent=2) if kind == "json" else found.to_markdown(), out)
+
+
+def _search(run: Path, corpus: "Corpus", queries: Path, qrels: Path | None, split: str,
+            metrics: "tuple[Metric, ...]", asked: dict[str, dict[str, Any]], trec: Path | None) -> Any:  # fmt: skip
+    from lmindexer.evaluation.trec import write_run
+    from lmindexer.retrievers.registry import RETRIEVERS
+    from lmindexer.tasks.evaluate import evaluate as evaluate_retrievers
+    from lmindexer.tasks.queries import load_queries
+    from lmindexer.tasks.results import questions_fingerprint, save_results
+
+    if "popular" in asked:
+        raise InputError("popular needs no query and is for recommendation alone; choose another --retriever")
+    test = load_queries(queries, qrels, split, corpus.doc_ids)
+    found = evaluate_retrievers({name: RETRIEVERS[name](run, **each) for name, each in asked.items()}, test, metrics)
+    questions = questions_fingerprint(test.query_ids, test.relevant, test.texts)
+    for name, judged in found.judged.items():
+        save_results(run, "search", split, {name: judged}, questions, asked[name])
+    if trec is not None:
+        write_run(trec, _lists(test.query_ids, found.hits[next(iter(asked))]))
+    return found
+
+
+def _recommend(run: Path, corpus: "Corpus", sequences: Path, split: str, metrics: "tuple[Metric, ...]",
+               asked: dict[str, dict[str, Any]], trec: Path | None) -> Any:  # fmt: skip
+    from lmindexer.evaluation.trec import write_run
+    from lmindexer.progress import Progress
+    from lmindexer.tasks.recommendation import RECOMMENDERS, evaluate_recommenders
+    from lmindexer.tasks.results import questions_fingerprint, save_results
+    from lmindexer.tasks.sequences import HELD_OUT, held_out, load_sequences
+
+    if split not in HELD_OUT:
+        raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")
+    if unknown := [name for name in asked if name not in RECOMMENDERS]:
+        raise InputError(f"{unknown[0]} does not recommend; choose --retriever {', '.join(RECOMMENDERS)}")
+    taken = load_sequences(sequences, corpus.doc_ids)
+    examples = held_out(taken, "test" if split == "test" else "dev")
+    recommenders = {name: RECOMMENDERS[name](run, corpus, taken, **each) for name, each in asked.items()}
+    found = evaluate_recommenders(recommenders, examples, corpus.doc_ids, metrics, progress=Progress(sys.stderr))
+    users = [taken.users[user] for user in examples.user.tolist()]
+    targets = [{corpus.doc_ids[row]: 1.0} for row in examples.target.tolist()]
+    histories = [" ".join(corpus.doc_ids[row] for row in examples.history(e)) for e in range(len(examples))]
+    questions = questions_fingerprint(users, targets, histories)
+    for task, table in (("recommend", found.as_is), ("recommend-masked", found.masked)):
+        for name, judged in table.judged.items():
+            save_results(run, task, split, {name: judged}, questions, asked[name])
+    if trec is not None:
+        write_run(trec, _lists(users, found.as_is.hits[next(iter(asked))]))
+    return found
+
+
+def _lists(query_ids: "Sequence[str]", hits: "list[list[Hit]]") -> dict[str, list[tuple[str, float]]]:
+    return {id: [(hit.doc_id, hit.score) for hit in each] for id, each in zip(query_ids, hits, strict=True)}

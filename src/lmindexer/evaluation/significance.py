@@ -1,0 +1,135 @@
+"""Is one system better than another, or was it chance: paired tests of the same queries, side by side in a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lmindexer.errors import InputError
+from lmindexer.evaluation.bootstrap import Interval
+from lmindexer.evaluation.metrics import Judged, mean_intervals
+
+EXACT = 14  # so many differing queries, or fewer: all signs are tried, 2^14 at most
+BLOCK = 2**22  # signs drawn at once
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better the second answered the same queries."""
+
+    mean: float
+    interval: Interval | None
+    p_value: float  # how often a difference at least as large comes by chance
+    p_holm: float  # the same, adjusted for all that were compared to the same first
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        interval = self.interval and [self.interval.low, self.interval.high]
+        return {"mean": self.mean, "interval": interval, "p_value": self.p_value, "p_holm": self.p_holm}
+
+
+def difference(
+    first: Judged, second: Judged, metric: str, *, resamples: int = 1000, samples: int = 10_000, seed: int = 0
+) -> Difference:
+    """`metric` of the second less that of the first, query by query; both must have been asked the same queries."""
+    if first.query_ids != second.query_ids:
+        raise InputError("the two were not asked the same queries in the same order; evaluate both on the same split")
+    differences = second.values[metric] - first.values[metric]
+    (interval,) = mean_intervals(differences[:, None], resamples, seed)
+    p_value = sign_flip_test(differences, samples, seed)
+    return Difference(float(differences.mean()), interval, p_value, p_value)
+
+
+def differences_to_first(
+    judged: Mapping[str, Judged], metrics: Sequence[str], *, resamples: int = 1000, samples: int = 10_000, seed: int = 0
+) -> dict[str, dict[str, Difference]]:
+    """Of every system but the first to the first, by system and metric; each metric's p are adjusted together."""
+    first, *others = judged
+    found: dict[str, dict[str, Difference]] = {name: {} for name in others}
+    for metric in metrics:
+        each = [
+            difference(judged[first], judged[name], metric, resamples=resamples, samples=samples, seed=seed)
+            for name in others
+        ]
+        adjusted = holm([one.p_value for one in each])
+        for name, one, p_holm in zip(others, each, adjusted, strict=True):
+            found[name][metric] = replace(one, p_holm=p_holm)
+    return found
+
+
+def sign_flip_test(differences: np.ndarray, samples: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p of paired `differences` (Q,): were the systems alike, each could as well have the other sign.
+
+    Randomisation test of the mean (Fisher 1935; Smucker et al. 2007), by all signs when few queries differ,
+    else by `samples` random ones, the observed counted among them so that p is never 0 (Phipson and Smyth 2010).
+    """
+    differing = differences[np.abs(differences) > 1e-12]  # the others add 0 under any sign
+    n = len(differing)
+    extreme = abs(differing.sum()) - 1e-9 * np.abs(differing).sum()  # equal sums may round apart
+    if n <= EXACT:
+        signs = np.arange(2**n)[:, None] >> np.arange(n) & 1
+        return float((np.abs((2 * signs - 1) @ differing) >= extreme).mean())
+    random = np.random.default_rng(seed)
+    as_extreme, block = 0, max(BLOCK // n, 1)
+    for start in range(0, samples, block):
+        signs = random.integers(2, size=(min(block, samples - start), n), dtype=np.int8)
+        as_extreme += int((np.abs((2.0 * signs - 1) @ differing) >= extreme).sum())
+    return (as_extreme + 1) / (samples + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p adjusted for all of them (Holm 1979): taken at .05, any false alarm at all comes once in 20 times."""
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, n in enumerate(np.argsort(p_values, kind="stable").tolist()):
+        highest = max(highest, (len(p_values) - rank) * p_values[n])  # a larger p never gets a smaller one
+        adjusted[n] = min(highest, 1.0)
+    return adjusted
+
+
+def to_dict(
+    judged: Mapping[str, Judged], differences: Mapping[str, Mapping[str, Difference]]
+) -> dict[str, dict[str, Any]]:
+    """Every system by its name, ready for JSON; `differences` are those of `differences_to_first`, or none."""
+    told = {}
+    for name, each in judged.items():
+        told[name] = each.to_dict()
+        for metric, one in differences.get(name, {}).items():
+            told[name]["metrics"][metric]["difference_to_first"] = one.to_dict()
+    return told
+
+
+def to_table(
+    judged: Mapping[str, Judged], differences: Mapping[str, Mapping[str, Difference]], metrics: Sequence[str]
+) -> list[str]:
+    """Lines of Markdown: a row a metric, a column a system: mean (95 % interval) and p; then what these are."""
+    first, *others = judged
+    lines = ["|  | " + " | ".join(name.replace("|", "\\|") for name in judged) + " |"]
+    lines.append("|---|" + "---:|" * len(judged))
+    for metric in metrics:
+        cells = []
+        for name, each in judged.items():
+            cell = f"{each.values[metric].mean():.4f}{_span(each.intervals[metric])}"
+            if name in differences:
+                cell += f" {_p(differences[name][metric].p_holm)}"
+            cells.append(cell)
+        lines.append(f"| {metric} | " + " | ".join(cells) + " |")
+    means = f"Means of {len(judged[first].query_ids):,} queries"
+    if any(each.intervals[metric] for each in judged.values() for metric in metrics):
+        means += ", in brackets 95 % intervals over queries"
+    lines += ["", f"{means}."]
+    if differences:
+        adjusted = f", adjusted by Holm for the {len(others)} tests of a metric" if len(others) > 1 else ""
+        lines.append(
+            f"p: how often as large a difference to {first} comes by chance "
+            f"(paired sign-flip test of the mean, two-sided{adjusted})."
+        )
+    return lines
+
+
+def _span(interval: Interval | None) -> str:
+    return f" ({interval.low:.3f}\N{EN DASH}{interval.high:.3f})" if interval else ""
+
+
+def _p(p_value: float) -> str:
+    return f"p={p_value:.3f}" if p_value >= 0.0005 else "p<0.001"

@@ -1,0 +1,201 @@
+"""A model fine-tuned to give IDs to queries or histories (Eq. 14): made from an indexer's run, kept in one."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lmindexer.config import FinetuneConfig, LearnConfig
+from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.tokens import Tokens
+from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.errors import InputError
+from lmindexer.files import write_atomically
+from lmindexer.ids.table import IdTable
+from lmindexer.indexers.lmindexer import LMIndexer
+from lmindexer.indexers.store import load_documents
+from lmindexer.indexers.two_step import encoder_name
+from lmindexer.learn.histories import Items, item_vectors
+from lmindexer.learn.memories import Memories
+from lmindexer.model.backbone import Backbone, load_backbone
+from lmindexer.model.history import HistoryReader
+from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.retrievers.generative import known_paths
+from lmindexer.runs import Run
+from lmindexer.settings import parse, read_toml
+
+CONFIG, WEIGHTS, BACKBONE, ITEMS = "finetune.toml", "retriever.safetensors", "retriever_backbone", "items.parquet"
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """Model, documents and IDs; `reader` and `items` where histories are read as one vector an item."""
+
+    config: FinetuneConfig
+    model: SemanticIndexer
+    corpus: Corpus
+    ids: IdTable
+    document_tokens: int  # a document is cut after so many
+    reader: HistoryReader | None = None
+    items: Items | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def bf16(self) -> bool:
+        return choose_bf16(self.config.precision, self.device)
+
+    @property
+    def modules(self) -> nn.ModuleDict:
+        """All that learns, as the trainer and the weights' file call it."""
+        modules: dict[str, nn.Module] = {"indexer": self.model}
+        return nn.ModuleDict(modules | ({"history": self.reader} if self.reader is not None else {}))
+
+    def documents(self, folder: Path | None = None) -> Memories:
+        """Memories of all documents' texts."""
+        backbone = self.model.backbone
+        tokens = Tokens.build(self.corpus, lambda texts: backbone.tokenize(texts, self.document_tokens))
+        return Memories(backbone, tokens, self.bf16, folder)
+
+
+def is_finetuned(run: Path) -> bool:
+    """Whether a run folder holds a fine-tuned model."""
+    return (run / CONFIG).is_file()
+
+
+def begin(run: Run, config: FinetuneConfig) -> Finetuned:
+    """What fine-tuning starts from: the model of LMIndexer, or the encoder of another indexer with a new decoder.
+
+    Its codebooks are the learned ones and, with `config.suffix`, one more for the suffix.
+    """
+    learned, ids = run.config, IdTable.load(run.path / "ids.parquet")
+    assert ids.suffix is not None
+    sizes = (*ids.sizes, int(ids.suffix.max()) + 1) if config.suffix else ids.sizes
+    device = choose_device(config.device)
+    torch.manual_seed(config.seed)
+    if learned.indexer == "lmindexer":
+        start = LMIndexer.load(run.path).indexer
+        assert start is not None
+        model = SemanticIndexer(start.backbone, sizes)
+        told = start.state_dict()
+        centre = torch.zeros_like(model.centre)
+        centre[: len(ids.sizes)] = told.pop("centre")
+        model.load_state_dict(told | {"centre": centre}, strict=False)
+        if config.suffix:
+            nn.init.normal_(model.codebooks[len(ids.sizes)].weight, std=0.02)
+    else:
+        model = SemanticIndexer(_backbone(run, learned), sizes)
+    return _finetuned(run, config, model.to(device), ids)
+
+
+def load(run: Path) -> Finetuned:
+    """The fine-tuned model of a finished run folder. Raises InputError when it has none."""
+    folder = Run.open(run)
+    if folder.facts["state"] != "finished":
+        way_out = f"go on with: lmindexer finetune ... --resume --out {run}"
+        raise InputError(f"the fine-tuning of {run} is not finished; {way_out}")
+    config, learned = read_config(run), folder.config
+    ids = IdTable.load(run / "ids.parquet")
+    weights = run / WEIGHTS
+    own = run / BACKBONE
+    backbone = (
+        load_backbone(str(own), learned.decoder_layers, config.dropout) if own.is_dir() else _backbone(folder, learned)
+    )
+    try:
+        tensors = load_file(weights)
+        positions = sum(name.startswith("indexer.codebooks.") and name.endswith("weight") for name in tensors)
+        sizes = tuple(len(tensors[f"indexer.codebooks.{t}.weight"]) for t in range(positions))
+        model = SemanticIndexer(backbone, sizes)
+        device = choose_device("auto" if config.device != "cpu" else "cpu")
+        finetuned = _finetuned(folder, config, model.to(device), ids)
+        missing, unexpected = finetuned.modules.load_state_dict(tensors, strict=False)
+    except (FileNotFoundError, SafetensorError, RuntimeError, KeyError) as error:
+        raise InputError(f"{weights} cannot be read ({error}); fine-tune anew") from None
+    if unexpected or any(not name.startswith("indexer.backbone.model.") for name in missing):
+        raise InputError(f"{weights} is not of this run; fine-tune anew")
+    finetuned.modules.eval()
+    return finetuned
+
+
+def save(run: Run, finetuned: Finetuned) -> None:
+    """Weights, the encoder where it has learned, and the vectors of items."""
+    tensors = {
+        name: x.detach().cpu().contiguous().clone()
+        for name, x in finetuned.modules.state_dict().items()
+        if not name.startswith("indexer.backbone.model.")
+    }
+    write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
+    if finetuned.model.backbone.learns:
+        finetuned.model.backbone.save(run.path / BACKBONE)
+    if finetuned.items is not None:
+        _save_vectors(run.path / ITEMS, finetuned.corpus.doc_ids, finetuned.items)
+
+
+def read_config(run: Path) -> FinetuneConfig:
+    """The settings that a fine-tuned run was made with."""
+    return parse(FinetuneConfig, read_toml(run / CONFIG), str(run / CONFIG))
+
+
+def _backbone(run: Run, learned: LearnConfig) -> Backbone:
+    """The encoder that the IDs were made with; the bundled one for random IDs."""
+    own = run.path / "backbone"
+    name = "bundled" if learned.indexer == "random" else learned.backbone
+    if learned.indexer not in ("lmindexer", "random"):
+        name = encoder_name(learned)
+    return load_backbone(str(own) if own.is_dir() else name, learned.decoder_layers, learned.dropout)
+
+
+def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: IdTable) -> Finetuned:
+    for module in model.backbone.small_decoder.layers if model.backbone.small_decoder is not None else ():
+        module.dropout = config.dropout  # type: ignore[assignment]
+    corpus = load_documents(run)
+    finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens)
+    if config.task != "recommend" or config.history == "tokens":
+        return finetuned
+    read_ids = config.history in ("ids", "both")
+    reader = HistoryReader(
+        model.backbone.dim,
+        model.sizes if read_ids else (),
+        config.max_items,
+        config.history_layers,
+        config.dropout,
+        text=config.history != "ids",
+    ).to(finetuned.device)
+    items = Items(_vectors(run, finetuned), torch.from_numpy(known_paths(ids, model.sizes)).long().to(finetuned.device))
+    return Finetuned(config, model, corpus, ids, run.config.max_tokens, reader, items)
+
+
+def _vectors(run: Run, finetuned: Finetuned) -> torch.Tensor:
+    """The items' vectors: those kept in the run, others read now."""
+    path, corpus = run.path / ITEMS, finetuned.corpus
+    known: dict[str, np.ndarray] = {}
+    if path.exists():
+        table = pq.read_table(path)
+        stored = np.frombuffer(table["vectors"].combine_chunks().flatten().buffers()[1], np.float16)
+        known = dict(zip(table["id"].to_pylist(), stored.reshape(len(table), -1), strict=True))
+    new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in known]
+    vectors = torch.empty(len(corpus), finetuned.model.backbone.dim, dtype=torch.float16)
+    for row, doc_id in enumerate(corpus.doc_ids):
+        if doc_id in known:
+            vectors[row] = torch.from_numpy(known[doc_id].copy())
+    if new:
+        backbone = finetuned.model.backbone
+        tokens = Tokens.of(backbone.tokenize(corpus.texts(new), finetuned.document_tokens))
+        vectors[new] = item_vectors(Memories(backbone, tokens, finetuned.bf16)).cpu()
+    return vectors.to(finetuned.device)
+
+
+def _save_vectors(path: Path, doc_ids: tuple[str, ...], items: Items) -> None:
+    flat = pa.array(items.vectors.cpu().numpy().reshape(-1))
+    lists = pa.FixedSizeListArray.from_arrays(flat, items.vectors.shape[1])
+    table = pa.table({"id": pa.array(doc_ids, pa.string()), "vectors": lists})
+    write_atomically(path, lambda to: pq.write_table(table, to))

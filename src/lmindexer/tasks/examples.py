@@ -1,0 +1,146 @@
+"""What fine-tuning learns from and is chosen by: pairs of what is asked and the document that answers it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from lmindexer.config import FinetuneConfig
+from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.tokens import Tokens
+from lmindexer.errors import InputError
+from lmindexer.evaluation.metrics import judge, parse_metric
+from lmindexer.learn.histories import HistoryMemories
+from lmindexer.learn.memories import Memories
+from lmindexer.retrievers.finetuned import Finetuned
+from lmindexer.retrievers.generative import Asked
+from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search, written_out
+from lmindexer.tasks.queries import Queries
+from lmindexer.tasks.sequences import Sequences, held_out, training_examples
+
+DEV_SHARE = 0.1  # of training queries without a dev split
+
+
+class Task(Protocol):
+    """Pairs e of an input `source[e]` and the row `target[e]` of a document that answers it.
+
+    The last `documents` pairs are documents and themselves; of these an epoch takes only a share.
+    """
+
+    source: np.ndarray  # (E,) which of `asked` is read
+    target: np.ndarray  # (E,) rows of the corpus
+    weight: np.ndarray  # (E,) float32, above 0: the grade of the answer
+    documents: int
+    notes: tuple[str, ...]
+
+    def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
+        """Memories of all that is read in training."""
+        ...
+
+    def dev(self, finetuned: Finetuned) -> float:
+        """The dev metric of the model as it is."""
+        ...
+
+
+class RecommendTask:
+    """A user's history -> the item taken next."""
+
+    documents = 0
+
+    def __init__(self, sequences: Sequences, corpus: Corpus, config: FinetuneConfig) -> None:
+        self.corpus, self.config, self.notes = corpus, config, sequences.notes
+        self.train = training_examples(sequences, config.samples, config.seed)
+        if not len(self.train):
+            raise InputError("no user took enough items to learn from; give sequences of at least 4 items")
+        self.source, self.target = np.arange(len(self.train)), self.train.target
+        self.weight = np.ones(len(self.train), np.float32)
+        dev = held_out(sequences, "dev")
+        chosen = _sample(len(dev), config)
+        self._histories = [[corpus.doc_ids[row] for row in dev.history(e)] for e in chosen]
+        self._taken = [{corpus.doc_ids[dev.target[e]]: 1.0} for e in chosen]
+
+    def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
+        train = self.train
+        if finetuned.reader is not None and finetuned.items is not None:
+            return HistoryMemories(finetuned.reader, finetuned.items, train.sequences.rows, train.start, train.end)
+        texts = (self.corpus.texts(newest) for newest in (train.history(e)[::-1][: self.config.max_items].tolist()
+                 for e in range(len(train))))  # fmt: skip
+        return _texts_asked(finetuned, [written_out(each) for each in texts], folder)
+
+    def dev(self, finetuned: Finetuned) -> float:
+        metric = parse_metric(self.config.dev_metric)
+        hits = GenerativeRecommender(finetuned).recommend(self._histories, metric.k)
+        return _judged([[hit.doc_id for hit in each] for each in hits], self._taken, self.config.dev_metric)
+
+
+class SearchTask:
+    """A query -> a document that answers it; beside them, documents -> themselves.
+
+    `train` may have several sets of queries, such as pseudo-queries; of the first a share is kept apart to choose
+    by where `splits` has no "dev". `queries` are those splits, with "train" and "dev" as they are used.
+    """
+
+    def __init__(
+        self, train: Sequence[Queries], splits: dict[str, Queries], corpus: Corpus, config: FinetuneConfig
+    ) -> None:
+        self.corpus, self.config = corpus, config
+        self.notes = tuple(note for queries in train for note in queries.notes)
+        first, *others = train
+        if "dev" in splits:
+            dev = splits["dev"]
+        else:
+            first, dev = _parted(first, config)
+            self.notes += (
+                f"there are no dev queries, so {len(dev):,} of the training queries are kept apart to choose by",
+            )
+        self.queries = splits | {"train": first, "dev": dev}
+        self._dev = dev.select(_sample(len(dev), config))
+        self._texts: list[str] = []
+        source, target, weight = list[int](), list[int](), list[float]()
+        for queries in (first, *others):
+            for text, grades in zip(queries.texts, queries.relevant, strict=True):
+                highest = max(grades.values())
+                for doc_id, grade in grades.items():
+                    source.append(len(self._texts))
+                    target.append(corpus.row_of[doc_id])
+                    weight.append(grade / highest)
+                self._texts.append(text)
+        N, read = len(corpus), config.documents > 0
+        self.documents = N if read else 0
+        rows = np.arange(self.documents)
+        self.source = np.concatenate([np.array(source), rows + len(self._texts)])
+        self.target = np.concatenate([np.array(target), rows])
+        self.weight = np.concatenate([np.array(weight, np.float32), np.ones(self.documents, np.float32)])
+
+    def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
+        return _texts_asked(finetuned, [*self._texts, *(self.corpus.texts() if self.documents else ())], folder)
+
+    def dev(self, finetuned: Finetuned) -> float:
+        metric = parse_metric(self.config.dev_metric)
+        hits = finetuned_search(finetuned).search(self._dev.texts, metric.k)
+        return _judged([[hit.doc_id for hit in each] for each in hits], self._dev.relevant, self.config.dev_metric)
+
+
+def _texts_asked(finetuned: Finetuned, texts: list[str], folder: Path) -> Memories:
+    tokens = Tokens.of(finetuned.model.backbone.tokenize(texts, finetuned.config.max_tokens))
+    return Memories(finetuned.model.backbone, tokens, finetuned.bf16, folder)
+
+
+def _parted(queries: Queries, config: FinetuneConfig) -> tuple[Queries, Queries]:
+    """Training and dev queries of those that are not parted yet."""
+    n = max(round(DEV_SHARE * len(queries)), 1)
+    if len(queries) < 2:
+        raise InputError("there is only one training query; give at least two, or a dev split")
+    order = np.random.default_rng(config.seed).permutation(len(queries))
+    return queries.select(np.sort(order[n:])), queries.select(np.sort(order[:n]))
+
+
+def _sample(n: int, config: FinetuneConfig) -> np.ndarray:
+    return np.sort(np.random.default_rng(config.seed).permutation(n)[: config.dev_queries])
+
+
+def _judged(ranked: list[list[str]], relevant: Iterable[dict[str, float]], metric: str) -> float:
+    names = [str(n) for n in range(len(ranked))]
+    judged = judge(names, ranked, list(relevant), [parse_metric(metric)], resamples=0)
+    return next(iter(judged.means.values()))

@@ -1,0 +1,235 @@
+"""Evaluations kept in run folders, query by query, and put side by side where runs were asked the same questions.
+
+A file a task and split, results-TASK-SPLIT.parquet: `query`, then a column "SYSTEM METRIC" each.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from lmindexer.errors import InputError
+from lmindexer.evaluation.bootstrap import Interval
+from lmindexer.evaluation.metrics import Judged
+from lmindexer.evaluation.significance import Difference, differences_to_first, to_dict, to_table
+from lmindexer.files import write_atomically
+from lmindexer.runs import Run
+
+METADATA = b"results"  # of the file: all that is not a number a query
+
+
+@dataclass(frozen=True)
+class Results:
+    """How each query was answered by each system of a run; all have the same queries, in the order of their ids."""
+
+    task: str  # "search", "recommend"
+    split: str
+    questions: str  # as `questions_fingerprint`
+    documents: str  # fingerprint of the corpus that was searched
+    judged: dict[str, Judged]  # by system
+    settings: dict[str, dict[str, Any]]  # by system: how it was asked
+
+    @property
+    def what(self) -> str:
+        return f"{self.task}, split {self.split}"
+
+
+def questions_fingerprint(
+    query_ids: Sequence[str], relevant: Sequence[Mapping[str, float]], texts: Sequence[str] = ()
+) -> str:
+    """The same for the same queries with the same relevant documents and grades, in whatever order they come."""
+    texts = texts or [""] * len(query_ids)
+    lines = [
+        json.dumps([query_id, text, sorted((doc_id, float(grade)) for doc_id, grade in grades.items())])
+        for query_id, text, grades in zip(query_ids, texts, relevant, strict=True)
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def save_results(
+    run: Path,
+    task: str,
+    split: str,
+    judged: Mapping[str, Judged],
+    questions: str,
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
+    """Keep in the run how its systems (`judged`, by name) answered; `settings` say how all of them were asked.
+
+    What an earlier evaluation found of the same questions and documents stays but for systems of these names;
+    of others it is replaced. Raises ValueError where the systems were not asked the same queries, and InputError
+    as `load_results`.
+    """
+    path = Path(run) / f"results-{quote(task, safe='')}-{quote(split, safe='')}.parquet"
+    documents = Run.open(run).facts["corpus"]["fingerprint"]
+    asked = {name: dict(settings or {}) for name in judged}
+    new = Results(task, split, questions, documents, {name: _by_id(each) for name, each in judged.items()}, asked)
+    if path.exists():
+        old = _load(path)
+        if (old.questions, old.documents) == (questions, documents):
+            new = replace(new, judged=old.judged | new.judged, settings=old.settings | asked)
+    _save(new, path)
+    return path
+
+
+def load_results(run: Path) -> tuple[Results, ...]:
+    """All evaluations that a run folder keeps. Raises InputError for a damaged file."""
+    return tuple(_load(path) for path in sorted(Path(run).glob("results-*.parquet")))
+
+
+@dataclass(frozen=True)
+class Block:
+    """One system of several runs that were asked the same questions; `differences` to the first run."""
+
+    results: Results  # of the first run
+    system: str
+    judged: dict[str, Judged]  # by run
+    differences: dict[str, dict[str, Difference]]
+    metrics: tuple[str, ...]  # that all have
+
+    def to_dict(self) -> dict[str, Any]:
+        named = {"task": self.results.task, "split": self.results.split, "system": self.system}
+        return named | {"runs": to_dict(self.judged, self.differences)}
+
+    def to_markdown(self) -> list[str]:
+        title = f"**{self.system}** ({self.results.what})"
+        return [title, "", *to_table(self.judged, self.differences, self.metrics), ""]
+
+
+@dataclass(frozen=True)
+class ComparedResults:
+    """What `compare_results` found; empty where no run was evaluated."""
+
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON: {} or one key, `evaluations`."""
+        if not (self.blocks or self.notes):
+            return {}
+        return {"evaluations": {"tables": [block.to_dict() for block in self.blocks], "notes": list(self.notes)}}
+
+    def to_markdown(self) -> str:
+        """A table a block and the notes, or an empty text; it begins with an empty line, to follow another table."""
+        lines = [line for block in self.blocks for line in block.to_markdown()]
+        lines += [f"Note: {note}." for note in self.notes]
+        return "\n" + "\n".join(lines).rstrip() + "\n" if lines else ""
+
+
+def compare_results(runs: Mapping[str, Path], *, resamples: int = 1000, seed: int = 0) -> ComparedResults:
+    """The kept evaluations of `runs` (by name), a block a system that all runs asked the same questions have.
+
+    Differences are to the first of these runs; p is adjusted over them. `resamples` 0: no intervals.
+    """
+    held: dict[tuple[str, str], dict[str, Results]] = {}
+    stale: dict[tuple[str, str], list[str]] = {}
+    notes: list[str] = []
+    for name, run in runs.items():
+        documents = Run.open(run).facts["corpus"]["fingerprint"]
+        for results in load_results(run):
+            key = results.task, results.split
+            if results.documents == documents:
+                held.setdefault(key, {})[name] = results
+            else:
+                stale.setdefault(key, []).append(name)
+                notes.append(f"{results.what}: documents of {name} came or went since then; evaluate it again")
+    blocks: list[Block] = []
+    for (task, split), there in held.items():
+        groups: dict[str, dict[str, Results]] = {}
+        for name, results in there.items():
+            groups.setdefault(results.questions, {})[name] = results
+        missing = [name for name in runs if name not in there and name not in stale.get((task, split), ())]
+        if told := _apart(list(groups.values()), missing):
+            notes.append(f"{task}, split {split}: {told}; evaluate all on the same queries to compare them")
+        for group in groups.values():
+            if len(group) >= min(2, len(runs)):
+                found, told_of_group = _blocks(group, resamples, seed)
+                blocks += found
+                notes += told_of_group
+    return ComparedResults(tuple(blocks), tuple(notes))
+
+
+def _apart(groups: Sequence[Mapping[str, Results]], missing: Sequence[str]) -> str:
+    """Which runs do not compare with the others, and why."""
+    told = []
+    if len(groups) > 1:
+        told.append("other questions were asked of " + " than of ".join(" and ".join(group) for group in groups))
+    if missing:
+        told.append(f"nothing is kept of {' and '.join(missing)}")
+    return ", and ".join(told)
+
+
+def _blocks(group: Mapping[str, Results], resamples: int, seed: int) -> tuple[list[Block], list[str]]:
+    """Of runs that were asked the same questions; and notes."""
+    first = next(iter(group.values()))
+    blocks, notes = [], []
+    for system in first.judged:
+        if not all(system in results.judged for results in group.values()):
+            continue
+        judged = {name: results.judged[system] for name, results in group.items()}
+        metrics = [name for name in first.judged[system].values if all(name in each.values for each in judged.values())]
+        if not metrics:
+            notes.append(f"{first.what}: {system} was judged by other metrics in each run; name the same --metrics")
+            continue
+        settings = {name: results.settings[system] for name, results in group.items()}
+        if any(each != first.settings[system] for each in settings.values()):
+            how = "; ".join(f"{name}: {json.dumps(each, ensure_ascii=False)}" for name, each in settings.items())
+            notes.append(f"{first.what}: {system} was not asked in the same way ({how})")
+        if not resamples:
+            judged = {name: replace(each, intervals=dict.fromkeys(each.values)) for name, each in judged.items()}
+        differences = differences_to_first(judged, metrics, resamples=resamples, seed=seed)
+        blocks.append(Block(first, system, judged, differences, tuple(metrics)))
+    if not blocks and not notes:
+        systems = "; ".join(f"{name}: {', '.join(results.judged)}" for name, results in group.items())
+        notes.append(f"{first.what}: the runs have no system in common ({systems})")
+    return blocks, notes
+
+
+def _by_id(judged: Judged) -> Judged:
+    """Queries in the order of their ids, so that runs asked in another order have the same rows."""
+    order = sorted(range(len(judged.query_ids)), key=judged.query_ids.__getitem__)
+    values = {metric: each[order] for metric, each in judged.values.items()}
+    return replace(judged, query_ids=tuple(judged.query_ids[q] for q in order), values=values)
+
+
+def _save(results: Results, path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    query_ids = next(iter(results.judged.values())).query_ids
+    columns: dict[str, Any] = {"query": pyarrow.array(query_ids, pyarrow.string())}
+    systems = {}
+    for name, judged in results.judged.items():
+        if judged.query_ids != query_ids:
+            raise ValueError(f"{name} was not asked the queries that the others were; keep each by itself")
+        columns |= {f"{name} {metric}": values for metric, values in judged.values.items()}
+        intervals = {metric: each and [each.low, each.high] for metric, each in judged.intervals.items()}
+        systems[name] = {"unjudged": judged.unjudged, "intervals": intervals, "settings": results.settings[name]}
+    told = {"task": results.task, "split": results.split, "questions": results.questions}
+    told |= {"documents": results.documents}
+    metadata = {METADATA: json.dumps(told | {"systems": systems})}
+    table = pyarrow.table(columns, metadata=metadata)
+    write_atomically(path, lambda to: pyarrow.parquet.write_table(table, to, compression="zstd"))
+
+
+def _load(path: Path) -> Results:
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+        told = json.loads(table.schema.metadata[METADATA])
+        query_ids = tuple(table["query"].to_pylist())
+        judged, settings = {}, {}
+        for name, each in told.pop("systems").items():
+            values = {metric: np.array(table[f"{name} {metric}"]) for metric in each["intervals"]}
+            intervals = {metric: pair and Interval(*pair) for metric, pair in each["intervals"].items()}
+            judged[name] = Judged(query_ids, values, intervals, each["unjudged"])
+            settings[name] = each["settings"]
+        return Results(judged=judged, settings=settings, **told)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise InputError(f"{path} is not an evaluation which lmindexer saved; delete it and evaluate again") from error

@@ -1,0 +1,257 @@
+"""Who took what, in order, and how it is parted to train on and to judge by: leave-one-out (section 4.3).
+
+Of a user with three items or more the last is for the test, the last but one for dev, the rest for training.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lmindexer.corpus.readers import READERS, Record, RecordError, lines
+from lmindexer.errors import InputError
+from lmindexer.files import write_text
+
+USER_NAMES = ("user", "user_id")
+ITEMS_NAMES = ("items", "item_ids")
+REVIEW_NAMES = ("reviewerID", "asin", "unixReviewTime")  # of the published Amazon reviews, one a line
+HELD_OUT = {"test": 1, "dev": 2}  # how far from the end
+LATEST = 1e12  # s; also Amazon's later data, in ms, is before this
+FEWEST = 3  # items of a user who is evaluated
+LAST_TARGETS = 3  # the paper's authors draw among so many
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """What U users took, oldest first: `rows[offsets[u]:offsets[u + 1]]` are rows of the corpus, at least one."""
+
+    users: tuple[str, ...]  # U
+    rows: np.ndarray  # int32, of all users
+    offsets: np.ndarray  # (U + 1,) int64
+    notes: tuple[str, ...] = ()  # what was left out
+
+    def __post_init__(self) -> None:
+        whole = self.offsets.shape == (len(self.users) + 1,) and self.offsets[0] == 0
+        if not whole or self.offsets[-1] != len(self.rows) or (self.lengths < 1).any():
+            raise ValueError(f"offsets must part {len(self.rows)} rows among {len(self.users)} users, to each some")
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How many items each user took, (U,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def training_ends(self) -> np.ndarray:
+        """(U,) where in `rows` each user's training part ends; it is all they took, if that is less than 3 items."""
+        return self.offsets[1:] - np.where(self.lengths >= FEWEST, len(HELD_OUT), 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """E times a history and what came next: sequence rows `start[e]:end[e]` (oldest first), then `target[e]`."""
+
+    sequences: Sequences
+    user: np.ndarray  # (E,)
+    start: np.ndarray  # (E,) in `sequences.rows`, as is `end`
+    end: np.ndarray  # (E,)
+    target: np.ndarray  # (E,) rows of the corpus
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def history(self, e: int) -> np.ndarray:
+        """Rows of the corpus, oldest first."""
+        return self.sequences.rows[self.start[e] : self.end[e]]
+
+
+def training_examples(sequences: Sequences, samples: int = 0, seed: int = 0) -> Examples:
+    """Every item of a training part but the first, after all before it; in the order of users and items.
+
+    `samples` > 0 is what the paper's authors do: so many pairs a user, drawn with replacement among the at most
+    three last of these. By 5 the 22,363 users of Beauty become the paper's 111,815 pairs.
+    """
+    if samples < 0:
+        raise InputError(f"samples is how many pairs to draw a user; it must be 0 (all pairs) or more, not {samples}")
+    starts, ends = sequences.offsets[:-1], sequences.training_ends
+    targets = ends - starts - 1  # (U,) how many a user has; never below 0
+    if samples:
+        users = np.flatnonzero(targets)
+        last = np.minimum(targets[users], LAST_TARGETS)[:, None]
+        back = np.random.default_rng(seed).integers(1, last + 1, size=(len(users), samples))
+        return _examples(sequences, np.repeat(users, samples), (ends[users, None] - back).reshape(-1))
+    users = np.repeat(np.arange(len(targets)), targets)
+    within = np.arange(len(users)) - np.repeat(np.cumsum(targets) - targets, targets)  # 0, 1, 2, ... of each user
+    return _examples(sequences, users, starts[users] + 1 + within)
+
+
+def held_out(sequences: Sequences, split: Literal["dev", "test"]) -> Examples:
+    """One item of each user who took at least three, after all before it: in the test that is the dev item, too."""
+    users = np.flatnonzero(sequences.lengths >= FEWEST)
+    return _examples(sequences, users, sequences.offsets[1:][users] - HELD_OUT[split])
+
+
+def training_counts(sequences: Sequences, n_documents: int) -> np.ndarray:
+    """How often each document is in a training part, (N,) ints."""
+    held = np.arange(len(sequences.rows)) >= np.repeat(sequences.training_ends, sequences.lengths)
+    return np.bincount(sequences.rows[~held], minlength=n_documents)
+
+
+def seen_in_training(sequences: Sequences, n_documents: int) -> np.ndarray:
+    """(N,) whether a document is in any user's training part."""
+    return training_counts(sequences, n_documents) > 0
+
+
+def _examples(sequences: Sequences, user: np.ndarray, position: np.ndarray) -> Examples:
+    """Those whose targets stand at these positions of `sequences.rows`."""
+    return Examples(sequences, user, sequences.offsets[user], position, sequences.rows[position])
+
+
+def save_sequences(sequences: Sequences, doc_ids: Sequence[str], path: Path) -> None:
+    """As JSONL that `load_sequences` reads back with the same `doc_ids`: a line {"user": ..., "items": [...]} each."""
+    lines = []
+    for user, rows in zip(sequences.users, np.split(sequences.rows, sequences.offsets[1:-1]), strict=True):
+        lines.append(json.dumps({"user": user, "items": [doc_ids[row] for row in rows.tolist()]}) + "\n")
+    write_text(path, "".join(lines))
+
+
+def load_sequences(path: Path, doc_ids: Sequence[str]) -> Sequences:
+    """What users took of the documents `doc_ids`, users in the order of the file; plain or .gz:
+
+    - .txt: a line `user item item ...` each, parted by white space, oldest first;
+    - .jsonl (.json, .ndjson): `user` or `user_id`, and a list `items` or `item_ids`, oldest first;
+    - .jsonl of single reviews as Amazon's are published: `reviewerID`, `asin`, `unixReviewTime`. They are put in
+      order by time, and those of one time stay as they stand.
+
+    Unknown items, and users who took no other, are left out and told in `notes`. Raises InputError that names
+    file and line, also for a user who is there twice and when no known item is left.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is no file; name the one that holds what users took")
+    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    if kind == ".txt":
+        taken = _by_user(path, _of_text(path))
+    elif READERS.get(kind) is READERS[".jsonl"]:
+        records = _records(path)
+        first = list(islice(records, 1))
+        are_reviews = any(REVIEW_NAMES[0] in record for _, record in first)
+        records = chain(first, records)
+        taken = _of_reviews(path, records) if are_reviews else _by_user(path, _of_records(path, records))
+    else:
+        raise InputError(f"{path} is of an unknown kind; the name of a file of sequences must end in .txt or .jsonl")
+    if not taken:
+        raise InputError(f"{path} is empty; write one user a line: user item item ...")
+    return _known(path, taken, doc_ids)
+
+
+Taken = dict[str, list[str]]  # user -> items, oldest first
+
+
+def _known(path: Path, taken: Taken, doc_ids: Sequence[str]) -> Sequences:
+    """Without the items that the corpus does not hold."""
+    row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
+    users = list(taken)
+    rows = np.fromiter((row_of.get(item, -1) for items in taken.values() for item in items), np.int32)
+    user = np.repeat(np.arange(len(users)), [len(items) for items in taken.values()])  # of each row
+    known = rows >= 0
+    lengths = np.bincount(user[known], minlength=len(users))
+    notes = []
+    if not known.all():
+        unknown = next(item for items in taken.values() for item in items if item not in row_of)
+        if not known.any():
+            told = f" and of the corpus is, for example, {doc_ids[0]!r}" if doc_ids else ""
+            raise InputError(
+                f"no item of {path} is in the corpus: of the file is, for example, {unknown!r}{told}; "
+                "check that they belong together and name items alike"
+            )
+        notes.append(
+            f"{(~known).sum():,} of {len(rows):,} items that users took are not in the corpus and are left out "
+            f"(the first: {unknown!r})"
+        )
+    if len(without := np.flatnonzero(lengths == 0)):
+        notes.append(
+            f"{len(without):,} of {len(users):,} users took no item of the corpus and are left out "
+            f"(the first: {users[without[0]]!r})"
+        )
+    kept = np.flatnonzero(lengths)
+    if len(short := kept[lengths[kept] < FEWEST]):
+        notes.append(
+            f"{len(short):,} of {len(kept):,} users took fewer than {FEWEST} items: these are for training only "
+            f"(the first: {users[short[0]]!r})"
+        )
+    offsets = np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64)
+    return Sequences(tuple(users[u] for u in kept), rows[known], offsets, tuple(notes))
+
+
+# The three forms
+
+
+def _by_user(path: Path, found: Iterator[tuple[int, str, list[str]]]) -> Taken:
+    taken: Taken = {}
+    lines: dict[str, int] = {}
+    for number, user, items in found:
+        if user in taken:
+            raise InputError(
+                f"{path}, line {number}: user {user!r} was already in line {lines[user]}; "
+                "put all that a user took into one line"
+            )
+        if not items:
+            raise InputError(f"{path}, line {number}: user {user!r} took nothing; give at least one item, or no line")
+        taken[user], lines[user] = items, number
+    return taken
+
+
+def _of_text(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    for number, line in enumerate(lines(path), 1):
+        try:
+            words = line.decode("utf-8").split()
+        except UnicodeDecodeError:
+            told = "not UTF-8; convert the file, e.g. with iconv -t UTF-8"
+            raise InputError(f"{path}, line {number}: {told}") from None
+        if words:
+            yield number, words[0], words[1:]
+
+
+def _of_records(path: Path, records: Iterator[tuple[int, Record]]) -> Iterator[tuple[int, str, list[str]]]:
+    for number, record in records:
+        items = next((record[name] for name in ITEMS_NAMES if name in record), None)
+        if not isinstance(items, list) or not all(map(_is_id, items)):
+            raise InputError(
+                f"{path}, line {number}: there is no list of ids in 'items' or 'item_ids'; "
+                "give what the user took, oldest first"
+            )
+        user = next((record[name] for name in USER_NAMES if name in record), None)
+        yield number, _id(user, "user", path, number), [str(item).strip() for item in items]
+
+
+def _of_reviews(path: Path, records: Iterator[tuple[int, Record]]) -> Taken:
+    taken: dict[str, list[tuple[float, str]]] = {}
+    for number, record in records:
+        user, item, time = (record.get(name) for name in REVIEW_NAMES)
+        if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < LATEST:  # not so for nan
+            raise InputError(f"{path}, line {number}: there is no number in 'unixReviewTime'; give when it was, in s")
+        review = (time, _id(item, "asin", path, number))
+        taken.setdefault(_id(user, "reviewerID", path, number), []).append(review)
+    return {
+        user: [item for _, item in sorted(reviews, key=lambda review: review[0])] for user, reviews in taken.items()
+    }
+
+
+def _records(path: Path) -> Iterator[tuple[int, Record]]:
+    for number, record in READERS[".jsonl"].records(path, ()):
+        if isinstance(record, RecordError):
+            raise InputError(f"{path}, line {number}: {record}")
+        yield number, record
+
+
+def _id(value: Any, name: str, path: Path, number: int) -> str:
+    if not _is_id(value):
+        raise InputError(f"{path}, line {number}: there is no id in {name!r}; give a string or a whole number")
+    return str(value).strip()
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int or (type(value) is str and bool(value.strip()))

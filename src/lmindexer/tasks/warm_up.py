@@ -1,0 +1,79 @@
+"""Before a task: document -> its ID, so that the IDs of any indexer are known when something is asked."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmindexer.corpus.tokens import length_bucketed_batches
+from lmindexer.learn.memories import Memories
+from lmindexer.progress import Progress
+from lmindexer.retrievers.finetuned import Finetuned
+from lmindexer.runs import Run
+from lmindexer.tasks.generation import id_codes, id_loss, keep_weights, parameter_groups
+from lmindexer.training import Stage, Trainer
+
+START = "start.safetensors"  # the weights that every learning rate starts from
+
+
+def warm_up(finetuned: Finetuned, trainer: Trainer, run: Run, progress: Progress) -> None:
+    """Document -> its ID, by the decoder alone; skipped where a checkpoint says that it was done."""
+    config, model, ids = finetuned.config, finetuned.model, finetuned.ids
+    codes = id_codes(finetuned)
+    if "start" not in trainer.done:
+        model.backbone.freeze("frozen", 0)
+        documents = finetuned.documents(run.path)
+        documents.fill(progress)
+        if run.config.indexer != "lmindexer":
+            trainer.once("codebooks", lambda: _start_codebooks(finetuned, documents, codes))
+
+        def losses(rows: np.ndarray) -> dict[str, Tensor]:
+            own = codes[torch.from_numpy(rows).to(codes.device)]
+            return {"loss": id_loss(finetuned, documents, rows, own, torch.ones(len(rows), device=codes.device))}
+
+        model.codebooks.requires_grad_(True)
+        trainer.run(
+            Stage(
+                name="document -> ID",
+                epochs=config.warmup_epochs,
+                batches=lambda rng: length_bucketed_batches(documents.lengths, config.batch_size, rng),
+                losses=losses,
+                parameters=parameter_groups(finetuned, model, config.lr[0]),
+                learning=[model],
+                rate="--lr",
+            )
+        )
+
+        def start() -> None:
+            agreement = _agreement(finetuned, documents, codes)
+            trainer.arrays["agreement"] = torch.tensor(agreement)
+            progress.say(f"the model gives {agreement:.1%} of {len(ids):,} documents their own ID")
+            keep_weights(run, START, trainer)
+
+        trainer.once("start", start)
+
+
+@torch.no_grad()
+def _start_codebooks(finetuned: Finetuned, documents: Memories, codes: Tensor) -> None:
+    """A start for codebooks that this model did not learn: each code the mean h^t of the documents that have it."""
+    model = finetuned.model.eval()
+    for t, codebook in enumerate(model.codebooks):
+        model.centre[t] = 0
+        hidden = torch.empty(len(documents), model.backbone.dim, device=finetuned.device)
+        for rows in documents.batches(256):
+            places = torch.from_numpy(rows).to(finetuned.device)
+            hidden[places] = model(documents.memory(rows), codes[places, :t])[:, -1]
+        model.centre[t] = hidden.mean(0)
+        hidden = nn.functional.rms_norm(hidden - model.centre[t], (hidden.shape[1],))
+        sums = torch.randn_like(codebook.weight) * 0.02  # a code without documents
+        sums.index_add_(0, codes[:, t], hidden)
+        codebook.initialise(sums, torch.zeros_like(codebook.prior))
+
+
+@torch.no_grad()
+def _agreement(finetuned: Finetuned, documents: Memories, codes: Tensor) -> float:
+    """Share of the documents to which the model gives their own ID, greedily."""
+    model, same = finetuned.model.eval(), 0
+    for rows in documents.batches(256):
+        given = model.generate(documents.memory(rows))
+        same += int((given == codes[torch.from_numpy(rows).to(codes.device)]).all(1).sum())
+    return same / max(len(documents), 1)
