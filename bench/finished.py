@@ -52,10 +52,11 @@ def settings_of(pairs: list[str]) -> dict[str, Any]:
     if len(pairs) % 2:
         raise ValueError("settings are given as pairs, such as --sizes 64,64")
     flags, values = pairs[::2], pairs[1::2]
-    return {flag.removeprefix("--").replace("-", "_"): _value(v) for flag, v in zip(flags, values, strict=True)}
+    return {flag.removeprefix("--").replace("-", "_"): value_of(v) for flag, v in zip(flags, values, strict=True)}
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """A number or a list as JSON has it, else the text itself."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

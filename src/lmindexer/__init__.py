@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from lmindexer.indexers.lmindexer import LMIndexer
     from lmindexer.indexers.registry import load_indexer
     from lmindexer.indexers.two_step import TwoStepIndexer
+    from lmindexer.retrievers.registry import load_retriever
+    from lmindexer.tasks.finetune import finetune
 
 _HOMES = {
     "Corpus": "lmindexer.corpus.documents",
@@ -20,10 +22,23 @@ _HOMES = {
     "LMIndexer": "lmindexer.indexers.lmindexer",
     "LearnConfig": "lmindexer.config",
     "TwoStepIndexer": "lmindexer.indexers.two_step",
+    "finetune": "lmindexer.tasks.finetune",
     "load_indexer": "lmindexer.indexers.registry",
+    "load_retriever": "lmindexer.retrievers.registry",
 }
 
-__all__ = ["Corpus", "Document", "IdTable", "InputError", "LMIndexer", "LearnConfig", "TwoStepIndexer", "load_indexer"]
+__all__ = [
+    "Corpus",
+    "Document",
+    "IdTable",
+    "InputError",
+    "LMIndexer",
+    "LearnConfig",
+    "TwoStepIndexer",
+    "finetune",
+    "load_indexer",
+    "load_retriever",
+]
 
 
 def __getattr__(name: str) -> Any:

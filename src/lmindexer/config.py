@@ -204,5 +204,7 @@ class FinetuneConfig:
         for name in ("dropout", "label_smoothing"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
+        if not all(rate > 0 for rate in self.lr):
+            raise InputError(f"lr must be above 0, not {','.join(map(str, self.lr))}")
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams")
         check_settings(self, positive)

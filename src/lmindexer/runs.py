@@ -2,8 +2,8 @@
 
 run.json (state, versions, corpus), config.toml, log.jsonl, checkpoint.safetensors while learning;
 then documents.parquet, ids.parquet, ids.jsonl, indexer.safetensors, reconstructor.safetensors,
-backbone/, report.json, report.md and curves.png. Fine-tuned, it also has finetune.toml, finetune.json,
-retriever.safetensors, the task's data, and results of evaluations.
+backbone/, report.json, report.md and curves.png. What fine-tuning adds is named in
+retrievers/finetuned and tasks/finetune.
 """
 
 import json

@@ -24,6 +24,8 @@ def app(context: click.Context) -> None:
     Your data:    lmindexer learn items.jsonl --text title,brand --out runs/items
                   lmindexer inspect runs/items
                   lmindexer search runs/items "gentle shampoo"
+    Teach it:     lmindexer finetune runs/items --queries queries.jsonl --out runs/search
+                  lmindexer finetune runs/items sequences.txt --out runs/recommend
     Which IDs?    lmindexer learn items.jsonl --text title,brand --indexer rq-vae --out runs/rq-vae
                   lmindexer compare runs/items runs/rq-vae
     """

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
     from lmindexer.evaluation.metrics import Metric
     from lmindexer.retrievers.hits import Hit
+    from lmindexer.tasks.evaluate import Evaluation
+    from lmindexer.tasks.queries import Queries
+    from lmindexer.tasks.recommendation import RecommendationEvaluation
+    from lmindexer.tasks.sequences import Examples
 
 SEARCH_METRICS = "recall@1,5,10,20,50,100 ndcg@5,10 map@5 mrr@10"
 RECOMMEND_METRICS = "recall@5,10 ndcg@5,10"
@@ -64,6 +68,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     from lmindexer.evaluation.trec import check_ids
     from lmindexer.indexers.store import load_documents
     from lmindexer.tasks.finetune import QUERIES, SEQUENCES
+    from lmindexer.tasks.queries import Queries
 
     if sequences is None and queries is None:
         sequences = run / SEQUENCES if (run / SEQUENCES).exists() else None
@@ -72,31 +77,52 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         raise InputError(f"{run} was not fine-tuned with any questions; name them with --queries or --sequences")
     wanted = parse_metrics((metrics or (SEARCH_METRICS if sequences is None else RECOMMEND_METRICS)).split())
     corpus = load_documents(opened)
+    asked = {name: asked_with(name, how) for name in retrievers}
+    test: Queries | Examples
+    if sequences is None:
+        assert queries is not None
+        test = _queries(queries, qrels, split, corpus, asked)
+    else:
+        test = _examples(sequences, split, corpus, asked)
+    if trec is not None:
+        check_ids(corpus.doc_ids)
     for path, flag in ((out, "--out"), (trec, "--trec")):
         if path is not None:
             make_room(path, flag)
-    if trec is not None:
-        check_ids(corpus.doc_ids)
-    asked = {name: asked_with(name, how) for name in retrievers}
-    if sequences is not None:
-        found = _recommend(run, corpus, sequences, split, wanted, asked, trec)
+    found: Evaluation | RecommendationEvaluation
+    if isinstance(test, Queries):
+        found = _search(run, test, split, wanted, asked, trec)
     else:
-        assert queries is not None
-        found = _search(run, corpus, queries, qrels, split, wanted, asked, trec)
+        found = _recommend(run, corpus, test, split, wanted, asked, trec)
     write_or_print(json.dumps(found.to_dict(), indent=2) if kind == "json" else found.to_markdown(), out)
 
 
-def _search(run: Path, corpus: "Corpus", queries: Path, qrels: Path | None, split: str,
-            metrics: "tuple[Metric, ...]", asked: dict[str, dict[str, Any]], trec: Path | None) -> Any:  # fmt: skip
-    from lmindexer.evaluation.trec import write_run
-    from lmindexer.retrievers.registry import RETRIEVERS
-    from lmindexer.tasks.evaluate import evaluate as evaluate_retrievers
+def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", asked: dict[str, Any]) -> "Queries":
     from lmindexer.tasks.queries import load_queries
-    from lmindexer.tasks.results import questions_fingerprint, save_results
 
     if "popular" in asked:
         raise InputError("popular needs no query and is for recommendation alone; choose another --retriever")
-    test = load_queries(queries, qrels, split, corpus.doc_ids)
+    return load_queries(queries, qrels, split, corpus.doc_ids)
+
+
+def _examples(sequences: Path, split: str, corpus: "Corpus", asked: dict[str, Any]) -> "Examples":
+    from lmindexer.tasks.recommendation import RECOMMENDERS
+    from lmindexer.tasks.sequences import HELD_OUT, held_out, load_sequences
+
+    if split not in HELD_OUT:
+        raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")
+    if unknown := [name for name in asked if name not in RECOMMENDERS]:
+        raise InputError(f"{unknown[0]} does not recommend; choose --retriever {', '.join(RECOMMENDERS)}")
+    return held_out(load_sequences(sequences, corpus.doc_ids), "test" if split == "test" else "dev")
+
+
+def _search(run: Path, test: "Queries", split: str, metrics: "tuple[Metric, ...]", asked: dict[str, dict[str, Any]],
+            trec: Path | None) -> "Evaluation":  # fmt: skip
+    from lmindexer.evaluation.trec import write_run
+    from lmindexer.retrievers.registry import RETRIEVERS
+    from lmindexer.tasks.evaluate import evaluate as evaluate_retrievers
+    from lmindexer.tasks.results import questions_fingerprint, save_results
+
     found = evaluate_retrievers({name: RETRIEVERS[name](run, **each) for name, each in asked.items()}, test, metrics)
     questions = questions_fingerprint(test.query_ids, test.relevant, test.texts)
     for name, judged in found.judged.items():
@@ -106,25 +132,19 @@ def _search(run: Path, corpus: "Corpus", queries: Path, qrels: Path | None, spli
     return found
 
 
-def _recommend(run: Path, corpus: "Corpus", sequences: Path, split: str, metrics: "tuple[Metric, ...]",
-               asked: dict[str, dict[str, Any]], trec: Path | None) -> Any:  # fmt: skip
+def _recommend(run: Path, corpus: "Corpus", test: "Examples", split: str, metrics: "tuple[Metric, ...]",
+               asked: dict[str, dict[str, Any]], trec: Path | None) -> "RecommendationEvaluation":  # fmt: skip
     from lmindexer.evaluation.trec import write_run
     from lmindexer.progress import Progress
     from lmindexer.tasks.recommendation import RECOMMENDERS, evaluate_recommenders
     from lmindexer.tasks.results import questions_fingerprint, save_results
-    from lmindexer.tasks.sequences import HELD_OUT, held_out, load_sequences
 
-    if split not in HELD_OUT:
-        raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")
-    if unknown := [name for name in asked if name not in RECOMMENDERS]:
-        raise InputError(f"{unknown[0]} does not recommend; choose --retriever {', '.join(RECOMMENDERS)}")
-    taken = load_sequences(sequences, corpus.doc_ids)
-    examples = held_out(taken, "test" if split == "test" else "dev")
+    taken = test.sequences
     recommenders = {name: RECOMMENDERS[name](run, corpus, taken, **each) for name, each in asked.items()}
-    found = evaluate_recommenders(recommenders, examples, corpus.doc_ids, metrics, progress=Progress(sys.stderr))
-    users = [taken.users[user] for user in examples.user.tolist()]
-    targets = [{corpus.doc_ids[row]: 1.0} for row in examples.target.tolist()]
-    histories = [" ".join(corpus.doc_ids[row] for row in examples.history(e)) for e in range(len(examples))]
+    found = evaluate_recommenders(recommenders, test, corpus.doc_ids, metrics, progress=Progress(sys.stderr))
+    users = [taken.users[user] for user in test.user.tolist()]
+    targets = [{corpus.doc_ids[row]: 1.0} for row in test.target.tolist()]
+    histories = [" ".join(corpus.doc_ids[row] for row in test.history(e)) for e in range(len(test))]
     questions = questions_fingerprint(users, targets, histories)
     for task, table in (("recommend", found.as_is), ("recommend-masked", found.masked)):
         for name, judged in table.judged.items():

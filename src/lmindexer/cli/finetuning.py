@@ -45,10 +45,9 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
     from lmindexer.runs import Run
     from lmindexer.tasks import finetune as finetuning
 
-    if sequences is not None and given["task"] is None and recipe is None:
-        given["task"] = "recommend"
+    task = "search" if sequences is None else "recommend"
     begun = (out, read_config(out)) if resume and Run.is_begun(out) and is_finetuned(out) else None
-    config = resolve(FinetuneConfig, recipe, given, begun)
+    config = resolve(FinetuneConfig, recipe, given, begun, {"task": task})
     named = tuple(part.strip() for part in sources.split(",") if part.strip())
     try:
         finetuning.finetune(run, out, sequences=sequences, queries=queries, qrels=qrels, pseudo=pseudo, sources=named,

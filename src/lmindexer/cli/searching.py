@@ -41,14 +41,14 @@ def how_to_search(command: Any) -> Any:
 
 def asked_with(name: str, how: dict[str, Any]) -> dict[str, Any]:
     """What the retriever `name` takes of the options of `how_to_search`."""
+    try:
+        weights = [float(part) for part in how["weights"].split(",")] if how["weights"] else None
+    except ValueError:
+        raise InputError(f"--weights must be numbers such as 1,0.3, not {how['weights']!r}") from None
     if name in ("bm25", "dense", "popular"):
         return {}
     asked = {key: how[key] for key in ("beams", "exact", "renormalise")}
     if name == "hybrid":
-        try:
-            weights = [float(part) for part in how["weights"].split(",")] if how["weights"] else None
-        except ValueError:
-            raise InputError(f"--weights must be numbers such as 1,0.3, not {how['weights']!r}") from None
         asked |= {"fusion": how["fusion"], "weights": weights, "partner": how["partner"]}
     return asked
 
@@ -112,6 +112,8 @@ def _found(run: Path, text: str, history: str | None, k: int, retriever: str, on
     from lmindexer.retrievers.recommender import NOT_TAUGHT, GenerativeRecommender
     from lmindexer.retrievers.registry import RETRIEVERS
 
+    if history is not None and retriever != "generative":
+        raise InputError(f"{retriever} answers words, not a --history; leave out --retriever")
     found_by = RETRIEVERS[retriever](run, **asked_with(retriever, how))
     if history is not None:
         if not isinstance(found_by, GenerativeRecommender):

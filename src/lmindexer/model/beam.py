@@ -44,7 +44,7 @@ def beam_search(
     """The k best documents among those that `beams` prefixes a position lead to.
 
     Always k documents where the trie has them: a query whose prefixes lead to fewer is asked again with twice as
-    many. With the small decoder the keys and values of a query are computed once and shared by its beams; other
+    many, or k. With the small decoder the keys and values of a query are computed once and shared by its beams; other
     decoders go through `Backbone.decode`, which repeats the memory for each.
     """
     _check(model, trie, k, beams)
@@ -59,7 +59,7 @@ def beam_search(
         if beams >= _widest(trie):
             raise ValueError(f"every path was scored, yet fewer than {min(k, len(trie))} documents came out")
         some = Memory(memory.states[short], memory.mask[short], memory.weight[short])
-        more = beam_search(model, some, trie, k, 2 * beams, renormalise=renormalise)
+        more = beam_search(model, some, trie, k, max(2 * beams, k), renormalise=renormalise)  # k prefixes hold k
         found.rows[short], found.scores[short] = more.rows, more.scores
     return found
 

@@ -1,7 +1,11 @@
 """A model fine-tuned to give IDs to queries or histories (Eq. 14): made from an indexer's run, kept in one."""
 
+import hashlib
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -105,25 +109,37 @@ def load(run: Path) -> Finetuned:
         raise InputError(f"the fine-tuning of {run} is not finished; {way_out}")
     config, learned = read_config(run), folder.config
     ids = IdTable.load(run / "ids.parquet")
-    weights = run / WEIGHTS
-    own = run / BACKBONE
+    weights, own = run / WEIGHTS, run / BACKBONE
+    try:
+        tensors = load_file(weights)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise InputError(f"{weights} cannot be read ({error}); fine-tune anew") from None
     backbone = (
         load_backbone(str(own), learned.decoder_layers, config.dropout) if own.is_dir() else _backbone(folder, learned)
     )
-    try:
-        tensors = load_file(weights)
-        positions = sum(name.startswith("indexer.codebooks.") and name.endswith("weight") for name in tensors)
-        sizes = tuple(len(tensors[f"indexer.codebooks.{t}.weight"]) for t in range(positions))
-        model = SemanticIndexer(backbone, sizes)
-        device = choose_device("auto" if config.device != "cpu" else "cpu")
-        finetuned = _finetuned(folder, config, model.to(device), ids)
-        missing, unexpected = finetuned.modules.load_state_dict(tensors, strict=False)
-    except (FileNotFoundError, SafetensorError, RuntimeError, KeyError) as error:
-        raise InputError(f"{weights} cannot be read ({error}); fine-tune anew") from None
-    if unexpected or any(not name.startswith("indexer.backbone.model.") for name in missing):
+    if not own.is_dir() and (backbone.small_decoder is None or encoder_that_learns(config) != "frozen"):
+        raise InputError(f"{own} is missing; fine-tune anew")
+    positions = sum(name.startswith("indexer.codebooks.") and name.endswith("weight") for name in tensors)
+    if positions not in (len(ids.sizes), len(ids.sizes) + 1):
         raise InputError(f"{weights} is not of this run; fine-tune anew")
+    device = choose_device("auto" if config.device != "cpu" else "cpu")
+    try:
+        model = SemanticIndexer(backbone, [len(tensors[f"indexer.codebooks.{t}.weight"]) for t in range(positions)])
+        told = model.load_state_dict(_below("indexer.", tensors), strict=False)  # items are read with these weights
+        missing = [name for name in told.missing_keys if not name.startswith("backbone.model.")]
+        if missing or told.unexpected_keys:
+            raise KeyError((missing or told.unexpected_keys)[0])
+        finetuned = _finetuned(folder, config, model.to(device), ids)
+        if finetuned.reader is not None:
+            finetuned.reader.load_state_dict(_below("history.", tensors))
+    except (RuntimeError, KeyError):
+        raise InputError(f"{weights} is not of this run; fine-tune anew") from None
     finetuned.modules.eval()
     return finetuned
+
+
+def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
 
 
 def save(run: Run, finetuned: Finetuned) -> None:
@@ -135,14 +151,27 @@ def save(run: Run, finetuned: Finetuned) -> None:
     }
     write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
     if finetuned.model.backbone.learns:
-        finetuned.model.backbone.save(run.path / BACKBONE)
+        folder, part = run.path / BACKBONE, run.path / f".{BACKBONE}"
+        for old in (folder, part):  # of a stop in the middle of this
+            shutil.rmtree(old, ignore_errors=True)
+        finetuned.model.backbone.save(part)
+        part.rename(folder)
     if finetuned.items is not None:
-        _save_vectors(run.path / ITEMS, finetuned.corpus.doc_ids, finetuned.items)
+        _save_vectors(run.path / ITEMS, finetuned.corpus, finetuned.items)
 
 
 def read_config(run: Path) -> FinetuneConfig:
     """The settings that a fine-tuned run was made with."""
     return parse(FinetuneConfig, read_toml(run / CONFIG), str(run / CONFIG))
+
+
+def encoder_that_learns(config: FinetuneConfig) -> str:
+    """How much of the encoder: as `config.encoder`, but "frozen" where items are read once, as vectors."""
+    return "frozen" if _reads_vectors(config) else config.encoder
+
+
+def _reads_vectors(config: FinetuneConfig) -> bool:
+    return config.task == "recommend" and config.history != "tokens"
 
 
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
@@ -159,7 +188,7 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         module.dropout = config.dropout  # type: ignore[assignment]
     corpus = load_documents(run)
     finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens)
-    if config.task != "recommend" or config.history == "tokens":
+    if not _reads_vectors(config):
         return finetuned
     read_ids = config.history in ("ids", "both")
     reader = HistoryReader(
@@ -175,18 +204,15 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
 
 
 def _vectors(run: Run, finetuned: Finetuned) -> torch.Tensor:
-    """The items' vectors: those kept in the run, others read now."""
-    path, corpus = run.path / ITEMS, finetuned.corpus
-    known: dict[str, np.ndarray] = {}
-    if path.exists():
-        table = pq.read_table(path)
-        stored = np.frombuffer(table["vectors"].combine_chunks().flatten().buffers()[1], np.float16)
-        known = dict(zip(table["id"].to_pylist(), stored.reshape(len(table), -1), strict=True))
-    new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in known]
+    """The items' vectors: those kept in the run of the same texts, others read now."""
+    corpus, kept = finetuned.corpus, _kept_vectors(run.path / ITEMS)
     vectors = torch.empty(len(corpus), finetuned.model.backbone.dim, dtype=torch.float16)
-    for row, doc_id in enumerate(corpus.doc_ids):
-        if doc_id in known:
-            vectors[row] = torch.from_numpy(known[doc_id].copy())
+    new = []
+    for row, key in enumerate(_keys(corpus)):
+        if key in kept:
+            vectors[row] = torch.from_numpy(kept[key])
+        else:
+            new.append(row)
     if new:
         backbone = finetuned.model.backbone
         tokens = Tokens.of(backbone.tokenize(corpus.texts(new), finetuned.document_tokens))
@@ -194,8 +220,27 @@ def _vectors(run: Run, finetuned: Finetuned) -> torch.Tensor:
     return vectors.to(finetuned.device)
 
 
-def _save_vectors(path: Path, doc_ids: tuple[str, ...], items: Items) -> None:
+def _keys(corpus: Corpus) -> Iterator[tuple[str, str]]:
+    """Id and digest of the text: a document that was removed may come back with another text."""
+    texts = chain.from_iterable(corpus.text_batches(10_000))
+    for doc_id, text in zip(corpus.doc_ids, texts, strict=True):
+        yield doc_id, hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _kept_vectors(path: Path) -> dict[tuple[str, str], np.ndarray]:
+    """By `_keys`; none where there is no whole file, as all can be read anew."""
+    try:
+        table = pq.read_table(path, columns=["id", "text", "vectors"])
+        vectors = table["vectors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).copy()
+        keys = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
+        return dict(zip(keys, vectors.reshape(len(table), -1), strict=True))
+    except (FileNotFoundError, pa.ArrowException, KeyError):
+        return {}
+
+
+def _save_vectors(path: Path, corpus: Corpus, items: Items) -> None:
     flat = pa.array(items.vectors.cpu().numpy().reshape(-1))
     lists = pa.FixedSizeListArray.from_arrays(flat, items.vectors.shape[1])
-    table = pa.table({"id": pa.array(doc_ids, pa.string()), "vectors": lists})
+    doc_ids, digests = zip(*_keys(corpus), strict=True)
+    table = pa.table({"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string()), "vectors": lists})
     write_atomically(path, lambda to: pq.write_table(table, to))

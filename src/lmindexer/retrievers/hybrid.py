@@ -7,8 +7,7 @@ from lmindexer.errors import InputError
 from lmindexer.retrievers.hits import Hit, Retriever, check_question
 
 RANK_CONSTANT = 60  # as published
-DEEPER = 5  # every retriever is asked for so many times k, or for LEAST
-LEAST = 100
+LEAST = 100  # every retriever is asked for so many at least
 
 
 def by_rank(hits: Sequence[Hit]) -> list[float]:
@@ -51,7 +50,7 @@ class HybridRetriever:
         check_question(texts, k)
         named = None if only is None else list(only)
         asked = [(r, weight) for r, weight in zip(self.retrievers, self.weights, strict=True) if weight > 0]
-        lists = [retriever.search(texts, max(DEEPER * k, LEAST), only=named) for retriever, _ in asked]
+        lists = [retriever.search(texts, max(k, LEAST), only=named) for retriever, _ in asked]
         worth, fused = FUSIONS[self.fusion], []
         for each in zip(*lists, strict=True):
             scores: dict[str, float] = {}

@@ -16,6 +16,13 @@ from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_se
 from lmindexer.runs import Run
 
 
+def load_retriever(
+    run: str | Path, *, beams: int | None = None, exact: bool = False, renormalise: bool = False
+) -> GenerativeRetriever | GenerativeRecommender:
+    """What finds documents of a run by generating IDs. Raises InputError where the run has no model that can."""
+    return generative(Path(run), beams=beams, exact=exact, renormalise=renormalise)
+
+
 def generative(
     run: Path, *, beams: int | None = None, exact: bool = False, renormalise: bool = False
 ) -> GenerativeRetriever | GenerativeRecommender:

@@ -1,5 +1,6 @@
 """What fine-tuning learns from and is chosen by: pairs of what is asked and the document that answers it."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,7 @@ class Task(Protocol):
     weight: np.ndarray  # (E,) float32, above 0: the grade of the answer
     documents: int
     notes: tuple[str, ...]
+    fingerprint: str  # the same for the same data
 
     def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
         """Memories of all that is read in training."""
@@ -49,13 +51,16 @@ class RecommendTask:
     documents = 0
 
     def __init__(self, sequences: Sequences, corpus: Corpus, config: FinetuneConfig) -> None:
-        self.corpus, self.config, self.notes = corpus, config, sequences.notes
+        self.sequences, self.corpus, self.config, self.notes = sequences, corpus, config, sequences.notes
         self.train = training_examples(sequences, config.samples, config.seed)
         if not len(self.train):
             raise InputError("no user took enough items to learn from; give sequences of at least 4 items")
         self.source, self.target = np.arange(len(self.train)), self.train.target
         self.weight = np.ones(len(self.train), np.float32)
         dev = held_out(sequences, "dev")
+        if not len(dev):
+            raise InputError("no user took 3 items or more, so there is none to choose by; give longer sequences")
+        self.fingerprint = _fingerprint(sequences.users, sequences.rows, sequences.offsets)
         chosen = _sample(len(dev), config)
         self._histories = [[corpus.doc_ids[row] for row in dev.history(e)] for e in chosen]
         self._taken = [{corpus.doc_ids[dev.target[e]]: 1.0} for e in chosen]
@@ -112,6 +117,8 @@ class SearchTask:
         self.source = np.concatenate([np.array(source), rows + len(self._texts)])
         self.target = np.concatenate([np.array(target), rows])
         self.weight = np.concatenate([np.array(weight, np.float32), np.ones(self.documents, np.float32)])
+        told = (str(each) for q in self.queries.values() for each in zip(q.query_ids, q.texts, q.relevant, strict=True))
+        self.fingerprint = _fingerprint([*self._texts, *told], self.target, self.weight)
 
     def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
         return _texts_asked(finetuned, [*self._texts, *(self.corpus.texts() if self.documents else ())], folder)
@@ -120,6 +127,13 @@ class SearchTask:
         metric = parse_metric(self.config.dev_metric)
         hits = finetuned_search(finetuned).search(self._dev.texts, metric.k)
         return _judged([[hit.doc_id for hit in each] for each in hits], self._dev.relevant, self.config.dev_metric)
+
+
+def _fingerprint(texts: Iterable[str], *arrays: np.ndarray) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (*(text.encode() for text in texts), *(each.tobytes() for each in arrays)):
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
 
 
 def _texts_asked(finetuned: Finetuned, texts: list[str], folder: Path) -> Memories:

@@ -9,16 +9,18 @@ from typing import Any
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
+from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.files import write_atomically
 from lmindexer.indexers.store import load_documents
 from lmindexer.progress import Progress
-from lmindexer.retrievers.finetuned import CONFIG, is_finetuned, read_config
+from lmindexer.retrievers.finetuned import CONFIG, begin, is_finetuned, read_config
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.recommender import GenerativeRecommender
 from lmindexer.retrievers.registry import generative
 from lmindexer.runs import Run
 from lmindexer.settings import parse, to_toml
 from lmindexer.tasks.examples import RecommendTask, SearchTask, Task
+from lmindexer.tasks.generation import freeze_encoder
 from lmindexer.tasks.queries import Queries, load_queries, save_queries, splits_of
 from lmindexer.tasks.sequences import load_sequences, save_sequences
 from lmindexer.tasks.train import train
@@ -61,31 +63,40 @@ def finetune(
             (or, with `resume`, does not hold this fine-tuning).
     """
     run, out, progress = Path(run), Path(out), progress or Progress()
+    if config is not None and settings:
+        raise InputError("give finetune either a FinetuneConfig or keywords, not both")
     config = config or parse(FinetuneConfig, {"task": "recommend" if sequences else "search"} | settings)
+    parse_metric(config.dev_metric)
     source = Run.open(run)
     if is_finetuned(run):
         raise InputError(f"{run} is fine-tuned already; name the run of the indexer it was made from")
     if not (resume and Run.is_begun(out)):
         Run.check_free(out)
     corpus = load_documents(source)
-    task: Task
+    task: RecommendTask | SearchTask
     if config.task == "recommend":
-        if sequences is None or queries is not None or pseudo:
+        if sequences is None or queries is not None or qrels is not None or pseudo or sources:
             raise InputError("the task recommend learns from SEQUENCES alone: a file of users and what they took")
-        taken = load_sequences(Path(sequences), corpus.doc_ids)
-        task = RecommendTask(taken, corpus, config)
-        folder = _begin(source, config, out, resume)
-        save_sequences(taken, corpus.doc_ids, out / SEQUENCES)
+        task = RecommendTask(load_sequences(Path(sequences), corpus.doc_ids), corpus, config)
     else:
         if sequences is not None or (queries is None and not pseudo):
             raise InputError("the task search learns from --queries, --pseudo, or both; name at least one")
+        if (qrels is not None and queries is None) or (sources and not pseudo):
+            raise InputError("--qrels go with --queries, and --sources with --pseudo; name the file they belong to")
         task = _search_task(corpus, config, queries, qrels, pseudo, sources)
-        folder = _begin(source, config, out, resume)
+    begun = _begun(source, config, task, out) if resume and Run.is_begun(out) else None
+    if begun is not None and begun.facts["state"] == "finished":
+        progress.say(f"{out} is finished already")
+        return generative(out)
+    finetuned = begin(source, config)
+    freeze_encoder(finetuned)  # what cannot be is told while there is no folder yet
+    folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
+    if isinstance(task, RecommendTask):
+        save_sequences(task.sequences, corpus.doc_ids, out / SEQUENCES)
+    else:
         save_queries(out / QUERIES, task.queries)
-    train(folder, task, resume=resume, progress=progress)
-    found = generative(out)
-    assert isinstance(found, GenerativeRetriever | GenerativeRecommender)
-    return found
+    train(folder, finetuned, task, progress, resume=resume)
+    return generative(out)
 
 
 def _search_task(
@@ -111,27 +122,30 @@ def _search_task(
     return SearchTask([own["train"], *made], own, corpus, config)
 
 
-def _begin(source: Run, config: FinetuneConfig, out: Path, resume: bool) -> Run:
-    """The folder `out`, with all that the run has; with `resume` the one that was begun there, if it is the same.
+def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:
+    """The fine-tuning begun in `out`. Raises InputError when it is of another run, task or settings."""
+    new = Run.open(out, finished=False)
+    if new.facts.get("began_with") != source.facts["corpus"]["fingerprint"]:
+        raise InputError(f"{out} was not begun from {source.path}; choose another --out")
+    if is_finetuned(out) and read_config(out) != config:
+        raise InputError(f"{out} was begun with other settings; resume without changing any")
+    if new.facts.get("learns_from") != task.fingerprint:
+        raise InputError(
+            f"{out} was begun with other data to learn from; resume with the same, or choose another --out"
+        )
+    return new
 
-    Raises InputError when `out` holds something else.
-    """
-    run = source.path
-    if resume and Run.is_begun(out):
-        new = Run.open(out, finished=False)
-        if "indexed_by" not in new.facts or new.facts["corpus"] != source.facts["corpus"]:
-            raise InputError(f"{out} was not begun from {run}; choose another --out")
-        if is_finetuned(out):
-            if read_config(out) != config:
-                raise InputError(f"{out} was begun with other settings; resume without changing any")
-            return new
-    else:
-        new = Run.create(out, source.config, source.facts | {"state": "learning", "indexed_by": str(run)})
+
+def _make(source: Run, config: FinetuneConfig, task: Task, out: Path, begun: Run | None) -> Run:
+    """The folder `out`, with all that the run has; where this was stopped in the middle, it is `begun`."""
+    facts = {"indexed_by": str(source.path), "began_with": source.facts["corpus"]["fingerprint"]}
+    facts |= {"state": "learning", "learns_from": task.fingerprint}
+    new = begun or Run.create(out, source.config, source.facts | facts)
     for name in OF_THE_INDEXER:
-        if (run / name).exists():
-            write_atomically(out / name, partial(shutil.copyfile, run / name))
-    if (run / "backbone").is_dir():
-        shutil.copytree(run / "backbone", out / "backbone", dirs_exist_ok=True)
+        if (source.path / name).exists():
+            write_atomically(out / name, partial(shutil.copyfile, source.path / name))
+    if (source.path / "backbone").is_dir():
+        shutil.copytree(source.path / "backbone", out / "backbone", dirs_exist_ok=True)
     new.write_text(CONFIG, to_toml(config))
     new.write_json("run.json", new.facts | {"state": "fine-tuning"})  # the indexer's part is whole
     return new

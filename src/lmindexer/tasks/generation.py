@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lmindexer.files import write_atomically
 from lmindexer.learn.losses import generation_loss
-from lmindexer.retrievers.finetuned import Finetuned
+from lmindexer.retrievers.finetuned import Finetuned, encoder_that_learns
 from lmindexer.retrievers.generative import Asked, known_paths
 from lmindexer.runs import Run
 from lmindexer.training import Trainer
@@ -19,8 +19,7 @@ def id_loss(finetuned: Finetuned, asked: Asked, rows: np.ndarray, codes: Tensor,
     """Eq. 14 of inputs `rows` whose answers have these codes (B, T)."""
     hidden = finetuned.model(asked.memory(rows), codes[:, :-1])  # (B, T, D)
     logits = [codebook.logits(hidden[:, t]) for t, codebook in enumerate(finetuned.model.codebooks)]
-    smoothing = finetuned.config.label_smoothing if finetuned.modules.training else 0.0
-    return generation_loss(logits, codes, weight, smoothing)
+    return generation_loss(logits, codes, weight, finetuned.config.label_smoothing)
 
 
 def id_codes(finetuned: Finetuned) -> Tensor:
@@ -30,10 +29,8 @@ def id_codes(finetuned: Finetuned) -> Tensor:
 
 def freeze_encoder(finetuned: Finetuned) -> bool:
     """Set what of the encoder learns; whether any of it does."""
-    config, encoder = finetuned.config, finetuned.config.encoder
-    if finetuned.reader is not None:  # documents are read once, as vectors
-        encoder = "frozen"
-    finetuned.model.backbone.freeze(encoder, config.top_layers)
+    encoder = encoder_that_learns(finetuned.config)
+    finetuned.model.backbone.freeze(encoder, finetuned.config.top_layers)
     return encoder != "frozen"
 
 

@@ -99,12 +99,18 @@ def _with_documents(path: Path, split: str, sources: Sequence[str]) -> Iterator[
 
 
 def splits_of(queries: Path, qrels: Path | None) -> set[str]:
-    """The splits that `load_queries` can be asked for; none where the queries are not parted."""
+    """The splits that `load_queries` can be asked for; none where the queries are not parted.
+
+    Raises InputError for a file in which some queries have a split and others none.
+    """
     if queries.is_dir() or (qrels is not None and qrels.is_dir()):
         return {path.stem for path in (qrels or queries / "qrels").glob("*.tsv")}
     if qrels is not None:
         return set()
-    return {str(record["split"]) for _, _, record in _records(queries, numbered=True) if "split" in record}
+    splits = {str(record["split"]) if "split" in record else None for _, _, record in _records(queries, numbered=True)}
+    if None in splits and len(splits) > 1:
+        raise InputError(f"in {queries} some queries have no 'split', and would be in all of them; give each its own")
+    return {split for split in splits if split is not None}
 
 
 def save_queries(path: Path, splits: Mapping[str, Queries]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.learn.memories import IN_MEMORY_BYTES, Memories
 from lmindexer.progress import Progress
-from lmindexer.retrievers.finetuned import Finetuned, begin, load, read_config, save
+from lmindexer.retrievers.finetuned import Finetuned, save
 from lmindexer.retrievers.generative import Asked
 from lmindexer.runs import Run
 from lmindexer.tasks.examples import Task
@@ -25,21 +25,17 @@ from lmindexer.tasks.generation import (
 from lmindexer.tasks.warm_up import START, warm_up
 from lmindexer.training import Stage, Trainer
 
+TOKENS = 8192  # of texts in a step at most, so that long ones do not fill the memory
 BEST = "best.safetensors"  # the weights of the best epoch so far
 
 
-def train(run: Run, task: Task, *, resume: bool = False, progress: Progress | None = None) -> Finetuned:
-    """Train the model in the folder that `finetune` made; the epoch that is best on dev is kept.
+def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, resume: bool = False) -> None:
+    """Train a model that begins, in the folder that `finetune` made; the epoch that is best on dev is kept there.
 
     With `resume` it goes on from the last checkpoint, and on a CPU ends with the same model as if it had not
     been stopped.
     """
-    progress, config = progress or Progress(), read_config(run.path)
-    if run.facts["state"] == "finished":
-        progress.say(f"{run.path} is finished already")
-        return load(run.path)
-    began = time.monotonic()
-    finetuned = begin(run, config)
+    began, config = time.monotonic(), finetuned.config
     for note in task.notes:
         progress.say(f"note: {note}")
     learns_encoder = freeze_encoder(finetuned)
@@ -75,7 +71,6 @@ def train(run: Run, task: Task, *, resume: bool = False, progress: Progress | No
     run.finish()
     for name in (START, BEST):
         (run.path / name).unlink(missing_ok=True)
-    return finetuned
 
 
 def _at_rate(finetuned: Finetuned, task: Task, asked: Asked, trainer: Trainer, run: Run, rate: float) -> None:
@@ -94,7 +89,8 @@ def _at_rate(finetuned: Finetuned, task: Task, asked: Asked, trainer: Trainer, r
         own = len(task.target) - task.documents
         chosen = rng.permutation(task.documents)[: round(min(config.documents, 1) * task.documents)] + own
         pairs = np.concatenate([np.arange(own), chosen])
-        return [pairs[each] for each in length_bucketed_batches(lengths[pairs], config.batch_size, rng)]
+        most = TOKENS if isinstance(asked, Memories) else None
+        return [pairs[each] for each in length_bucketed_batches(lengths[pairs], config.batch_size, rng, most)]
 
     def losses(pairs: np.ndarray) -> dict[str, Tensor]:
         answer = codes[torch.from_numpy(task.target[pairs]).to(codes.device)]

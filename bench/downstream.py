@@ -1,0 +1,126 @@
+"""Each indexer's IDs put to use, fine-tuned alike, in one table beside BM25 and the bundled encoder.
+
+    python -m bench.downstream --documents corpus.jsonl.gz --queries scifact/ --indexers lmindexer,rq-vae,hc
+    python -m bench.downstream --documents items.jsonl.gz --text title,brand --sequences sequences.txt.gz
+    python -m bench.downstream ... --hold-out 0.05
+
+Finished runs in --out are reused. `--learn sizes=64,64` and `--finetune epochs=6` are settings of `lmindexer
+learn` and `finetune`, for all indexers the same. With --hold-out that share of the documents is in neither; it
+is added afterwards (`lmindexer add`), and the table is of the questions that they answer alone (Table 15).
+"""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.finished import learn_or_reuse, value_of
+from lmindexer.config import FinetuneConfig, from_mapping
+from lmindexer.corpus.documents import Corpus
+from lmindexer.evaluation.metrics import parse_metrics
+from lmindexer.indexers.changes import add_documents
+from lmindexer.indexers.store import load_documents
+from lmindexer.progress import Progress
+from lmindexer.retrievers.registry import RETRIEVERS
+from lmindexer.runs import Run
+from lmindexer.settings import parse
+from lmindexer.tasks.evaluate import evaluate
+from lmindexer.tasks.finetune import finetune
+from lmindexer.tasks.queries import Queries, load_queries, splits_of
+from lmindexer.tasks.recommendation import RECOMMENDERS, evaluate_recommenders
+from lmindexer.tasks.sequences import held_out, load_sequences
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.downstream", description=__doc__)
+    parser.add_argument("--documents", type=Path, required=True)
+    parser.add_argument("--text", default="")
+    parser.add_argument("--queries", type=Path)
+    parser.add_argument("--qrels", type=Path)
+    parser.add_argument("--sequences", type=Path)
+    parser.add_argument("--pseudo", type=Path, action="append", default=[])
+    parser.add_argument("--indexers", default="lmindexer,rq-vae,hc")
+    parser.add_argument("--others", default="bm25,dense", help="retrievers beside them")
+    parser.add_argument("--metrics", default="recall@1,5,10 ndcg@10")
+    parser.add_argument("--hold-out", type=float, default=0.0)
+    parser.add_argument("--learn", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--finetune", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--quiet", action="store_true")
+    told = parser.parse_args()
+    if (told.queries is None) == (told.sequences is None):
+        parser.error("name either --queries or --sequences")
+    everything = Corpus.read([told.documents], text=tuple(told.text.split(",")) if told.text else (), keep_empty=True)
+    held = _held(everything, told.hold_out)
+    kept = Corpus.from_documents((d for d in everything if d.id not in held), keep_empty=True)
+    runs = {}
+    for name in told.indexers.split(","):
+        settings = _settings(told.learn) | {"indexer": name}
+        learned = learn_or_reuse(from_mapping(settings), kept, told.out / name, told.quiet)
+        runs[name] = _finetuned(learned, told, held, everything)
+    print(_table(runs, told, everything, held))
+
+
+def _finetuned(learned: Run, told: argparse.Namespace, held: set[str], everything: Corpus) -> Path:
+    """The fine-tuned run beside `learned`, with the held-out documents added at its end."""
+    out = learned.path.with_name(f"{learned.path.name}-finetuned")
+    task = "search" if told.sequences is None else "recommend"
+    config = parse(FinetuneConfig, {"task": task} | _settings(told.finetune))
+    data = {"sequences": told.sequences, "queries": told.queries, "qrels": told.qrels, "pseudo": told.pseudo}
+    finetune(learned.path, out, **data, config=config, resume=True, progress=_progress(told))
+    if held and not held <= set(load_documents(Run.open(out)).doc_ids):
+        add_documents(out, Corpus.from_documents((d for d in everything if d.id in held), keep_empty=True))
+    return out
+
+
+def _table(runs: dict[str, Path], told: argparse.Namespace, everything: Corpus, held: set[str]) -> str:
+    metrics, first = parse_metrics(told.metrics.split()), next(iter(runs.values()))
+    others = [name for name in told.others.split(",") if name]
+    if told.sequences is not None:
+        corpus = load_documents(Run.open(first))
+        taken = load_sequences(told.sequences, corpus.doc_ids)
+        examples = held_out(taken, "test")
+        if held:
+            wanted = np.isin(examples.target, [corpus.row_of[doc_id] for doc_id in held])
+            parts = {f: getattr(examples, f)[wanted] for f in ("user", "start", "end", "target")}
+            examples = dataclasses.replace(examples, **parts)
+        asked = {
+            name: RECOMMENDERS["generative"](run, load_documents(Run.open(run)), taken) for name, run in runs.items()
+        }
+        asked |= {name: RECOMMENDERS[name](first, corpus, taken) for name in others}
+        return evaluate_recommenders(asked, examples, corpus.doc_ids, metrics, progress=_progress(told)).to_markdown()
+    queries = _questions(told, everything, held)
+    retrievers = {name: RETRIEVERS["generative"](run) for name, run in runs.items()}
+    return evaluate(retrievers | {name: RETRIEVERS[name](first) for name in others}, queries, metrics).to_markdown()
+
+
+def _questions(told: argparse.Namespace, everything: Corpus, held: set[str]) -> Queries:
+    """The test queries; of held-out documents those of every split, none of which was trained on."""
+    if not held:
+        return load_queries(told.queries, told.qrels, "test", everything.doc_ids)
+    parts = [
+        load_queries(told.queries, told.qrels, split, held) for split in sorted(splits_of(told.queries, told.qrels))
+    ]
+    ids, texts, relevant = ([x for part in parts for x in getattr(part, f)] for f in ("query_ids", "texts", "relevant"))
+    return Queries(tuple(ids), tuple(texts), tuple(relevant))
+
+
+def _held(corpus: Corpus, share: float) -> set[str]:
+    chosen = np.random.default_rng(0).permutation(len(corpus))[: round(share * len(corpus))]
+    return {corpus.doc_ids[row] for row in chosen.tolist()}
+
+
+def _progress(told: argparse.Namespace) -> Progress:
+    return Progress(None if told.quiet else sys.stderr)
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """KEY=VALUE as of a recipe."""
+    return {key.replace("-", "_"): value_of(value) for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+if __name__ == "__main__":
+    main()

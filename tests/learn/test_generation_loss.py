@@ -1,0 +1,45 @@
+"""Eq. 14 worked by hand: every position counts, pairs by their weight, smoothing spreads a share of the target."""
+
+import math
+
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+
+from lmindexer.learn.losses import commitment_loss, generation_loss
+
+# two pairs, a position of 2 codes and one of 3
+LOGITS = [torch.tensor([[0.0, math.log(3)], [0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.0], [math.log(2), 0.0, 0.0]])]
+CODES = torch.tensor([[1, 2], [0, 0]])
+FIRST = math.log(4 / 3) + math.log(3)  # P = 3/4, then 1/3
+SECOND = math.log(2) + math.log(2)  # P = 1/2, then 2/4
+ONES = torch.ones(2)
+
+
+def test_the_positions_of_a_pair_add_up_and_pairs_are_averaged():
+    assert generation_loss(LOGITS, CODES, ONES).item() == pytest.approx((FIRST + SECOND) / 2)
+
+
+def test_a_pair_counts_by_its_weight():
+    weight = torch.tensor([1.0, 0.25])
+    assert generation_loss(LOGITS, CODES, weight).item() == pytest.approx((FIRST + 0.25 * SECOND) / 1.25)
+    only_the_second = torch.tensor([0.0, 0.5])
+    assert generation_loss(LOGITS, CODES, only_the_second).item() == pytest.approx(SECOND)
+
+
+def test_smoothing_spreads_a_share_of_the_target_over_all_codes():
+    # position 0 of the first pair: 0.8 on its code and 0.1 on either of the two
+    first = 0.8 * math.log(4 / 3) + 0.1 * (math.log(4 / 3) + math.log(4)) + math.log(3)
+    second = math.log(2) + 0.8 * math.log(2) + 0.2 / 3 * (math.log(2) + 2 * math.log(4))
+    assert generation_loss(LOGITS, CODES, ONES, 0.2).item() == pytest.approx((first + second) / 2)
+
+
+def test_without_weights_it_is_the_commitment_loss():
+    torch.manual_seed(0)
+    logits, codes = [torch.randn(5, 7), torch.randn(5, 3)], torch.randint(0, 3, (5, 2))
+    assert generation_loss(logits, codes, torch.ones(5)).item() == pytest.approx(commitment_loss(logits, codes).item())
+
+
+def test_shapes_are_checked():
+    with pytest.raises(TypeCheckError):
+        generation_loss(LOGITS, CODES, torch.ones(3))

@@ -1,0 +1,228 @@
+"""Fine-tuned models: saved then loaded they find the same, also documents that came after them."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lmindexer.config import FinetuneConfig
+from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.errors import InputError
+from lmindexer.ids.table import IdTable
+from lmindexer.indexers.changes import add_documents, remove_documents
+from lmindexer.retrievers.finetuned import (
+    BACKBONE,
+    CONFIG,
+    ITEMS,
+    WEIGHTS,
+    Finetuned,
+    begin,
+    is_finetuned,
+    load,
+    read_config,
+    save,
+)
+from lmindexer.retrievers.generative import known_paths
+from lmindexer.retrievers.hits import Hit
+from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search, written_out
+from lmindexer.runs import Run
+from lmindexer.settings import parse, to_toml
+from small_tasks import learn
+
+QUERIES = ["rose in old soil", "thunder and storm"]
+HISTORIES = [["doc3", "doc70", "doc3"], ["doc9"], [f"doc{n}" for n in range(40)]]
+
+
+@pytest.fixture(scope="module", params=["bert", "t5"])
+def run(
+    request: pytest.FixtureRequest,
+    corpus: Corpus,
+    checkpoints: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / request.param
+    return learn(corpus, folder, indexer="lmindexer", backbone=str(checkpoints[request.param]), encoder="frozen")
+
+
+def started(run: Path, **settings: Any) -> Finetuned:
+    """A model at its beginning, then shaken, as if it had learned."""
+    settings = {"device": "cpu", "precision": "fp32"} | settings
+    finetuned = begin(Run.open(run), parse(FinetuneConfig, settings))
+    finetuned.model.backbone.freeze("frozen" if finetuned.reader is not None else "full", 0)
+    torch.manual_seed(1)
+    for p in finetuned.modules.parameters():
+        if p.requires_grad:
+            p.data += 0.05 * torch.randn_like(p)
+    finetuned.modules.eval()
+    return finetuned
+
+
+def kept(run: Path, finetuned: Finetuned, to: Path) -> Path:
+    shutil.copytree(run, to)
+    (to / CONFIG).write_text(to_toml(finetuned.config))
+    save(Run(to), finetuned)
+    return to
+
+
+def found(finetuned: Finetuned, k: int = 80, **how: Any) -> list[list[Hit]]:
+    if finetuned.config.task == "search":
+        return finetuned_search(finetuned, exact=True).search(QUERIES, k, **how)
+    return GenerativeRecommender(finetuned, exact=True).recommend(HISTORIES, k, **how)
+
+
+ALL = [{"task": "search"}, {"task": "search", "suffix": False}]
+ALL += [{"task": "recommend", "history": each} for each in ("tokens", "text", "ids", "both")]
+
+
+@pytest.mark.parametrize("settings", ALL, ids=lambda each: "-".join(map(str, each.values())))
+def test_saved_then_loaded_it_finds_the_same(run: Path, corpus: Corpus, settings: dict[str, Any], tmp_path: Path):
+    finetuned = started(run, **settings)
+    folder = kept(run, finetuned, tmp_path / "run")
+    assert is_finetuned(folder)
+    assert not is_finetuned(run)
+    assert read_config(folder) == finetuned.config
+    before, after = found(finetuned), found(load(folder))
+    assert before == after
+    for hits in after:
+        assert {hit.doc_id for hit in hits} == set(corpus.doc_ids), "each once, and no other"
+        assert len(hits) == len(corpus)
+    assert (folder / ITEMS).exists() == (settings.get("history") in ("text", "ids", "both"))
+
+
+def test_it_begins_as_the_indexer_that_gave_the_ids(run: Path):
+    source, ids = Run.open(run), IdTable.load(run / "ids.parquet")
+    with_suffix = begin(source, parse(FinetuneConfig, {"device": "cpu"})).model
+    without = begin(source, parse(FinetuneConfig, {"device": "cpu", "suffix": False})).model
+    assert ids.suffix is not None
+    assert with_suffix.sizes == (*ids.sizes, ids.suffix.max() + 1)
+    assert without.sizes == ids.sizes
+    for one, other in zip(with_suffix.codebooks, without.codebooks, strict=False):
+        assert torch.equal(one.weight, other.weight)
+    assert torch.equal(with_suffix.centre[: len(ids.sizes)], without.centre)
+
+
+def test_the_same_seed_begins_the_same(run: Path):
+    first, again, other = (started(run, task="recommend", seed=seed).modules.state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_what_comes_behind_the_learned_suffixes_shares_the_last():
+    ids = IdTable(("a", "b", "c", "d"), torch.tensor([[1], [1], [0], [1]]).numpy(), (2,)).with_suffix()
+    assert known_paths(ids, (2, 3)).tolist() == [[1, 0], [1, 1], [0, 0], [1, 2]]
+    assert known_paths(ids, (2, 2)).tolist() == [[1, 0], [1, 1], [0, 0], [1, 1]]
+    assert known_paths(ids, (2,)).tolist() == [[1], [1], [0], [1]]
+
+
+@pytest.mark.parametrize("settings", [ALL[0], ALL[1], ALL[-1]], ids=lambda each: "-".join(map(str, each.values())))
+def test_documents_come_and_go_after_fine_tuning(run: Path, corpus: Corpus, settings: dict[str, Any], tmp_path: Path):
+    folder = kept(run, started(run, **settings), tmp_path / "run")
+    ids = IdTable.load(folder / "ids.parquet")
+    assert ids.suffix is not None
+    fullest = ids.doc_ids[int(ids.suffix.argmax())]  # the last suffix that the model learned
+    text = corpus[corpus.row_of[fullest]].text
+    add_documents(folder, Corpus.from_documents(Document(f"new{n}", text) for n in range(3)))
+    remove_documents(folder, ["doc1", "doc2"])
+    there = {*corpus.doc_ids, "new0", "new1", "new2"} - {"doc1", "doc2"}
+    later = load(folder)
+    for hits in found(later, 81):
+        assert {hit.doc_id for hit in hits} == there
+        assert len(hits) == len(there)
+    for hits in found(later, 81, only=["new1", "doc5"]):
+        assert {hit.doc_id for hit in hits} == {"new1", "doc5"}
+
+
+def test_later_items_are_read_as_the_first_ones_were(run: Path, corpus: Corpus, tmp_path: Path):
+    folder = kept(run, started(run, task="recommend"), tmp_path / "run")
+    remove_documents(folder, ["doc4"])
+    texts = {"new": corpus[7].text, "doc4": corpus[9].text}  # doc4 comes back with another text
+    add_documents(folder, Corpus.from_documents(Document(*each) for each in texts.items()))
+    later = load(folder)
+    assert later.items is not None
+    row_of = later.corpus.row_of
+    for doc_id, same in (("new", "doc7"), ("doc4", "doc9")):
+        vectors = later.items.vectors[[row_of[doc_id], row_of[same]]].float()
+        torch.testing.assert_close(vectors[0], vectors[1], rtol=2e-3, atol=2e-3)
+
+
+def test_without_the_items_file_items_are_read_anew(run: Path, tmp_path: Path):
+    finetuned = started(run, task="recommend")
+    folder = kept(run, finetuned, tmp_path / "run")
+    assert finetuned.items is not None
+    for damage in (lambda path: path.write_bytes(b"PAR1"), Path.unlink):
+        damage(folder / ITEMS)
+        again = load(folder).items
+        assert again is not None
+        torch.testing.assert_close(again.vectors, finetuned.items.vectors, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "of another"])
+def test_damaged_weights_are_named(run: Path, damage: str, tmp_path: Path):
+    folder = kept(run, started(run, task="recommend"), tmp_path / "run")
+    weights = folder / WEIGHTS
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "of another":
+        shutil.copy(kept(run, started(run, task="search"), tmp_path / "other") / WEIGHTS, weights)
+    else:
+        weights.write_bytes(weights.read_bytes()[: 1000 if damage == "cut" else 0])
+    with pytest.raises(InputError, match=r"retriever\.safetensors (cannot be read|is not of this run).*fine-tune anew"):
+        load(folder)
+
+
+def test_an_encoder_that_learned_and_is_gone_is_missed(run: Path, tmp_path: Path):
+    folder = kept(run, started(run, task="search"), tmp_path / "run")
+    shutil.rmtree(folder / BACKBONE)
+    with pytest.raises(InputError, match=f"{BACKBONE} is missing; fine-tune anew"):
+        load(folder)
+
+
+def test_saving_again_replaces_what_a_stop_left(run: Path, tmp_path: Path):
+    finetuned = started(run, task="search")
+    finetuned.model.backbone.pooling = "cls"
+    folder = kept(run, finetuned, tmp_path / "run")
+    (folder / f".{BACKBONE}").mkdir()
+    save(Run(folder), finetuned)
+    assert found(load(folder)) == found(finetuned)
+    assert not (folder / f".{BACKBONE}").exists()
+
+
+def test_bad_histories_are_refused(run: Path):
+    recommender = GenerativeRecommender(started(run, task="recommend"))
+    for histories, k, told in (
+        ([["doc1"], ["nobody"]], 3, "'nobody' of a history is none of the 80 documents; leave it out"),
+        ([[]], 3, "a history is empty; name at least one document"),
+        ([["doc1"]], 0, "it must be at least 1, not 0"),
+    ):
+        with pytest.raises(InputError, match=told):
+            recommender.recommend(histories, k)
+    assert recommender.recommend([], 3) == []
+
+
+def test_a_history_does_not_depend_on_its_company(run: Path):
+    for history in ("both", "tokens"):
+        recommender = GenerativeRecommender(started(run, task="recommend", history=history), exact=True)
+        for one, hits in zip(HISTORIES, recommender.recommend(HISTORIES, 5), strict=True):
+            (alone,) = recommender.recommend([one], 5)
+            assert [hit.score for hit in alone] == pytest.approx([hit.score for hit in hits], rel=1e-4)
+
+
+def test_only_the_newest_items_are_read(run: Path):
+    newest = HISTORIES[2][-3:]
+    for history in ("ids", "tokens"):
+        recommender = GenerativeRecommender(started(run, task="recommend", history=history, max_items=3))
+        whole, cut = recommender.recommend([HISTORIES[2]], 5), recommender.recommend([newest], 5)
+        assert whole == cut
+
+
+def test_a_recommender_also_answers_words(run: Path, corpus: Corpus):
+    recommender = GenerativeRecommender(started(run, task="recommend"))
+    for hits in recommender.search(QUERIES, 5, only=corpus.doc_ids[:30]):
+        assert len({hit.doc_id for hit in hits} & set(corpus.doc_ids[:30])) == 5
+
+
+def test_a_history_as_one_text():
+    assert written_out(["new  one", " older\n"]) == "new one ; older"
+    assert written_out([""]) == "-"

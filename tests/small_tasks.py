@@ -1,0 +1,58 @@
+"""Tasks for fine-tuning that can be learned by heart in seconds, on the corpus of conftest.py."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lmindexer.config import LearnConfig, from_mapping
+from lmindexer.corpus.documents import Corpus
+from lmindexer.indexers.registry import make_indexer
+from lmindexer.progress import Progress
+
+WORDS = ("rose", "pan", "mast", "violin", "storm", "oven", "soil", "drum")
+FILLERS = ("the", "old")
+QUIET = Progress(None)
+QUICK = {  # one look at the data
+    "epochs": 1, "warmup_epochs": 1, "batch_size": 64, "device": "cpu", "precision": "fp32", "documents": 0.1,
+}  # fmt: skip
+BY_HEART = {"warmup_epochs": 2, "dropout": 0.0, "documents": 0.0, "dev_metric": "recall@1", "patience": 0}
+SEARCH = QUICK | BY_HEART | {
+    "epochs": 40, "batch_size": 4, "lr": (3e-3,), "encoder": "full", "encoder_learning_rate": 1e-3,
+}  # fmt: skip
+RECOMMEND = QUICK | BY_HEART | {"epochs": 25, "batch_size": 32, "lr": (1e-2,)}
+
+
+def learn(corpus: Corpus, out: Path, **settings: object) -> Path:
+    """A run of random IDs or of any other indexer, with settings small enough for seconds."""
+    small = {
+        "indexer": "random", "sizes": (6, 4), "epochs": 1, "warmup_epochs": 1, "reconstructor_epochs": 1,
+        "settle_epochs": 1, "batch_size": 32, "device": "cpu", "clusters": 3, "leaf": 8, "vae_epochs": 5,
+        "vae_latent": 8, "precision": "fp32",
+    }  # fmt: skip
+    config: LearnConfig = from_mapping(small | settings)
+    make_indexer(config).fit(corpus, out, progress=QUIET)
+    return out
+
+
+def write_jsonl(path: Path, records: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def write_queries(path: Path) -> Path:
+    """A word means one document, whatever stands before it; what is asked in the end was asked in training."""
+    pairs = [(f"{filler} {word}", f"doc{3 * n}") for n, word in enumerate(WORDS) for filler in FILLERS]
+    return write_jsonl(path, [
+        {"query": text, "item_ids": [doc_id], "split": split}
+        for split, some in (("train", pairs), ("dev", pairs[::2]), ("test", pairs[1::2]))
+        for text, doc_id in some
+    ])  # fmt: skip
+
+
+def write_sequences(path: Path, corpus: Corpus, length: int = 6) -> Path:
+    """All documents stand in one ring, and each user takes `length` of them one after another."""
+    ring = np.random.default_rng(0).permutation(len(corpus))
+    users = [[corpus.doc_ids[ring[(u + n) % len(ring)]] for n in range(length)] for u in range(len(ring))]
+    path.write_text("".join(f"u{u} {' '.join(items)}\n" for u, items in enumerate(users)))
+    return path
