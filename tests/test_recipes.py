@@ -1,11 +1,12 @@
-"""Every recipe is one that `lmindexer learn --config` accepts, and says only what it changes."""
+"""Every recipe is one that `lmindexer learn` or `finetune --config` accepts, and says only what it changes."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from lmindexer.config import LearnConfig, from_mapping, read_toml
+from lmindexer.config import FinetuneConfig, LearnConfig
+from lmindexer.settings import parse, read_toml
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
@@ -18,9 +19,10 @@ def test_there_are_recipes():
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_a_recipe_is_accepted_and_changes_all_that_it_names(recipe: Path):
     values = read_toml(recipe)
-    config = from_mapping(values, recipe.name)
+    kind: type = FinetuneConfig if "task" in values else LearnConfig
+    config = parse(kind, values, recipe.name)
     for name in values:
-        assert getattr(config, name) != getattr(LearnConfig(), name), f"{name} is the default"
+        assert getattr(config, name) != getattr(kind(), name), f"{name} is the default"
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)

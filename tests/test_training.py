@@ -224,3 +224,41 @@ def test_random_numbers_come_from_seed_and_stage(tmp_path: Path, changed: str):
         draw: Callable[[], None] = lambda: drawn.append(torch.rand(()).item())  # noqa: E731
         run.trainer.once(f"draw {i}" if changed == "stage" else "draw", draw)
     assert drawn[0] != drawn[1]
+
+
+def test_a_stage_ends_early_when_it_is_enough(tmp_path: Path):
+    run = Run(tmp_path)
+    asked: list[int] = []
+
+    def enough() -> bool:
+        asked.append(run.steps)
+        return len(asked) == 2
+
+    run.trainer.run(run.stage("long", epochs=9, enough=enough))
+    assert asked == [BATCHES, 2 * BATCHES], "asked after each epoch, and not again"
+    assert [record["epoch"] for record in logged(tmp_path)] == [1, 2]
+    again = Run(tmp_path)
+    again.trainer.run(again.stage("long", epochs=9, enough=enough))
+    assert again.steps == 0, "it is done"
+    assert torch.equal(again.parameters, run.parameters)
+
+
+@pytest.mark.usefixtures("checkpoint_every_step")
+@pytest.mark.parametrize("stop_at", [3, BATCHES, BATCHES + 1, 2 * BATCHES - 1])
+def test_stopped_before_it_is_enough_it_ends_the_same(tmp_path: Path, stop_at: int):
+    def long(run: Run) -> None:
+        def after_epoch(epoch: int) -> dict[str, float]:
+            run.trainer.arrays["epochs"] = torch.tensor(epoch + 1)
+            return {}
+
+        enough = lambda: bool(run.trainer.arrays["epochs"] == 2)  # noqa: E731
+        run.trainer.run(run.stage("long", epochs=9, after_epoch=after_epoch, enough=enough))
+
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    long(whole := Run(tmp_path / "whole"))
+    with pytest.raises(StoppedError):
+        long(Run(tmp_path / "stopped", stop_at))
+    long(run := Run(tmp_path / "stopped"))
+    assert torch.equal(run.parameters, whole.parameters)
+    assert logged(tmp_path / "stopped") == logged(tmp_path / "whole")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lmindexer.errors import InputError
-from lmindexer.tasks.queries import Queries, load_queries
+from lmindexer.tasks.queries import Queries, load_queries, save_queries, splits_of
 
 DOC_IDS = ("d1", "d2", "7")
 RECORDS = [{"_id": "a", "text": " red  rose "}, {"_id": "b", "text": "drum"}, {"_id": "c", "text": "elsewhere"}]
@@ -134,3 +134,54 @@ def test_what_is_no_queries_is_refused(tmp_path: Path):
     (tmp_path / "queries.csv").write_text("id,text\na,drum\n")
     with pytest.raises(InputError, match="is not JSONL"):
         load_queries(tmp_path / "queries.csv", None, "test", DOC_IDS)
+
+
+# Splits and sources
+
+
+def test_some_of_them_in_another_order():
+    queries = Queries(("a", "b", "c"), ("red", "drum", "pan"), ({"d1": 2.0}, {"7": 1.0}, {"d2": 1.0}), ("a note",))
+    assert queries.select([2, 0]) == Queries(("c", "a"), ("pan", "red"), ({"d2": 1.0}, {"d1": 2.0}), ("a note",))
+    assert len(queries.select(iter([]))) == 0
+
+
+def test_the_splits_that_can_be_asked_for(tmp_path: Path):
+    folder = beir(tmp_path)
+    (tmp_path / "qrels" / "train.tsv").write_text("a d1 1\n")
+    assert splits_of(folder, None) == splits_of(folder / "queries.jsonl", folder / "qrels") == {"test", "train"}
+    assert splits_of(folder, folder / "qrels" / "test.tsv") == set(), "one file of judgements is not parted"
+    assert splits_of(folder / "queries.jsonl", folder / "qrels" / "test.tsv") == set()
+    pairs = [{"query": "drum", "item_ids": [7], "split": each} for each in ("dev", "train", "dev")]
+    assert splits_of(write(tmp_path / "some.jsonl", pairs), None) == {"dev", "train"}
+    assert splits_of(write(tmp_path / "none.jsonl", [{"query": "drum", "item_ids": [7]}]), None) == set()
+
+
+def test_a_query_that_would_be_in_every_split_is_refused(tmp_path: Path):
+    pairs = [{"query": "drum", "item_ids": [7], "split": "test"}, {"query": "rose", "item_ids": [7]}]
+    with pytest.raises(
+        InputError, match="some queries have no 'split', and would be in all of them; give each its own"
+    ):
+        splits_of(write(tmp_path / "all.jsonl", pairs), None)
+
+
+def test_saved_then_loaded_every_split_is_the_same(tmp_path: Path):
+    other = Queries(("a",), ("déjà  vu".replace("  ", " "),), ({"d2": 0.5, "d1": 3.0},))
+    save_queries(tmp_path / "all.jsonl", {"train": EXPECTED, "test": other})
+    assert splits_of(tmp_path / "all.jsonl", None) == {"train", "test"}
+    for split, queries in (("train", EXPECTED), ("test", other)):
+        found = load_queries(tmp_path / "all.jsonl", None, split, DOC_IDS)
+        assert (found.texts, found.relevant) == (queries.texts, queries.relevant)
+        assert found.query_ids == tuple(f"{split}/{each}" for each in queries.query_ids), "unique in the file"
+
+
+def test_only_queries_of_some_sources(tmp_path: Path):
+    pairs = [{"query": f"drum {each}", "item_ids": [7], "source": each} for each in ("title", "words", "model")]
+    path = write(tmp_path / "pseudo.jsonl", [*pairs, {"query": "asked", "item_ids": [7]}])
+    assert load_queries(path, None, "train", DOC_IDS, ["words", "title"]).texts == ("drum title", "drum words")
+    assert len(load_queries(path, None, "train", DOC_IDS)) == 4
+    with pytest.raises(InputError, match="no queries of the source 'span'; the sources there are 'model', 'title', 'w"):
+        load_queries(path, None, "train", DOC_IDS, ["span", "words"])
+    with pytest.raises(InputError, match="no queries of the source 'title'; the sources there are none"):
+        load_queries(
+            write(tmp_path / "asked.jsonl", [{"query": "a", "item_ids": [7]}]), None, "train", DOC_IDS, ["title"]
+        )
