@@ -140,7 +140,7 @@ def table2(bench: Bench) -> None:
 
 def table5(bench: Bench) -> None:
     print(bench.table(TABLE5, {name: COLUMNS[name] for name in list(COLUMNS)[:2]}))
-    print("\nThe table's columns on recommendation and retrieval need fine-tuning, which is not in this version.")
+    print("\nThe table's columns on recommendation and retrieval: python -m bench.downstream on these runs.")
 
 
 def figure3(bench: Bench) -> None:
@@ -172,7 +172,7 @@ def figure8(bench: Bench) -> None:
         same = bench.config.sizes == (size,) * positions
         rows["LMIndexer" if same else f"K = {size}"] = ({"sizes": (size,) * positions}, {})
     print(bench.table(rows, COLUMNS))
-    print("\nThe paper's curve is of recommendation and retrieval, which need fine-tuning, not in this version.")
+    print("\nThe paper's curve is of recommendation and retrieval: python -m bench.downstream on these runs.")
 
 
 WHAT = {f.__name__: f for f in (table1, table2, table5, figure3, figure4, figure6, figure8)}

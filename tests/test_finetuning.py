@@ -182,7 +182,7 @@ BAD_FINETUNE = {
     "no run": (("nowhere", *Q), "there is no run folder nowhere"),
     "not a run": (("queries.jsonl", *Q), "is not a run folder: it has no run.json"),
     "not finished": (("learning", *Q), "learning is not finished; go on with: lmindexer learn"),
-    "fine-tuned": (("search", *Q), "search is fine-tuned already; name the run of the indexer"),
+    "fine-tuned": (("search", *Q), "search is fine-tuned already; name the run that it was made from"),
     "damaged": (("damaged", *Q), r"documents\.parquet is (damaged|missing)"),
     "nothing to learn": (("run",), "learns from --queries, --pseudo, or both; name at least one"),
     "both": (("run", "taken.txt", *Q), "the task recommend learns from SEQUENCES alone"),
@@ -236,7 +236,7 @@ def test_a_bad_finetune_is_refused_and_nothing_is_written(spoiled: Path, fault: 
 BAD_QUESTIONS = {
     "unknown item": (("search", "recommend", "--history", "doc1,nobody"), "'nobody' of a history is none of the 80"),
     "empty history": (("search", "recommend", "--history", " , "), "a history is empty; name at least one document"),
-    "not taught": (("search", "search", "--history", "doc1"), "was not taught to recommend; run: lmindexer finetune"),
+    "not taught": (("search", "search", "--history", "doc1"), "was not taught to recommend; run lmindexer finetune"),
     "not taught at all": (("search", "run", "--history", "doc1"), "which has no model to generate IDs; fine-tune it"),
     "history and words": (("search", "recommend", "pan", "--history", "doc1"), "either words to search for, or --hist"),
     "neither": (("search", "recommend"), "either words to search for, or --history"),

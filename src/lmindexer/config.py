@@ -206,5 +206,12 @@ class FinetuneConfig:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
         if not all(rate > 0 for rate in self.lr):
             raise InputError(f"lr must be above 0, not {','.join(map(str, self.lr))}")
+        if self.documents > 1:
+            raise InputError(f"documents is a share from 0 to 1, not {self.documents}")
+        if self.task == "recommend" and self.history != "tokens" and self.encoder in ("top", "full"):
+            raise InputError(
+                f"encoder {self.encoder} has nothing to learn from: with history {self.history} the items' texts are "
+                "read once; leave it out, or choose history tokens"
+            )
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams")
         check_settings(self, positive)

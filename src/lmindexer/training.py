@@ -211,5 +211,5 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
     state: dict[int, dict[str, Tensor]] = {}
     for key, x in tensors.items():
         i, name = key.split(".", 1)
-        state.setdefault(int(i), {})[name] = x
+        state.setdefault(int(i), {})[name] = x.cpu() if name == "step" else x  # AdamW counts on the CPU
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

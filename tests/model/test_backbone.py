@@ -240,3 +240,14 @@ def test_an_encoder_with_more_than_pooling_is_refused(checkpoints: dict[str, Pat
     dense = published(checkpoints["bert"], tmp_path / "dense", {"pooling_mode": "mean"}, ("Transformer", "Dense"))
     with pytest.raises(InputError, match="it ends in a layer Dense, which is not read here"):
         load_backbone(dense)
+
+
+def test_what_is_frozen_has_no_dropout_in_training(checkpoint: Path):
+    backbone = load_backbone(str(checkpoint))
+    for part in ("frozen", "top") if backbone.layers is not None else ("frozen",):
+        backbone.freeze(part, 1)
+        backbone.train()
+        tokens = torch.arange(5, 15)[None]
+        mask = torch.ones_like(tokens, dtype=torch.bool)
+        assert torch.equal(backbone.frozen_states(tokens, mask), backbone.frozen_states(tokens, mask))
+        assert not backbone.eval().training

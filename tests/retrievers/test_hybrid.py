@@ -35,9 +35,9 @@ class Unasked:
 
 
 def test_by_rank_by_hand():
-    fused = HybridRetriever([Fixed("a", "b"), Fixed("c", "b")])
+    fused = HybridRetriever([Fixed("a", "b"), Fixed("c", "b")], fusion="rank")
     assert fused.search(["x"], 2)[0] == [Hit("b", 2 / 62), Hit("a", 1 / 61)]
-    weighted = HybridRetriever([Fixed("a", "b"), Fixed("c", "b")], [1.0, 9.0])
+    weighted = HybridRetriever([Fixed("a", "b"), Fixed("c", "b")], [1.0, 9.0], "rank")
     assert [hit.doc_id for hit in weighted.search(["x"], 3)[0]] == ["b", "c", "a"]
 
 

@@ -120,3 +120,27 @@ def test_samples_are_drawn_of_each_user(tmp_path: Path):
 def test_too_short_sequences_are_refused(tmp_path: Path, text: str, told: str):
     with pytest.raises(InputError, match=told):
         task_of(sequences(tmp_path, text))
+
+
+def test_one_text_is_never_in_both_parts():
+    """One pair a line, several lines a text."""
+    texts = tuple(f"word {n // 4}" for n in range(40))
+    many = Queries(tuple(map(str, range(40))), texts, tuple({"abcd"[n % 4]: 1.0} for n in range(40)))
+    task = SearchTask([many], {}, CORPUS, config())
+    train, dev = set(task.queries["train"].texts), set(task.queries["dev"].texts)
+    assert len(dev) == 1
+    assert not train & dev
+    with pytest.raises(InputError, match="only one training query"):
+        SearchTask([many.select(range(4))], {}, CORPUS, config())
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"documents": 3}, "documents is a share from 0 to 1"),
+        ({"task": "recommend", "encoder": "full"}, "encoder full has nothing to learn from"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any], reason: str):
+    with pytest.raises(InputError, match=reason):
+        config(**settings)

@@ -223,6 +223,18 @@ def test_samples_are_of_the_last_three_targets(lists: list[list[int]], samples: 
     assert np.array_equal(drawn.start, sequences.offsets[drawn.user])
 
 
+def test_where_a_held_out_item_is_gone_no_other_takes_its_place(tmp_path: Path):
+    """Else what was trained on would be asked for."""
+    path = tmp_path / "sequences.txt"
+    path.write_text("u1 a b c d\nu2 d c b a\nu3 a gone\n")
+    without_d = [doc_id for doc_id in DOC_IDS if doc_id != "d"]
+    parted = load_sequences(path, without_d, parted=True)
+    assert parted.users == ("u2", "u3")
+    assert "1 users whose last or last but one item is gone are left out" in parted.notes
+    assert [without_d[row] for row in held_out(parted, "test").target] == ["a"]
+    assert load_sequences(path, without_d).users == ("u1", "u2", "u3")
+
+
 def test_samples_reach_each_of_the_three_and_follow_the_seed():
     sequences = of([[0, 1, 2, 3, 4, 5, 6]] * 200)
     drawn = training_examples(sequences, 5)

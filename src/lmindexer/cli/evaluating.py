@@ -83,7 +83,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         assert queries is not None
         test = _queries(queries, qrels, split, corpus, asked)
     else:
-        test = _examples(sequences, split, corpus, asked)
+        test = _examples(sequences, sequences == run / SEQUENCES, split, corpus, asked)
     if trec is not None:
         check_ids(corpus.doc_ids)
     for path, flag in ((out, "--out"), (trec, "--trec")):
@@ -105,7 +105,8 @@ def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", as
     return load_queries(queries, qrels, split, corpus.doc_ids)
 
 
-def _examples(sequences: Path, split: str, corpus: "Corpus", asked: dict[str, Any]) -> "Examples":
+def _examples(sequences: Path, own: bool, split: str, corpus: "Corpus", asked: dict[str, Any]) -> "Examples":
+    """`own`: the run was taught them, so they are parted already."""
     from lmindexer.tasks.recommendation import RECOMMENDERS
     from lmindexer.tasks.sequences import HELD_OUT, held_out, load_sequences
 
@@ -113,7 +114,7 @@ def _examples(sequences: Path, split: str, corpus: "Corpus", asked: dict[str, An
         raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")
     if unknown := [name for name in asked if name not in RECOMMENDERS]:
         raise InputError(f"{unknown[0]} does not recommend; choose --retriever {', '.join(RECOMMENDERS)}")
-    return held_out(load_sequences(sequences, corpus.doc_ids), "test" if split == "test" else "dev")
+    return held_out(load_sequences(sequences, corpus.doc_ids, parted=own), "test" if split == "test" else "dev")
 
 
 def _search(run: Path, test: "Queries", split: str, metrics: "tuple[Metric, ...]", asked: dict[str, dict[str, Any]],

@@ -37,8 +37,8 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
 
     \b
     Examples:
-      lmindexer finetune runs/beauty sequences.txt.gz --task recommend --out runs/beauty-rec
-      lmindexer finetune runs/squad --task search --queries squad/ --out runs/squad-search
+      lmindexer finetune runs/beauty sequences.txt.gz --out runs/beauty-rec
+      lmindexer finetune runs/squad --queries squad/ --out runs/squad-search
     """
     from lmindexer.progress import Progress
     from lmindexer.retrievers.finetuned import is_finetuned, read_config

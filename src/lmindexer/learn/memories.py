@@ -107,7 +107,7 @@ class Memories:
 
     def _allocate(self, total: int) -> Tensor:
         D = self.backbone.dim
-        if self.device.type != "cpu" and total * D * 2 < torch.cuda.mem_get_info(self.device)[0] // 2:
+        if self.device.type == "cuda" and total * D * 2 < torch.cuda.mem_get_info(self.device)[0] // 2:
             return torch.empty(total, D, dtype=torch.float16, device=self.device)
         if self.nbytes < IN_MEMORY_BYTES or self._folder is None:
             return torch.empty(total, D, dtype=torch.float16)

@@ -103,6 +103,15 @@ class Backbone(nn.Module):
             self.cut = max(len(self.layers) - learning, 0)
             self.layers[self.cut :].requires_grad_(True)
 
+    def train(self, mode: bool = True) -> "Backbone":
+        """As of any module, but what is frozen stays without dropout."""
+        super().train(mode)
+        if mode and self.cut is not None:
+            frozen = [self.encoder] if self.layers is None else [self.encoder.embeddings, *self.layers[: self.cut]]
+            for part in frozen:
+                part.eval()
+        return self
+
     @property
     def learns(self) -> bool:
         """Whether any of the pretrained weights were set to learn."""

@@ -10,6 +10,7 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.devices import choose_device
 from lmindexer.indexers.embeddings import read_with
 from lmindexer.model.backbone import load_backbone
+from lmindexer.model.history import DECAY
 from lmindexer.retrievers.hits import Hit, best_hits, check_question, rows_of
 
 BATCH = 256  # queries scored together
@@ -37,13 +38,17 @@ class DenseRetriever:
 
     def recommend(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[list[Hit]]:
         """The documents nearest to what a user took last: each item weighs .7 of the one after it. No training."""
-        row_of = {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
-        hits: list[list[Hit]] = []
-        for history in histories:
-            rows = [row_of[doc_id] for doc_id in reversed(history)]
-            weight = 0.7 ** torch.arange(len(rows), dtype=torch.float32, device=self._documents.device)
-            scores = F.normalize(weight @ self._documents[rows], dim=0) @ self._documents.T
-            hits.append(best_hits(scores.cpu().numpy(), self.doc_ids, k))
+        row_of, hits = {doc_id: row for row, doc_id in enumerate(self.doc_ids)}, list[list[Hit]]()
+        for at in range(0, len(histories), BATCH):
+            part = histories[at : at + BATCH]
+            check_question(["-"] * len(part), k)
+            asked = torch.zeros(len(part), self._documents.shape[1], device=self._documents.device)
+            for n, history in enumerate(part):
+                rows = [row_of[doc_id] for doc_id in reversed(history)]
+                weight = DECAY ** torch.arange(len(rows), dtype=torch.float32)
+                asked[n] = weight.to(asked.device) @ self._documents[rows]
+            scores = (F.normalize(asked, dim=1) @ self._documents.T).cpu().numpy()
+            hits += [best_hits(each, self.doc_ids, k) for each in scores]
         return hits
 
     def _embed(self, corpus: Corpus) -> torch.Tensor:

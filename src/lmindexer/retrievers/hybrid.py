@@ -33,7 +33,7 @@ class HybridRetriever:
     """
 
     def __init__(
-        self, retrievers: Sequence[Retriever], weights: Sequence[float] | None = None, fusion: str = "rank"
+        self, retrievers: Sequence[Retriever], weights: Sequence[float] | None = None, fusion: str = "score"
     ) -> None:
         weights = [1.0] * len(retrievers) if weights is None else list(weights)
         if len(weights) != len(retrievers):

@@ -8,7 +8,7 @@ from lmindexer.retrievers.finetuned import Finetuned
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.hits import Hit
 
-NOT_TAUGHT = "{run} was not taught to recommend; run: lmindexer finetune {run} SEQUENCES --out NEW_RUN"
+NOT_TAUGHT = "{run} was not taught to recommend; run lmindexer finetune on it, or on the run it was made from"
 BATCH = 64  # histories read and searched together
 
 

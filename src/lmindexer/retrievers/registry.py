@@ -69,7 +69,7 @@ def hybrid(
     beams: int | None = None,
     exact: bool = False,
     renormalise: bool = False,
-    fusion: str = "rank",
+    fusion: str = "score",
     weights: Sequence[float] | None = None,
     partner: str = "bm25",
 ) -> HybridRetriever:

@@ -143,11 +143,13 @@ def _texts_asked(finetuned: Finetuned, texts: list[str], folder: Path) -> Memori
 
 def _parted(queries: Queries, config: FinetuneConfig) -> tuple[Queries, Queries]:
     """Training and dev queries of those that are not parted yet."""
-    n = max(round(DEV_SHARE * len(queries)), 1)
-    if len(queries) < 2:
+    _, text = np.unique(np.array(queries.texts, dtype=object), return_inverse=True)  # one text, one part
+    texts = int(text.max()) + 1
+    if texts < 2:
         raise InputError("there is only one training query; give at least two, or a dev split")
-    order = np.random.default_rng(config.seed).permutation(len(queries))
-    return queries.select(np.sort(order[n:])), queries.select(np.sort(order[:n]))
+    order = np.random.default_rng(config.seed).permutation(texts)
+    apart = np.isin(text, order[: max(round(DEV_SHARE * texts), 1)])
+    return queries.select(np.flatnonzero(~apart)), queries.select(np.flatnonzero(apart))
 
 
 def _sample(n: int, config: FinetuneConfig) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Fine-tune a run's model for a task, from files (section 3.3): what `lmindexer finetune` does."""
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -69,7 +70,8 @@ def finetune(
     parse_metric(config.dev_metric)
     source = Run.open(run)
     if is_finetuned(run):
-        raise InputError(f"{run} is fine-tuned already; name the run of the indexer it was made from")
+        made_from = source.facts.get("indexed_by", "the run of the indexer")
+        raise InputError(f"{run} is fine-tuned already; name the run that it was made from, {made_from}")
     if not (resume and Run.is_begun(out)):
         Run.check_free(out)
     corpus = load_documents(source)
@@ -125,7 +127,7 @@ def _search_task(
 def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:
     """The fine-tuning begun in `out`. Raises InputError when it is of another run, task or settings."""
     new = Run.open(out, finished=False)
-    if new.facts.get("began_with") != source.facts["corpus"]["fingerprint"]:
+    if new.facts.get("began_with") != _identity(source):
         raise InputError(f"{out} was not begun from {source.path}; choose another --out")
     if is_finetuned(out) and read_config(out) != config:
         raise InputError(f"{out} was begun with other settings; resume without changing any")
@@ -136,9 +138,18 @@ def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:
     return new
 
 
+def _identity(run: Run) -> str:
+    """The same for the same IDs, learned with the same settings."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in ("config.toml", "ids.jsonl", "indexer.safetensors", "quantiser.safetensors"):
+        if (run.path / name).exists():
+            digest.update((run.path / name).read_bytes())
+    return digest.hexdigest()
+
+
 def _make(source: Run, config: FinetuneConfig, task: Task, out: Path, begun: Run | None) -> Run:
     """The folder `out`, with all that the run has; where this was stopped in the middle, it is `begun`."""
-    facts = {"indexed_by": str(source.path), "began_with": source.facts["corpus"]["fingerprint"]}
+    facts = {"indexed_by": str(source.path), "began_with": _identity(source)}
     facts |= {"state": "learning", "learns_from": task.fingerprint}
     new = begun or Run.create(out, source.config, source.facts | facts)
     for name in OF_THE_INDEXER:

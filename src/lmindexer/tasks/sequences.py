@@ -118,7 +118,7 @@ def save_sequences(sequences: Sequences, doc_ids: Sequence[str], path: Path) -> 
     write_text(path, "".join(lines))
 
 
-def load_sequences(path: Path, doc_ids: Sequence[str]) -> Sequences:
+def load_sequences(path: Path, doc_ids: Sequence[str], *, parted: bool = False) -> Sequences:
     """What users took of the documents `doc_ids`, users in the order of the file; plain or .gz:
 
     - .txt: a line `user item item ...` each, parted by white space, oldest first;
@@ -126,7 +126,9 @@ def load_sequences(path: Path, doc_ids: Sequence[str]) -> Sequences:
     - .jsonl of single reviews as Amazon's are published: `reviewerID`, `asin`, `unixReviewTime`. They are put in
       order by time, and those of one time stay as they stand.
 
-    Unknown items, and users who took no other, are left out and told in `notes`. Raises InputError that names
+    Unknown items, and users who took no other, are left out and told in `notes`; of sequences that a model was
+    taught before (`parted`) also users whose last or last but one item is gone, else one that was trained on would
+    take its place. Raises InputError that names
     file and line, also for a user who is there twice and when no known item is left.
     """
     if not path.is_file():
@@ -144,22 +146,26 @@ def load_sequences(path: Path, doc_ids: Sequence[str]) -> Sequences:
         raise InputError(f"{path} is of an unknown kind; the name of a file of sequences must end in .txt or .jsonl")
     if not taken:
         raise InputError(f"{path} is empty; write one user a line: user item item ...")
-    return _known(path, taken, doc_ids)
+    return _known(path, taken, doc_ids, parted)
 
 
 Taken = dict[str, list[str]]  # user -> items, oldest first
 
 
-def _known(path: Path, taken: Taken, doc_ids: Sequence[str]) -> Sequences:
+def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parted: bool) -> Sequences:
     """Without the items that the corpus does not hold."""
     row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
     users = list(taken)
     rows = np.fromiter((row_of.get(item, -1) for items in taken.values() for item in items), np.int32)
     user = np.repeat(np.arange(len(users)), [len(items) for items in taken.values()])  # of each row
     known = rows >= 0
+    unparted = _unparted(taken, row_of) if parted else np.zeros(len(users), dtype=bool)
+    known &= ~unparted[user]
     lengths = np.bincount(user[known], minlength=len(users))
     notes = []
-    if not known.all():
+    if unparted.any():
+        notes.append(f"{unparted.sum():,} users whose last or last but one item is gone are left out")
+    if (rows < 0).any():
         unknown = next(item for items in taken.values() for item in items if item not in row_of)
         if not known.any():
             told = f" and of the corpus is, for example, {doc_ids[0]!r}" if doc_ids else ""
@@ -168,7 +174,7 @@ def _known(path: Path, taken: Taken, doc_ids: Sequence[str]) -> Sequences:
                 "check that they belong together and name items alike"
             )
         notes.append(
-            f"{(~known).sum():,} of {len(rows):,} items that users took are not in the corpus and are left out "
+            f"{(rows < 0).sum():,} of {len(rows):,} items that users took are not in the corpus and are left out "
             f"(the first: {unknown!r})"
         )
     if len(without := np.flatnonzero(lengths == 0)):
@@ -184,6 +190,13 @@ def _known(path: Path, taken: Taken, doc_ids: Sequence[str]) -> Sequences:
         )
     offsets = np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64)
     return Sequences(tuple(users[u] for u in kept), rows[known], offsets, tuple(notes))
+
+
+def _unparted(taken: Taken, row_of: dict[str, int]) -> np.ndarray:
+    """Which users lack one of the items that are held out, (U,) bool."""
+    held = len(HELD_OUT)
+    gone = (any(item not in row_of for item in items[-held:]) for items in taken.values())
+    return np.array([len(items) >= FEWEST for items in taken.values()]) & np.fromiter(gone, bool)
 
 
 # The three forms

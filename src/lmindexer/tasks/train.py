@@ -64,7 +64,8 @@ def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, res
     finetuned.modules.eval()
     freeze_encoder(finetuned)
     save(run, finetuned)
-    best = {name: float(trainer.arrays[name]) for name in ("best", "best_rate", "best_epoch", "agreement")}
+    best = {name: round(float(trainer.arrays[name]), 7) for name in ("best", "best_rate", "agreement")}
+    best["best_epoch"] = int(trainer.arrays["best_epoch"])
     told = {"dev_metric": config.dev_metric, "pairs": len(task.target) - task.documents, "notes": list(task.notes)}
     seconds = round(earlier * resume + time.monotonic() - began, 1)
     run.write_json("finetune.json", told | best | {"seconds": seconds})

@@ -46,7 +46,8 @@ def warm_up(finetuned: Finetuned, trainer: Trainer, run: Run, progress: Progress
         def start() -> None:
             agreement = _agreement(finetuned, documents, codes)
             trainer.arrays["agreement"] = torch.tensor(agreement)
-            progress.say(f"the model gives {agreement:.1%} of {len(ids):,} documents their own ID")
+            told = f"{agreement:.1%} of {len(ids):,} documents their own ID, last number included"
+            progress.say(f"before the task, the model gives {told}")
             keep_weights(run, START, trainer)
 
         trainer.once("start", start)
