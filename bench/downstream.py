@@ -30,7 +30,7 @@ from lmindexer.settings import parse
 from lmindexer.tasks.evaluate import evaluate
 from lmindexer.tasks.finetune import finetune
 from lmindexer.tasks.queries import Queries, load_queries, splits_of
-from lmindexer.tasks.recommendation import RECOMMENDERS, evaluate_recommenders
+from lmindexer.tasks.recommendation import evaluate_recommenders, recommender_of
 from lmindexer.tasks.sequences import held_out, load_sequences
 
 
@@ -87,10 +87,8 @@ def _table(runs: dict[str, Path], told: argparse.Namespace, everything: Corpus, 
             wanted = np.isin(examples.target, [corpus.row_of[doc_id] for doc_id in held])
             parts = {f: getattr(examples, f)[wanted] for f in ("user", "start", "end", "target")}
             examples = dataclasses.replace(examples, **parts)
-        asked = {
-            name: RECOMMENDERS["generative"](run, load_documents(Run.open(run)), taken) for name, run in runs.items()
-        }
-        asked |= {name: RECOMMENDERS[name](first, corpus, taken) for name in others}
+        asked = {name: recommender_of("generative", run, taken) for name, run in runs.items()}
+        asked |= {name: recommender_of(name, first, taken) for name in others}
         return evaluate_recommenders(asked, examples, corpus.doc_ids, metrics, progress=_progress(told)).to_markdown()
     queries = _questions(told, everything, held)
     retrievers = {name: RETRIEVERS["generative"](run) for name, run in runs.items()}

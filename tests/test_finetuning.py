@@ -112,6 +112,11 @@ def test_a_history_is_answered(home: Path, corpus: Corpus, tmp_path: Path):
     ]
     labelled = ids_of(lmindexer(*asked, "--only", "garden", "-k", 5, "--format", "jsonl"))
     assert {corpus[corpus.row_of[doc_id]].label[0] for doc_id in labelled} == {"garden"}
+    without = ids_of(lmindexer(*asked, "--format", "jsonl", "--no-repeats", "-k", 78))
+    assert set(without) == set(corpus.doc_ids) - {"doc3", "doc70"}
+    assert lmindexer(*asked, "--no-repeats").err == ""
+    for other in (("dense",), ("hybrid", "--weights", "1,2")):
+        assert len(ids_of(lmindexer(*asked, "--format", "jsonl", "--retriever", *other))) == 10
     words = lmindexer("search", home / "recommend", "old rose", "-k", 1)
     assert (words.code, len(words.out.splitlines())) == (0, 1)
     assert words.err == "note: this run was taught to recommend, not to search; --history asks it so\n"
@@ -233,33 +238,42 @@ def test_a_bad_finetune_is_refused_and_nothing_is_written(spoiled: Path, fault: 
     assert entries(spoiled) == before
 
 
+HYBRID = ("--retriever", "hybrid")
 BAD_QUESTIONS = {
     "unknown item": (("search", "recommend", "--history", "doc1,nobody"), "'nobody' of a history is none of the 80"),
     "empty history": (("search", "recommend", "--history", " , "), "a history is empty; name at least one document"),
     "not taught": (("search", "search", "--history", "doc1"), "was not taught to recommend; run lmindexer finetune"),
-    "not taught at all": (("search", "run", "--history", "doc1"), "which has no model to generate IDs; fine-tune it"),
+    "not taught at all": (("search", "run", "--history", "doc1"), "or choose --retriever dense, which needs no teachi"),
     "history and words": (("search", "recommend", "pan", "--history", "doc1"), "either words to search for, or --hist"),
+    "repeats of words": (("search", "search", "pan", "--no-repeats"), "--no-repeats leaves out what is in a --history"),
     "neither": (("search", "recommend"), "either words to search for, or --history"),
     "history by words": (
         ("search", "recommend", "--history", "doc1", "--retriever", "bm25"), "bm25 answers words, not a --history"
     ),
     "empty query": (("search", "search", " "), "query 1 is empty"),
-    "weights": (("search", "search", "pan", "--weights", "1,x"), "--weights must be numbers such as 1,0.3, not '1,x'"),
-    "three weights": (
-        ("search", "search", "pan", "--retriever", "hybrid", "--weights", "1,2,3"), "3 weights for 2 retrievers"
+    "weights": (("search", "search", "pan", *HYBRID, "--weights", "1,x"), "--weights must be numbers such as 1,0.3"),
+    "fusion of one": (
+        ("search", "search", "pan", "--fusion", "rank"), "--fusion says how --retriever hybrid searches; choose that or"
     ),
-    "no weight": (("search", "search", "pan", "--retriever", "hybrid", "--weights", "0,0"), "one above 0; change them"),
+    "exact words": (
+        ("evaluate", "search", "--retriever", "bm25", "--exact"), "--exact says how --retriever generative or hybrid"
+    ),
+    "three weights": (
+        ("search", "search", "pan", *HYBRID, "--weights", "1,2,3"), "3 weights for 2 retrievers"
+    ),
+    "no weight": (("search", "search", "pan", *HYBRID, "--weights", "0,0"), "one above 0; change them"),
     "fusion": (("search", "search", "pan", "--fusion", "product"), "'product' is not one of 'rank', 'score'"),
     "beams": (("search", "search", "pan", "--beams", 0), "Invalid value for '--beams'"),
     "a split": (("evaluate", "search", "--split", "tset"), "no split 'tset', only 'dev', 'test', 'train'; name one"),
     "a held-out item": (("evaluate", "recommend", "--split", "train"), "splits of sequences are test and dev, not 'tr"),
     "no questions": (("evaluate", "run"), "run was not fine-tuned with any questions; name them with --queries or --s"),
     "popular": (("evaluate", "search", "--retriever", "popular"), "popular needs no query and is for recommendation"),
-    "hybrid": (("evaluate", "recommend", "--retriever", "hybrid"), "hybrid does not recommend; choose --retriever gen"),
+    "bm25": (("evaluate", "recommend", "--retriever", "bm25"), "bm25 does not recommend; choose --retriever generativ"),
+    "partner": (("evaluate", "recommend", *HYBRID, "--partner", "bm25"), "the partner of generated IDs is dense"),
     "not taught, many": (("evaluate", "search", "--sequences", "taken.txt"), "search was not taught to recommend"),
     "two kinds": (("evaluate", "search", *Q, "--sequences", "taken.txt"), "one is asked at a time"),
     "metrics": (("evaluate", "search", "--metrics", "recall"), "needs a rank"),
-    "weights, many": (("evaluate", "search", "--weights", "heavy"), "--weights must be numbers"),
+    "weights, many": (("evaluate", "search", *HYBRID, "--weights", "heavy"), "--weights must be numbers"),
     "no file": (("evaluate", "search", "--queries", "nowhere.jsonl"), r"nowhere\.jsonl does not exist"),
 }  # fmt: skip
 

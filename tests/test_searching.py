@@ -22,7 +22,7 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
 def test_it_prints_score_id_and_text(run: Path, corpus: Corpus):
     answer = lmindexer("search", run, "old", "rose", "-k", 3)
     assert answer.code == 0
-    assert answer.err == "note: this run is not fine-tuned; the query is read as if it were a document\n"
+    assert answer.err == "note: this run is not fine-tuned; queries are read as if they were documents\n"
     assert len(answer.out.splitlines()) == 3
     told = [
         json.loads(line) for line in lmindexer("search", run, "old rose", "-k", 3, "--format", "jsonl").out.splitlines()

@@ -111,6 +111,29 @@ def test_wide_beams_and_the_exact_search_equal_scoring_every_document(
         check(exact_search(model, memory, trie, k, beams=beams, renormalise=renormalise), scores, rows, k)
 
 
+@settings(max_examples=40, deadline=None)
+@given(worlds(), st.integers(1, 30), st.integers(0, 99))
+def test_favoured_documents_score_more_and_the_search_is_still_exact(
+    checkpoints: dict[str, Path], world: tuple[tuple[int, ...], np.ndarray, list[int]], k: int, seed: int
+):
+    sizes, codes, rows = world
+    model, favour = make_model(checkpoints["bert"], sizes, seed), np.random.default_rng(seed).uniform(-5, 5, len(codes))
+    memory = make_memory(model, [4, 7], seed)
+    whole = Trie.of(codes, sizes).favouring(favour)
+    paths = [tuple(path) for path in codes.tolist()]
+    lowest = [min(f for f, path in zip(favour, paths, strict=True) if path == paths[row]) for row in rows]
+    scores = brute_force(model, memory, codes, rows, renormalise=False) + torch.tensor(lowest, dtype=torch.float32)
+    trie = whole.subset(np.array(rows))
+    check(beam_search(model, memory, trie, k, beams=30), scores, rows, k)
+    check(exact_search(model, memory, trie, k, beams=1), scores, rows, k)
+    for level in range(len(sizes) + 1):
+        below = trie.favours[level]
+        prefixes = sorted({paths[row][:level] for row in rows})
+        highest = [max(low for low, row in zip(lowest, rows, strict=True) if paths[row][:level] == prefix)
+                   for prefix in prefixes]  # fmt: skip
+        torch.testing.assert_close(below, torch.tensor(highest, dtype=torch.float32))
+
+
 @pytest.mark.parametrize("sharpness", [0.3, 8.0])
 def test_the_exact_search_finds_what_a_narrow_beam_misses(checkpoints: dict[str, Path], sharpness: float):
     sizes = (12, 12, 12)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lmindexer.model.decoder import pool
+from lmindexer.model.decoder import heads_of, pool
 from lmindexer.model.history import DECAY, HistoryReader
 
 DIM, ITEMS, SIZES = 32, 5, (6, 4)
@@ -75,3 +75,9 @@ def test_every_part_learns():
 
 def test_it_says_how_many_items_it_reads():
     assert reader().items == ITEMS
+
+
+@pytest.mark.parametrize(("dim", "heads"), [(8, 1), (64, 1), (384, 6), (200, 2), (1000, 10), (130, 2), (67, 1)])
+def test_heads_always_divide_the_width(dim: int, heads: int):
+    assert heads_of(dim) == heads
+    HistoryReader(dim, (), 3, 1, 0.0)

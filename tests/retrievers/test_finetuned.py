@@ -16,6 +16,7 @@ from lmindexer.retrievers.finetuned import (
     BACKBONE,
     CONFIG,
     ITEMS,
+    KNOWN,
     WEIGHTS,
     Finetuned,
     begin,
@@ -66,10 +67,10 @@ def kept(run: Path, finetuned: Finetuned, to: Path) -> Path:
     return to
 
 
-def found(finetuned: Finetuned, k: int = 80, **how: Any) -> list[list[Hit]]:
+def found(finetuned: Finetuned, k: int = 80, only: list[str] | None = None, **how: Any) -> list[list[Hit]]:
     if finetuned.config.task == "search":
-        return finetuned_search(finetuned, exact=True).search(QUERIES, k, **how)
-    return GenerativeRecommender(finetuned, exact=True).recommend(HISTORIES, k, **how)
+        return finetuned_search(finetuned, exact=True, **how).search(QUERIES, k, only=only)
+    return GenerativeRecommender(finetuned, exact=True, **how).recommend(HISTORIES, k, only=only)
 
 
 ALL = [{"task": "search"}, {"task": "search", "suffix": False}]
@@ -134,6 +135,28 @@ def test_documents_come_and_go_after_fine_tuning(run: Path, corpus: Corpus, sett
         assert {hit.doc_id for hit in hits} == {"new1", "doc5"}
 
 
+@pytest.mark.parametrize("settings", [ALL[0], ALL[-1]], ids=lambda each: "-".join(map(str, each.values())))
+def test_new_documents_gain_what_novelty_says(run: Path, corpus: Corpus, settings: dict[str, Any], tmp_path: Path):
+    folder = kept(run, started(run, **settings), tmp_path / "run")
+    again = {f"new{row}": corpus[row].text for row in range(40, 60)}  # their paths are free
+    remove_documents(folder, [f"doc{row}" for row in range(40, 60)])
+    later = again | {"doc44": "a storm in the kitchen", "doc49": corpus[49].text}  # another text, and the same
+    add_documents(folder, Corpus.from_documents(Document(*each) for each in later.items()))
+    finetuned = load(folder)
+    assert [finetuned.corpus.doc_ids[row] for row in finetuned.new] == [*again, "doc44"]
+    plain, more = ({hit.doc_id: hit.score for hit in found(finetuned, 82, novelty=b)[0]} for b in (0.0, 3.0))
+    paths = list(map(tuple, known_paths(finetuned.ids, finetuned.model.sizes).tolist()))
+    old = {path for row, path in enumerate(paths) if row not in finetuned.new}  # a path's documents share a score
+    gains = {doc_id: path not in old for doc_id, path in zip(finetuned.ids.doc_ids, paths, strict=True)}
+    assert sum(gains.values()) >= 1
+    default = {"search": 2.0, "recommend": 3.0}[settings["task"]]
+    gained = {doc_id: more[doc_id] - plain[doc_id] for doc_id in plain}
+    assert gained == pytest.approx({doc_id: 3.0 * gains[doc_id] for doc_id in plain}, abs=1e-3)
+    assert {hit.doc_id: hit.score for hit in found(finetuned, 82)[0]} == pytest.approx(
+        {doc_id: plain[doc_id] + default * gains[doc_id] for doc_id in plain}, abs=1e-3
+    )
+
+
 def test_later_items_are_read_as_the_first_ones_were(run: Path, corpus: Corpus, tmp_path: Path):
     folder = kept(run, started(run, task="recommend"), tmp_path / "run")
     remove_documents(folder, ["doc4"])
@@ -170,6 +193,19 @@ def test_damaged_weights_are_named(run: Path, damage: str, tmp_path: Path):
         weights.write_bytes(weights.read_bytes()[: 1000 if damage == "cut" else 0])
     with pytest.raises(InputError, match=r"retriever\.safetensors (cannot be read|is not of this run).*fine-tune anew"):
         load(folder)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"PAR1"), Path.unlink], ids=["cut", "missing"])
+def test_without_what_it_knew_a_run_is_refused(run: Path, damage: Any, tmp_path: Path):
+    folder = kept(run, started(run, task="search"), tmp_path / "run")
+    damage(folder / KNOWN)
+    with pytest.raises(InputError, match=r"known\.parquet cannot be read .*; fine-tune anew"):
+        load(folder)
+
+
+def test_novelty_is_a_number(run: Path):
+    with pytest.raises(InputError, match="novelty is a number of nats such as 2, not nan"):
+        finetuned_search(started(run), novelty=float("nan"))
 
 
 def test_an_encoder_that_learned_and_is_gone_is_missed(run: Path, tmp_path: Path):

@@ -50,22 +50,44 @@ def test_several_sets_of_queries_are_learned_together():
     assert task.notes == ("left out", "also left out")
 
 
+def numbered(n: int, word: str) -> Queries:
+    """n queries of which none is another's text."""
+    ids = tuple(map(str, range(n)))
+    return Queries(ids, tuple(f"{word} {i}" for i in ids), tuple({"abcd"[i % 4]: 1.0} for i in range(n)))
+
+
 def test_without_dev_queries_some_are_kept_apart_and_that_is_told():
-    many = Queries(
-        tuple(map(str, range(30))),
-        tuple(f"word {n}" for n in range(30)),
-        tuple({"abcd"[n % 4]: 1.0} for n in range(30)),
-    )
-    made = Queries(("1",), ("made up",), ({"c": 1.0},))
+    many, made = numbered(1000, "real"), numbered(20, "made")
     task = SearchTask([many, made], {"train": many, "test": DEV}, CORPUS, config(documents=0))
     train, dev = task.queries["train"], task.queries["dev"]
-    assert (len(train), len(dev)) == (27, 3)
+    assert (len(train), len(dev)) == (900, 100)
     assert sorted(train.query_ids + dev.query_ids) == sorted(many.query_ids)
-    assert len(task.target) == 27 + 1
-    assert "no dev queries, so 3 of the training queries are kept apart" in task.notes[0]
+    assert len(task.target) == 900 + 20
+    assert "no dev queries, so 100 of the training queries are kept apart" in task.notes[0]
     assert task.queries["test"] == DEV
     again = SearchTask([many, made], {"train": many, "test": DEV}, CORPUS, config(documents=0))
     assert again.queries["dev"].query_ids == dev.query_ids
+
+
+def test_few_queries_are_not_chosen_by_alone():
+    few, made = numbered(20, "real"), numbered(400, "made")
+    task = SearchTask([few, made], {"train": few}, CORPUS, config(documents=0))
+    train, dev = task.queries["train"], task.queries["dev"]
+    made_up = sum(text.startswith("made") for text in dev.texts)
+    assert len(dev) == 42
+    assert 30 < made_up < 42
+    assert f"42 of the training queries, {made_up} of them pseudo-queries, are kept apart" in task.notes[0]
+    assert len(train) == 20 - (42 - made_up), "pseudo-queries are not kept as training queries of the run"
+    assert len(task.target) == 420 - 42
+
+
+def test_a_text_kept_apart_is_in_no_set():
+    many = numbered(50, "both")
+    task = SearchTask([many, many], {"train": many}, CORPUS, config(documents=0))
+    dev = task.queries["dev"]
+    assert len(task.target) == 2 * 45
+    assert not set(dev.texts) & set(task.queries["train"].texts)
+    assert len(set(dev.query_ids)) == len(dev) == 10, "ids of two sets do not meet"
 
 
 def test_one_query_cannot_be_parted():

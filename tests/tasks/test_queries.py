@@ -94,8 +94,8 @@ def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path
     ("record", "told"),
     [
         ({"query": " \u00a0", "item_ids": ["d1"]}, "line 2: the query is empty"),
-        ({"query": None, "item_ids": ["d1"]}, "line 2: the query is empty"),
-        ({"title": "drum", "item_ids": ["d1"]}, "line 2: the query is empty"),
+        ({"query": None, "item_ids": ["d1"]}, "line 2: there is no query; give it as text"),
+        ({"title": "drum", "item_ids": ["d1"]}, "line 2: there is no query; give it as text"),
         ({"query": "drum"}, "line 2: there is no list of ids"),
         ({"query": "drum", "item_ids": "d1"}, "line 2: there is no list of ids"),
         ({"query": "drum", "item_ids": [["d1"]]}, "line 2: there is no list of ids"),

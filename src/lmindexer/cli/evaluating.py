@@ -10,7 +10,7 @@ import click
 
 from lmindexer.cli.app import app
 from lmindexer.cli.common import make_room, write_or_print
-from lmindexer.cli.searching import NAMES, asked_with, how_to_search
+from lmindexer.cli.searching import NAMES, asked_with, how_to_search, note_of_teaching
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         raise InputError(f"{run} was not fine-tuned with any questions; name them with --queries or --sequences")
     wanted = parse_metrics((metrics or (SEARCH_METRICS if sequences is None else RECOMMEND_METRICS)).split())
     corpus = load_documents(opened)
-    asked = {name: asked_with(name, how) for name in retrievers}
+    asked = asked_with(retrievers, how)
     test: Queries | Examples
     if sequences is None:
         assert queries is not None
         test = _queries(queries, qrels, split, corpus, asked)
     else:
-        test = _examples(sequences, sequences == run / SEQUENCES, split, corpus, asked)
+        test = _examples(sequences, sequences == run / SEQUENCES, split, corpus)
     if trec is not None:
         check_ids(corpus.doc_ids)
     for path, flag in ((out, "--out"), (trec, "--trec")):
@@ -105,15 +105,12 @@ def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", as
     return load_queries(queries, qrels, split, corpus.doc_ids)
 
 
-def _examples(sequences: Path, own: bool, split: str, corpus: "Corpus", asked: dict[str, Any]) -> "Examples":
+def _examples(sequences: Path, own: bool, split: str, corpus: "Corpus") -> "Examples":
     """`own`: the run was taught them, so they are parted already."""
-    from lmindexer.tasks.recommendation import RECOMMENDERS
     from lmindexer.tasks.sequences import HELD_OUT, held_out, load_sequences
 
     if split not in HELD_OUT:
         raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")
-    if unknown := [name for name in asked if name not in RECOMMENDERS]:
-        raise InputError(f"{unknown[0]} does not recommend; choose --retriever {', '.join(RECOMMENDERS)}")
     return held_out(load_sequences(sequences, corpus.doc_ids, parted=own), "test" if split == "test" else "dev")
 
 
@@ -125,6 +122,7 @@ def _search(run: Path, test: "Queries", split: str, metrics: "tuple[Metric, ...]
     from lmindexer.tasks.results import questions_fingerprint, save_results
 
     found = evaluate_retrievers({name: RETRIEVERS[name](run, **each) for name, each in asked.items()}, test, metrics)
+    note_of_teaching(asked, run)
     questions = questions_fingerprint(test.query_ids, test.relevant, test.texts)
     for name, judged in found.judged.items():
         save_results(run, "search", split, {name: judged}, questions, asked[name])
@@ -137,11 +135,11 @@ def _recommend(run: Path, corpus: "Corpus", test: "Examples", split: str, metric
                asked: dict[str, dict[str, Any]], trec: Path | None) -> "RecommendationEvaluation":  # fmt: skip
     from lmindexer.evaluation.trec import write_run
     from lmindexer.progress import Progress
-    from lmindexer.tasks.recommendation import RECOMMENDERS, evaluate_recommenders
+    from lmindexer.tasks.recommendation import evaluate_recommenders, recommender_of
     from lmindexer.tasks.results import questions_fingerprint, save_results
 
     taken = test.sequences
-    recommenders = {name: RECOMMENDERS[name](run, corpus, taken, **each) for name, each in asked.items()}
+    recommenders = {name: recommender_of(name, run, taken, **each) for name, each in asked.items()}
     found = evaluate_recommenders(recommenders, test, corpus.doc_ids, metrics, progress=Progress(sys.stderr))
     users = [taken.users[user] for user in test.user.tolist()]
     targets = [{corpus.doc_ids[row]: 1.0} for row in test.target.tolist()]

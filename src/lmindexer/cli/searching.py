@@ -1,6 +1,7 @@
 """The verb that finds: search."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,29 +28,43 @@ def how_to_search(command: Any) -> Any:
             click.option("--exact", is_flag=True, help="Find the true best, whatever it takes."),
             click.option("--renormalise", is_flag=True,
                          help="Score a code among those that exist below its prefix, not among all."),
-            click.option("--fusion", type=click.Choice(["rank", "score"]), default="score", show_default=True,
-                         help="hybrid: by reciprocal rank, or by scores brought to 0 to 1."),
-            click.option("--weights", default="", metavar="FLOAT,FLOAT",
+            click.option("--novelty", type=float, metavar="FLOAT",
+                         help="Nats added to the score of documents that came after fine-tuning. "
+                              "[2; of histories 3]"),
+            click.option("--fusion", type=click.Choice(["rank", "score"]),
+                         help="hybrid: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
+            click.option("--weights", metavar="FLOAT,FLOAT",
                          help="hybrid: of the partner and of generated IDs. [1,1]"),
-            click.option("--partner", type=click.Choice(["bm25", "dense"]), default="bm25", show_default=True,
-                         help="hybrid: what generated IDs are fused with."),
+            click.option("--partner", type=click.Choice(["bm25", "dense"]),
+                         help="hybrid: what generated IDs are fused with. [bm25; of histories dense]"),
         ]
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-def asked_with(name: str, how: dict[str, Any]) -> dict[str, Any]:
-    """What the retriever `name` takes of the options of `how_to_search`."""
-    try:
-        weights = [float(part) for part in how["weights"].split(",")] if how["weights"] else None
-    except ValueError:
-        raise InputError(f"--weights must be numbers such as 1,0.3, not {how['weights']!r}") from None
-    if name in ("bm25", "dense", "popular"):
-        return {}
-    asked = {key: how[key] for key in ("beams", "exact", "renormalise")}
-    if name == "hybrid":
-        asked |= {"fusion": how["fusion"], "weights": weights, "partner": how["partner"]}
+TAKEN_BY: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("beams", "exact", "renormalise", "novelty"), ("generative", "hybrid")
+)
+TAKEN_BY |= dict.fromkeys(("fusion", "weights", "partner"), ("hybrid",))
+
+
+def asked_with(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By retriever, what each of `names` takes of the options of `how_to_search` that were given.
+
+    Raises InputError for one that none of them takes.
+    """
+    given = {option: value for option, value in how.items() if value is not None and value is not False}
+    asked = {name: {option: given[option] for option in given if name in TAKEN_BY[option]} for name in names}
+    for option in given:
+        if not any(option in each for each in asked.values()):
+            takers = " or ".join(TAKEN_BY[option])
+            raise InputError(f"--{option} says how --retriever {takers} searches; choose that or leave it out")
+    if "weights" in given:
+        try:
+            asked["hybrid"]["weights"] = [float(part) for part in given["weights"].split(",")]
+        except ValueError:
+            raise InputError(f"--weights must be numbers such as 1,0.3, not {given['weights']!r}") from None
     return asked
 
 
@@ -57,6 +72,7 @@ def asked_with(name: str, how: dict[str, Any]) -> dict[str, Any]:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("query", nargs=-1)
 @click.option("--history", metavar="ID,ID,...", help="Instead of QUERY: what a user took, oldest first.")
+@click.option("--no-repeats", is_flag=True, help="Leave out what is in the --history.")
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(min=1), metavar="INT",
               help="How many documents to find.")  # fmt: skip
 @click.option("--retriever", type=click.Choice(NAMES), default="generative", show_default=True,
@@ -67,20 +83,22 @@ def asked_with(name: str, how: dict[str, Any]) -> dict[str, Any]:
 @click.option("--only-ids", "listed", type=click.Path(path_type=Path),
               help="Search the documents of this file alone, one id a line.")  # fmt: skip
 @click.option("--format", "kind", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
-def search(run: Path, query: tuple[str, ...], history: str | None, k: int, retriever: str, labels: tuple[str, ...],
-           listed: Path | None, kind: str, **how: Any) -> None:  # fmt: skip
+def search(run: Path, query: tuple[str, ...], history: str | None, no_repeats: bool, k: int, retriever: str,
+           labels: tuple[str, ...], listed: Path | None, kind: str, **how: Any) -> None:  # fmt: skip
     """Find documents for QUERY, or for a user's --history, by generating their IDs.
 
-    Scores of generated IDs are log P, in nats. A run that was not fine-tuned reads the query as if it were a
-    document. Retrievers other than generative and hybrid work on every run.
+    Scores of generated IDs are log P, in nats (--novelty included). A run that was not fine-tuned reads the query
+    as if it were a document. Retrievers other than generative and hybrid work on every run.
 
     \b
     Examples:
       lmindexer search runs/beauty "gentle shampoo for curly hair" -k 5
-      lmindexer search runs/beauty-rec --history B000142FVW,B0001TSI7A
+      lmindexer search runs/beauty-rec --history B000142FVW,B0001TSI7A --no-repeats
     """
     if bool(query) == (history is not None):
         raise InputError("give either words to search for, or --history; see lmindexer search --help")
+    if no_repeats and history is None:
+        raise InputError("--no-repeats leaves out what is in a --history; give one, or leave --no-repeats out")
     from lmindexer.runs import Run
 
     opened = Run.open(run)
@@ -92,42 +110,54 @@ def search(run: Path, query: tuple[str, ...], history: str | None, k: int, retri
     if listed is not None:
         named, allowed = lines_of(listed), None if only is None else set(only)
         only = [doc_id for doc_id in named if allowed is None or doc_id in allowed]
+    taken = [part.strip() for part in (history or "").split(",") if part.strip()]
+    if no_repeats:
+        only = [doc_id for doc_id in (corpus.doc_ids if only is None else only) if doc_id not in set(taken)]
     possible = len(corpus) if only is None else len(set(only))
     if k > possible:
         click.echo(f"note: there are only {possible:,} documents to find, not {k:,}", err=True)
-    for hit in _found(run, " ".join(query), history, min(k, max(possible, 1)), retriever, only, how):
+    for hit in _found(
+        run, " ".join(query) if history is None else taken, min(k, max(possible, 1)), retriever, only, how
+    ):
         document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
         if kind == "jsonl":
             told = {"id": hit.doc_id, "score": round(hit.score, 4), "codes": path, "text": document.text}
             click.echo(json.dumps(told, ensure_ascii=False))
         else:
             shown = " ".join(document.text.split())[:90]
-            click.echo(f"{hit.score:7.2f}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")
+            click.echo(f"{hit.score:8.4g}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")
 
 
-def _found(run: Path, text: str, history: str | None, k: int, retriever: str, only: list[str] | None,
+def _found(run: Path, asked_for: str | list[str], k: int, retriever: str, only: list[str] | None,
            how: dict[str, Any]) -> "list[Hit]":  # fmt: skip
-    from lmindexer.retrievers.finetuned import is_finetuned
+    """The answer to a text or a history."""
     from lmindexer.retrievers.generative import GenerativeRetriever
-    from lmindexer.retrievers.recommender import NOT_TAUGHT, GenerativeRecommender
-    from lmindexer.retrievers.registry import RETRIEVERS
+    from lmindexer.retrievers.registry import RECOMMENDERS, RETRIEVERS
 
-    if history is not None and retriever != "generative":
-        raise InputError(f"{retriever} answers words, not a --history; leave out --retriever")
-    found_by = RETRIEVERS[retriever](run, **asked_with(retriever, how))
-    if history is not None:
-        if not isinstance(found_by, GenerativeRecommender):
-            raise InputError(NOT_TAUGHT.format(run=run))
-        taken = [part.strip() for part in history.split(",") if part.strip()]
-        return found_by.recommend([taken], k, only=only)[0]
-    hits = found_by.search([text], k, only=only)[0]
-    if retriever in ("generative", "hybrid") and not is_finetuned(run):
-        click.echo("note: this run is not fine-tuned; the query is read as if it were a document", err=True)
-    if isinstance(found_by, GenerativeRecommender):
-        click.echo("note: this run was taught to recommend, not to search; --history asks it so", err=True)
-    if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(text)) > found_by.reads:
+    asked = asked_with([retriever], how)[retriever]
+    if isinstance(asked_for, list):
+        if retriever not in RECOMMENDERS:
+            names = ", ".join(RECOMMENDERS)
+            raise InputError(f"{retriever} answers words, not a --history; choose --retriever {names}")
+        return RECOMMENDERS[retriever](run, **asked).recommend([asked_for], k, only=only)[0]
+    found_by = RETRIEVERS[retriever](run, **asked)
+    hits = found_by.search([asked_for], k, only=only)[0]
+    note_of_teaching([retriever], run)
+    if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(asked_for)) > found_by.reads:
         click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
     return hits
+
+
+def note_of_teaching(retrievers: Iterable[str], run: Path) -> None:
+    """Say so where generated IDs answer words though the run was not taught to."""
+    from lmindexer.retrievers.finetuned import is_finetuned, read_config
+
+    if not set(retrievers) & {"generative", "hybrid"}:
+        return
+    if not is_finetuned(run):
+        click.echo("note: this run is not fine-tuned; queries are read as if they were documents", err=True)
+    elif read_config(run).task == "recommend":
+        click.echo("note: this run was taught to recommend, not to search; --history asks it so", err=True)
 
 
 def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]:

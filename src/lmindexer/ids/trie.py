@@ -41,6 +41,7 @@ class Trie:
     levels: tuple[Level, ...]  # T
     leaf_start: Tensor  # (leaves + 1,) int32
     rows: Tensor  # (N,) int32, ascending within a leaf
+    favours: tuple[Tensor, ...] = ()  # T + 1 from the root down, (nodes,) float32: the highest favour of a leaf below
 
     @classmethod
     def of(cls, codes: np.ndarray, sizes: tuple[int, ...] | None = None) -> "Trie":
@@ -78,7 +79,8 @@ class Trie:
     @property
     def nbytes(self) -> int:
         """Memory of all arrays."""
-        arrays = [self.leaf_start, self.rows, *(array for level in self.levels for array in (level.start, level.code))]
+        arrays = [self.leaf_start, self.rows, *self.favours]
+        arrays += [array for level in self.levels for array in (level.start, level.code)]
         return sum(array.nbytes for array in arrays)
 
     def nodes(self, level: int) -> int:
@@ -89,7 +91,23 @@ class Trie:
         levels = tuple(
             replace(level, start=level.start.to(device), code=level.code.to(device)) for level in self.levels
         )
-        return Trie(self.sizes, levels, self.leaf_start.to(device), self.rows.to(device))
+        favours = tuple(favour.to(device) for favour in self.favours)
+        return Trie(self.sizes, levels, self.leaf_start.to(device), self.rows.to(device), favours)
+
+    def favouring(self, favour: np.ndarray) -> "Trie":
+        """The same trie, in which a search adds to the score of document n what `favour` (N,) says, in nats.
+
+        Documents of one path share a score, so all get the lowest of theirs.
+        """
+        per_row = torch.from_numpy(favour).float().to(self.rows.device)[self.rows.long()]
+        return replace(self, favours=self._upwards(-_highest(-per_row, self.leaf_start)))
+
+    def _upwards(self, leaves: Tensor) -> tuple[Tensor, ...]:
+        """The favours of all nodes, from those of the leaves."""
+        favours = [leaves]
+        for level in reversed(self.levels):
+            favours.insert(0, _highest(favours[0], level.start))
+        return tuple(favours)
 
     def subset(self, rows: np.ndarray | Tensor) -> "Trie":
         """The trie of these documents alone, which keep their row numbers. Raises ValueError for an unknown row."""
@@ -98,6 +116,7 @@ class Trie:
         if int(kept.sum()) < len(wanted):
             unknown = wanted[~torch.isin(wanted, self.rows)]
             raise ValueError(f"the trie has no document of row {int(unknown[0])}, nor of {len(unknown) - 1} more")
+        leaves = self.favours[-1] if self.favours else None
         below, codes = kept, [level.code for level in self.levels]
         starts = [*(level.start for level in self.levels), self.leaf_start]  # from the root down to the documents
         for depth in range(len(codes), -1, -1):
@@ -106,8 +125,11 @@ class Trie:
             starts[depth] = _starts(count[below])
             if depth:
                 codes[depth - 1] = codes[depth - 1][below]
+            if depth == len(codes) and leaves is not None:
+                leaves = leaves[below]
         levels = tuple(Level.of(start, code) for start, code in zip(starts, codes, strict=False))
-        return Trie(self.sizes, levels, starts[-1], self.rows[kept])
+        part = Trie(self.sizes, levels, starts[-1], self.rows[kept])
+        return part if leaves is None else replace(part, favours=part._upwards(leaves))
 
     def children(self, nodes: Tensor, level: int) -> Children:
         """What stands on `level` below nodes (...) of the level above; a gather, without a look at any value."""
@@ -146,6 +168,12 @@ def _counts(kept: Tensor, start: Tensor) -> Tensor:
     """How many of each node's children (`start`: (nodes + 1,)) are kept."""
     before = _starts(kept)
     return before[start[1:].long()] - before[start[:-1].long()]
+
+
+def _highest(values: Tensor, start: Tensor) -> Tensor:
+    """The highest of the values `values[start[m] : start[m + 1]]` of each m; none is empty but a lone root."""
+    above = torch.arange(len(start) - 1, device=start.device).repeat_interleave(start.diff().long())
+    return values.new_zeros(len(start) - 1).scatter_reduce(0, above, values, "amax", include_self=False)
 
 
 def _starts(counts: Tensor) -> Tensor:

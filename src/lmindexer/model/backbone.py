@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lmindexer.errors import InputError
 from lmindexer.model.bundled import bundled_folder
-from lmindexer.model.decoder import SmallDecoder, pool
+from lmindexer.model.decoder import SmallDecoder, heads_of, pool
 
 POOLING_FILE = "1_Pooling/config.json"  # of a sentence-transformers model
 
@@ -280,8 +280,7 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
         logging.enable_progress_bar()
     decoder = None
     if not config.is_encoder_decoder:
-        heads = max(config.hidden_size // 64, 1)
-        decoder = SmallDecoder(config.hidden_size, decoder_layers, heads, dropout)
+        decoder = SmallDecoder(config.hidden_size, decoder_layers, heads_of(config.hidden_size), dropout)
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # a sentence-pair head that nothing here reads
     backbone = Backbone(model, tokenizer, decoder)

@@ -3,6 +3,9 @@
 log P(path) is the sum of log P_s (Eq. 2) over its positions, either over all codes of the codebook, those that
 no document has only masked, or renormalised over the codes which the trie allows. Documents of one path share
 its score and come in the order of their rows; of paths with equal scores the lower one comes first.
+
+What the trie favours a document by (`Trie.favouring`) is added to its score. A prefix is favoured by the most that a
+document below it is, so its score stays an upper bound of all below.
 """
 
 from collections.abc import Callable
@@ -25,7 +28,7 @@ class Found:
     """The best documents of B queries, best first; where fewer than k exist, row -1 and score -inf."""
 
     rows: Tensor  # (B, k) int64
-    scores: Tensor  # (B, k) float32, log P of the document's path
+    scores: Tensor  # (B, k) float32, log P of the document's path, and what the trie favours it by
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def _descend(
     read = model.reader(memory)
     beams = Beams(
         torch.zeros(B, 1, dtype=torch.long, device=device),
-        torch.zeros(B, 1, device=device),
+        trie.favours[0].expand(B, 1) if trie.favours else torch.zeros(B, 1, device=device),
         torch.zeros(B, 1, 0, dtype=torch.long, device=device),
     )
     broken = list[Tensor]()
@@ -133,12 +136,18 @@ def _log_p(
     level: int,
     renormalise: bool,
 ) -> Tensor:
-    """log P_s of the children of nodes (B, V) with prefixes (B, V, t): (B, V, W), -inf in empty slots."""
+    """log P_s of the children of nodes (B, V) with prefixes (B, V, t): (B, V, W), -inf in empty slots.
+
+    Less what a child is favoured less than its parent.
+    """
     hidden = read(prefix.flatten(0, 1)).view(*nodes.shape, -1)  # (B, V, D)
     logits = codebook.logits(hidden).float()  # (B, V, K)
     children = trie.children(nodes, level)
     allowed = logits.gather(-1, children.codes).masked_fill(~children.there, -torch.inf)  # (B, V, W)
-    return allowed - (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
+    log_p = allowed - (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
+    if not trie.favours:
+        return log_p
+    return log_p + trie.favours[level + 1][children.nodes] - trie.favours[level][nodes][..., None]
 
 
 def _best(scores: Tensor, n: int) -> Tensor:

@@ -17,6 +17,11 @@ class Reading:
     keys_values: Sequence[tuple[Tensor, Tensor]]  # each (B, heads, L, D / heads)
 
 
+def heads_of(dim: int) -> int:
+    """How many attention heads of about 64 numbers a width is cut into; they must divide it."""
+    return next(heads for heads in range(max(dim // 64, 1), 0, -1) if dim % heads == 0)
+
+
 class SmallDecoder(nn.Module):
     """Causal self-attention over the ID so far, cross-attention to the document, feed-forward; pre-norm.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer.model.backbone import Memory
+from lmindexer.model.decoder import heads_of
 
 DECAY = 0.7  # at the start, an item weighs so much less in the pooled vector than the one after it
 
@@ -54,9 +55,7 @@ class HistoryReader(nn.Module):
 
 
 def _layer(dim: int, dropout: float) -> nn.Module:
-    layer = nn.TransformerEncoderLayer(
-        dim, max(dim // 64, 1), 4 * dim, dropout, "gelu", batch_first=True, norm_first=True
-    )
+    layer = nn.TransformerEncoderLayer(dim, heads_of(dim), 4 * dim, dropout, "gelu", batch_first=True, norm_first=True)
     for last in (layer.self_attn.out_proj, layer.linear2):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

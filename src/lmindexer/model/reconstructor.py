@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lmindexer.model.decoder import heads_of
+
 
 class Reconstructor(nn.Module):
     """Recon: a masked slot asks with a code vector and its place; only the hint tokens answer.
@@ -19,7 +21,7 @@ class Reconstructor(nn.Module):
     def __init__(self, vocabulary: Tensor, layers: int, max_tokens: int, dropout: float) -> None:
         super().__init__()
         V, D = vocabulary.shape
-        self.heads, self.dropout = max(D // 64, 1), dropout
+        self.heads, self.dropout = heads_of(D), dropout
         self.places = nn.Parameter(torch.randn(max_tokens, D) * 0.02)
         self.key_value_norm = nn.LayerNorm(D)
         self.layers = nn.ModuleList(ReconstructorLayer(D, self.heads, dropout) for _ in range(layers))

@@ -11,7 +11,7 @@ from lmindexer.devices import choose_device
 from lmindexer.indexers.embeddings import read_with
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.history import DECAY
-from lmindexer.retrievers.hits import Hit, best_hits, check_question, rows_of
+from lmindexer.retrievers.hits import Hit, best_hits, check_question, history_rows, rows_of
 
 BATCH = 256  # queries scored together
 
@@ -36,23 +36,28 @@ class DenseRetriever:
             hits += [best_hits(each, doc_ids, k) for each in scores.float().cpu().numpy()]
         return hits
 
-    def recommend(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[list[Hit]]:
+    def recommend(
+        self, histories: Sequence[Sequence[str]], k: int = 10, *, only: Iterable[str] | None = None
+    ) -> list[list[Hit]]:
         """The documents nearest to what a user took last: each item weighs .7 of the one after it. No training.
 
-        Of the vectors their mean is taken off first: what all titles share tells nothing (docs/log.md).
+        Of the vectors their mean is taken off first: what all titles share tells nothing (docs/log.md). As
+        `Recommender.recommend`.
         """
+        check_question((), k)
         documents = F.normalize(self._documents - self._documents.mean(0), dim=1)
-        row_of, hits = {doc_id: row for row, doc_id in enumerate(self.doc_ids)}, list[list[Hit]]()
-        for at in range(0, len(histories), BATCH):
-            part = histories[at : at + BATCH]
-            check_question(["-"] * len(part), k)
+        allowed = np.arange(len(self.doc_ids)) if only is None else rows_of(only, self.doc_ids)
+        doc_ids, answers = [self.doc_ids[row] for row in allowed], documents[torch.from_numpy(allowed)]
+        taken = history_rows(histories, {doc_id: row for row, doc_id in enumerate(self.doc_ids)})
+        hits: list[list[Hit]] = []
+        for at in range(0, len(taken), BATCH):
+            part = taken[at : at + BATCH]
             asked = torch.zeros(len(part), documents.shape[1], device=documents.device)
-            for n, history in enumerate(part):
-                rows = [row_of[doc_id] for doc_id in reversed(history)]
+            for n, rows in enumerate(part):
                 weight = DECAY ** torch.arange(len(rows), dtype=torch.float32)
-                asked[n] = weight.to(asked.device) @ documents[rows]
-            scores = (F.normalize(asked, dim=1) @ documents.T).cpu().numpy()
-            hits += [best_hits(each, self.doc_ids, k) for each in scores]
+                asked[n] = weight.to(asked.device) @ documents[rows[::-1]]
+            scores = (F.normalize(asked, dim=1) @ answers.T).cpu().numpy()
+            hits += [best_hits(each, doc_ids, k) for each in scores]
         return hits
 
     def _embed(self, corpus: Corpus) -> torch.Tensor:

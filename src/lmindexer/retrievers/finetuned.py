@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -36,6 +36,7 @@ from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
 CONFIG, WEIGHTS, BACKBONE, ITEMS = "finetune.toml", "retriever.safetensors", "retriever_backbone", "items.parquet"
+KNOWN = "known.parquet"  # the documents that were there in training
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class Finetuned:
     document_tokens: int  # a document is cut after so many
     reader: HistoryReader | None = None
     items: Items | None = None
+    new: tuple[int, ...] = ()  # rows of documents that came after training
 
     @property
     def device(self) -> torch.device:
@@ -135,7 +137,17 @@ def load(run: Path) -> Finetuned:
     except (RuntimeError, KeyError):
         raise InputError(f"{weights} is not of this run; fine-tune anew") from None
     finetuned.modules.eval()
-    return finetuned
+    return replace(finetuned, new=_new(run / KNOWN, finetuned.corpus))
+
+
+def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
+    """Rows of the documents that are not in the file."""
+    try:
+        table = pq.read_table(path, columns=["id", "text"])
+        known = set(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
+    except (FileNotFoundError, pa.ArrowException, KeyError) as error:
+        raise InputError(f"{path} cannot be read ({error}); fine-tune anew") from None
+    return tuple(row for row, key in enumerate(_keys(corpus)) if key not in known)
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -143,7 +155,10 @@ def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def save(run: Run, finetuned: Finetuned) -> None:
-    """Weights, the encoder where it has learned, and the vectors of items."""
+    """Weights, the encoder where it has learned, the vectors of items, and which documents there are."""
+    doc_ids, digests = zip(*_keys(finetuned.corpus), strict=True)
+    known = pa.table({"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string())})
+    write_atomically(run.path / KNOWN, lambda to: pq.write_table(known, to))
     tensors = {
         name: x.detach().cpu().contiguous().clone()
         for name, x in finetuned.modules.state_dict().items()

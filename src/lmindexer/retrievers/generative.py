@@ -1,14 +1,16 @@
 """Find documents by generating their IDs (section 3.3): the search never leaves the IDs that exist."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
 import torch
 
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16
+from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.ids.trie import Trie
 from lmindexer.learn.memories import Memories
@@ -18,6 +20,15 @@ from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.retrievers.hits import Hit, check_question, rows_of
 
 BATCH = 16  # queries encoded and searched together
+
+
+class How(TypedDict, total=False):
+    """How IDs are searched; `GenerativeRetriever` says what each means."""
+
+    beams: int
+    exact: bool
+    renormalise: bool
+    novelty: float
 
 
 class Asked(Protocol):
@@ -37,7 +48,7 @@ class GenerativeRetriever:
 
     Without fine-tuning, a query is read as if it were a document. Where the model has not learned the suffix,
     documents that share all learned codes share a score and come in the order in which the table holds them.
-    Scores are log P of a document's path given the query, in nats.
+    Scores are log P of a document's path given the query, in nats; of new documents and `novelty`.
     """
 
     def __init__(
@@ -50,15 +61,25 @@ class GenerativeRetriever:
         beams: int = 20,
         exact: bool = False,
         renormalise: bool = False,
+        new: Sequence[int] = (),
+        novelty: float = 0.0,
     ) -> None:
-        """`exact` finds the true best by log P, else a search with so many `beams` does.
+        """`exact` finds the true best by score, else a search with so many `beams` does.
 
-        `renormalise` scores over the codes that exist below a prefix instead of over all.
+        `renormalise` scores over the codes that exist below a prefix instead of over all. `new` are the rows of
+        documents that came after training: a model prefers those it was trained to give, which `novelty` (nats)
+        makes up for, as calibrated stacking does (Chao et al. 2016).
         """
         self.model, self.ids, self.max_tokens = model.eval(), ids, max_tokens
         self.device = next(model.parameters()).device
         self._bf16 = choose_bf16(precision, self.device)
         self._whole = Trie.of(known_paths(ids, model.sizes), model.sizes).to(self.device)
+        if not math.isfinite(novelty):
+            raise InputError(f"novelty is a number of nats such as 2, not {novelty}")
+        if len(new):
+            favour = np.zeros(len(ids))
+            favour[list(new)] = novelty
+            self._whole = self._whole.favouring(favour)
         self._find = partial(exact_search if exact else beam_search, beams=beams, renormalise=renormalise)
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:

@@ -1,6 +1,6 @@
 """What every retriever gives, and what each of them checks of a question."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,18 @@ class Retriever(Protocol):
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]: ...
 
 
+class Recommender(Protocol):
+    """What users took, document ids, oldest first -> the best k documents to take next, best first.
+
+    Fewer only where fewer exist or match. Documents of the history may be among them. `only` restricts the
+    answer to some documents, exactly. Raises InputError as `check_question` and `history_rows` do.
+    """
+
+    def recommend(
+        self, histories: Sequence[Sequence[str]], k: int = 10, *, only: Iterable[str] | None = None
+    ) -> list[list[Hit]]: ...
+
+
 def check_question(texts: Sequence[str], k: int) -> None:
     """Raise InputError for an empty text or a k below 1."""
     if k < 1:
@@ -46,6 +58,19 @@ def rows_of(only: Iterable[str], doc_ids: Sequence[str]) -> np.ndarray:
     if not rows:
         raise InputError("the search is restricted to no document at all; name at least one")
     return np.unique(rows)
+
+
+def history_rows(histories: Sequence[Sequence[str]], row_of: Mapping[str, int]) -> list[list[int]]:
+    """The rows of each history's documents. Raises InputError for an empty history or an unknown document."""
+    rows = []
+    for history in histories:
+        unknown = [doc_id for doc_id in history if doc_id not in row_of]
+        if unknown:
+            raise InputError(f"{unknown[0]!r} of a history is none of the {len(row_of):,} documents; leave it out")
+        if not history:
+            raise InputError("a history is empty; name at least one document")
+        rows.append([row_of[doc_id] for doc_id in history])
+    return rows
 
 
 def best_hits(scores: np.ndarray, doc_ids: Sequence[str], k: int) -> list[Hit]:

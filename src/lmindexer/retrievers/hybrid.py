@@ -1,10 +1,13 @@
 """Several retrievers as one: their lists fused by rank or by score."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
 
 from lmindexer.errors import InputError
-from lmindexer.retrievers.hits import Hit, Retriever, check_question
+from lmindexer.retrievers.hits import Hit, Recommender, Retriever, check_question
+
+Each = TypeVar("Each")
 
 RANK_CONSTANT = 60  # as published
 LEAST = 100  # every retriever is asked for so many at least
@@ -25,16 +28,16 @@ def by_score(hits: Sequence[Hit]) -> list[float]:
 FUSIONS = {"rank": by_rank, "score": by_score}
 
 
-class HybridRetriever:
-    """A document scores the weighted sum of what each list gives it, 0 where it is not in the list.
-
-    `weights` are one a retriever, equal by default; a retriever of weight 0 is not asked. Raises InputError for
-    an unknown fusion and for weights that do not fit.
-    """
+class _Fused(Generic[Each]):
+    """A document scores the weighted sum of what each list gives it, 0 where it is not in the list."""
 
     def __init__(
-        self, retrievers: Sequence[Retriever], weights: Sequence[float] | None = None, fusion: str = "score"
+        self, retrievers: Sequence[Each], weights: Sequence[float] | None = None, fusion: str = "score"
     ) -> None:
+        """`weights` are one a retriever, equal by default; a retriever of weight 0 is not asked.
+
+        Raises InputError for an unknown fusion and for weights that do not fit.
+        """
         weights = [1.0] * len(retrievers) if weights is None else list(weights)
         if len(weights) != len(retrievers):
             raise InputError(f"{len(weights)} weights for {len(retrievers)} retrievers; give one each")
@@ -45,12 +48,10 @@ class HybridRetriever:
             raise InputError(f"{fusion!r} is no fusion; choose one of {', '.join(FUSIONS)}")
         self.weights, self.retrievers, self.fusion = weights, retrievers, fusion
 
-    def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
-        """As `Retriever.search`; ties come in the order of the first retriever's list."""
-        check_question(texts, k)
-        named = None if only is None else list(only)
+    def _ask(self, ask: Callable[[Each, int], list[list[Hit]]], k: int) -> list[list[Hit]]:
+        """The best k of what the retrievers find, each asked `ask(retriever, deeper)`."""
         asked = [(r, weight) for r, weight in zip(self.retrievers, self.weights, strict=True) if weight > 0]
-        lists = [retriever.search(texts, max(k, LEAST), only=named) for retriever, _ in asked]
+        lists = [ask(retriever, max(k, LEAST)) for retriever, _ in asked]
         worth, fused = FUSIONS[self.fusion], []
         for each in zip(*lists, strict=True):
             scores: dict[str, float] = {}
@@ -60,3 +61,25 @@ class HybridRetriever:
             best = sorted(scores.items(), key=lambda item: -item[1])[:k]
             fused.append([Hit(doc_id, score) for doc_id, score in best])
         return fused
+
+
+class HybridRetriever(_Fused[Retriever]):
+    """What several retrievers find; ties come in the order of the first one's list."""
+
+    def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
+        """As `Retriever.search`."""
+        check_question(texts, k)
+        named = None if only is None else list(only)
+        return self._ask(lambda retriever, deep: retriever.search(texts, deep, only=named), k)
+
+
+class HybridRecommender(_Fused[Recommender]):
+    """What several recommenders find; ties come in the order of the first one's list."""
+
+    def recommend(
+        self, histories: Sequence[Sequence[str]], k: int = 10, *, only: Iterable[str] | None = None
+    ) -> list[list[Hit]]:
+        """As `Recommender.recommend`."""
+        check_question((), k)
+        named = None if only is None else list(only)
+        return self._ask(lambda recommender, deep: recommender.recommend(histories, deep, only=named), k)

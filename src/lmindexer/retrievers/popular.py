@@ -1,10 +1,10 @@
 """What most users took, recommended to everyone: the floor that a recommender must leave below."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lmindexer.retrievers.hits import Hit, best_hits, check_question
+from lmindexer.retrievers.hits import Hit, best_hits, check_question, rows_of
 
 
 class PopularRecommender:
@@ -16,8 +16,11 @@ class PopularRecommender:
             raise ValueError(f"counts are {counts.shape}, but {len(doc_ids)} documents need {(len(doc_ids),)}")
         self.doc_ids, self.counts = doc_ids, counts
 
-    def recommend(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[list[Hit]]:
-        """The same k documents for each history. Raises InputError for a k below 1."""
+    def recommend(
+        self, histories: Sequence[Sequence[str]], k: int = 10, *, only: Iterable[str] | None = None
+    ) -> list[list[Hit]]:
+        """The same k documents for each history. As `Recommender.recommend`, but a history may be anything."""
         check_question((), k)
-        hits = best_hits(self.counts.astype(float), self.doc_ids, k)
+        rows = np.arange(len(self.doc_ids)) if only is None else rows_of(only, self.doc_ids)
+        hits = best_hits(self.counts[rows].astype(float), [self.doc_ids[int(row)] for row in rows], k)
         return [list(hits) for _ in histories]

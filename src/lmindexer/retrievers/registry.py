@@ -2,36 +2,48 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Unpack
 
 from lmindexer.errors import InputError
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import load_documents
 from lmindexer.retrievers.bm25 import Bm25Retriever
 from lmindexer.retrievers.dense import DenseRetriever
-from lmindexer.retrievers.finetuned import is_finetuned, load
-from lmindexer.retrievers.generative import GenerativeRetriever
-from lmindexer.retrievers.hits import Retriever
-from lmindexer.retrievers.hybrid import HybridRetriever
+from lmindexer.retrievers.finetuned import is_finetuned, load, read_config
+from lmindexer.retrievers.generative import GenerativeRetriever, How
+from lmindexer.retrievers.hits import Recommender, Retriever
+from lmindexer.retrievers.hybrid import HybridRecommender, HybridRetriever
 from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search
 from lmindexer.runs import Run
 
 
 def load_retriever(
-    run: str | Path, *, beams: int | None = None, exact: bool = False, renormalise: bool = False
+    run: str | Path,
+    *,
+    beams: int | None = None,
+    exact: bool = False,
+    renormalise: bool = False,
+    novelty: float | None = None,
 ) -> GenerativeRetriever | GenerativeRecommender:
-    """What finds documents of a run by generating IDs. Raises InputError where the run has no model that can."""
-    return generative(Path(run), beams=beams, exact=exact, renormalise=renormalise)
+    """What finds documents of a run by generating IDs, as `GenerativeRetriever` says.
+
+    By default 20 `beams`, or as fine-tuned; `novelty` 2 for search and 3 to recommend. Raises InputError where the run
+    has no model that can.
+    """
+    how: How = {"exact": exact, "renormalise": renormalise}
+    if beams is not None:
+        how["beams"] = beams
+    if novelty is not None:
+        how["novelty"] = novelty
+    return generative(Path(run), **how)
 
 
-def generative(
-    run: Path, *, beams: int | None = None, exact: bool = False, renormalise: bool = False
-) -> GenerativeRetriever | GenerativeRecommender:
+def generative(run: Path, **how: Unpack[How]) -> GenerativeRetriever | GenerativeRecommender:
     """Of a run of LMIndexer, or of any run that was fine-tuned. Raises InputError for another."""
     if is_finetuned(run):
         finetuned = load(run)
-        if finetuned.config.task == "recommend":
-            return GenerativeRecommender(finetuned, beams=beams, exact=exact, renormalise=renormalise)
-        return finetuned_search(finetuned, beams=beams, exact=exact, renormalise=renormalise)
+        is_recommender = finetuned.config.task == "recommend"
+        return GenerativeRecommender(finetuned, **how) if is_recommender else finetuned_search(finetuned, **how)
     config = Run.open(run).config
     if config.indexer != "lmindexer":
         raise InputError(
@@ -42,13 +54,7 @@ def generative(
     assert indexer.indexer is not None
     assert indexer.ids is not None
     return GenerativeRetriever(
-        indexer.indexer,
-        indexer.ids,
-        max_tokens=config.max_tokens,
-        precision=config.precision,
-        beams=beams or 20,
-        exact=exact,
-        renormalise=renormalise,
+        indexer.indexer, indexer.ids, max_tokens=config.max_tokens, precision=config.precision, **how
     )
 
 
@@ -66,12 +72,10 @@ def dense(run: Path, **_: object) -> DenseRetriever:
 def hybrid(
     run: Path,
     *,
-    beams: int | None = None,
-    exact: bool = False,
-    renormalise: bool = False,
     fusion: str = "score",
     weights: Sequence[float] | None = None,
     partner: str = "bm25",
+    **how: Unpack[How],
 ) -> HybridRetriever:
     """`partner` and generated IDs, with `weights` in this order, fused by rank or by score.
 
@@ -79,9 +83,32 @@ def hybrid(
     """
     if partner not in PARTNERS:
         raise InputError(f"{partner!r} is no partner of generated IDs; choose one of {', '.join(PARTNERS)}")
-    return HybridRetriever(
-        [PARTNERS[partner](run), generative(run, beams=beams, exact=exact, renormalise=renormalise)], weights, fusion
-    )
+    return HybridRetriever([PARTNERS[partner](run), generative(run, **how)], weights, fusion)
+
+
+def recommender(run: Path, **how: Unpack[How]) -> GenerativeRecommender:
+    """Of a run that was fine-tuned to recommend. Raises InputError for another."""
+    Run.open(run)
+    if not is_finetuned(run) or read_config(run).task != "recommend":
+        raise InputError(
+            f"{run} was not taught to recommend; run lmindexer finetune on it, or on the run it was made from, "
+            "or choose --retriever dense, which needs no teaching"
+        )
+    return GenerativeRecommender(load(run), **how)
+
+
+def hybrid_recommender(
+    run: Path,
+    *,
+    fusion: str = "score",
+    weights: Sequence[float] | None = None,
+    partner: str = "dense",
+    **how: Unpack[How],
+) -> HybridRecommender:
+    """The nearest texts by the bundled encoder, which may be new, and generated IDs; else as `hybrid`."""
+    if partner != "dense":
+        raise InputError(f"{partner} answers words, not histories; to recommend, the partner of generated IDs is dense")
+    return HybridRecommender([dense(run), recommender(run, **how)], weights, fusion)
 
 
 PARTNERS: dict[str, Callable[..., Retriever]] = {"bm25": bm25, "dense": dense}
@@ -90,4 +117,9 @@ RETRIEVERS: dict[str, Callable[..., Retriever]] = {
     "bm25": bm25,
     "dense": dense,
     "hybrid": hybrid,
+}
+RECOMMENDERS: dict[str, Callable[..., Recommender]] = {
+    "generative": recommender,
+    "dense": dense,
+    "hybrid": hybrid_recommender,
 }

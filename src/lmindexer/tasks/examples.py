@@ -21,6 +21,7 @@ from lmindexer.tasks.queries import Queries
 from lmindexer.tasks.sequences import Sequences, held_out, training_examples
 
 DEV_SHARE = 0.1  # of training queries without a dev split
+FEW_DEV = 100  # queries: fewer choose by luck, so that pseudo-queries are asked, too
 
 
 class Task(Protocol):
@@ -82,8 +83,9 @@ class RecommendTask:
 class SearchTask:
     """A query -> a document that answers it; beside them, documents -> themselves.
 
-    `train` may have several sets of queries, such as pseudo-queries; of the first a share is kept apart to choose
-    by where `splits` has no "dev". `queries` are those splits, with "train" and "dev" as they are used.
+    `train` may have several sets of queries, such as pseudo-queries. Where `splits` has no "dev", a share of the
+    first is kept apart to choose by; of every set, where that would be fewer than 100. `queries` are those splits,
+    with "train" and "dev" as they are used.
     """
 
     def __init__(
@@ -91,19 +93,16 @@ class SearchTask:
     ) -> None:
         self.corpus, self.config = corpus, config
         self.notes = tuple(note for queries in train for note in queries.notes)
-        first, *others = train
         if "dev" in splits:
             dev = splits["dev"]
         else:
-            first, dev = _parted(first, config)
-            self.notes += (
-                f"there are no dev queries, so {len(dev):,} of the training queries are kept apart to choose by",
-            )
-        self.queries = splits | {"train": first, "dev": dev}
+            train, dev, note = _apart(train, config)
+            self.notes += (note,)
+        self.queries = splits | {"train": train[0], "dev": dev}
         self._dev = dev.select(_sample(len(dev), config))
         self._texts: list[str] = []
         source, target, weight = list[int](), list[int](), list[float]()
-        for queries in (first, *others):
+        for queries in train:
             for text, grades in zip(queries.texts, queries.relevant, strict=True):
                 highest = max(grades.values())
                 for doc_id, grade in grades.items():
@@ -141,15 +140,28 @@ def _texts_asked(finetuned: Finetuned, texts: list[str], folder: Path) -> Memori
     return Memories(finetuned.model.backbone, tokens, finetuned.bf16, folder)
 
 
-def _parted(queries: Queries, config: FinetuneConfig) -> tuple[Queries, Queries]:
-    """Training and dev queries of those that are not parted yet."""
-    _, text = np.unique(np.array(queries.texts, dtype=object), return_inverse=True)  # one text, one part
-    texts = int(text.max()) + 1
-    if texts < 2:
+def _apart(train: Sequence[Queries], config: FinetuneConfig) -> tuple[list[Queries], Queries, str]:
+    """What is left of each set to learn from, the queries to choose by, and a sentence that tells of them.
+
+    A text that is kept apart is in no set, so that nothing that is asked was trained on.
+    """
+    asked = train if DEV_SHARE * len(train[0]) < FEW_DEV else train[:1]
+    texts = sorted({text for queries in asked for text in queries.texts})
+    if len(texts) < 2:
         raise InputError("there is only one training query; give at least two, or a dev split")
-    order = np.random.default_rng(config.seed).permutation(texts)
-    apart = np.isin(text, order[: max(round(DEV_SHARE * texts), 1)])
-    return queries.select(np.flatnonzero(~apart)), queries.select(np.flatnonzero(apart))
+    order = np.random.default_rng(config.seed).permutation(len(texts))
+    apart = {texts[n] for n in order[: max(round(DEV_SHARE * len(texts)), 1)].tolist()}
+    kept = [queries.select(n for n, text in enumerate(queries.texts) if text in apart) for queries in asked]
+    left = [queries.select(n for n, text in enumerate(queries.texts) if text not in apart) for queries in train]
+    dev = Queries(
+        tuple(f"{n}/{id}" if n else id for n, queries in enumerate(kept) for id in queries.query_ids),
+        tuple(text for queries in kept for text in queries.texts),
+        tuple(grades for queries in kept for grades in queries.relevant),
+    )
+    told = f"{len(dev):,} of the training queries"
+    if made := len(dev) - len(kept[0]):
+        told += f", {made:,} of them pseudo-queries,"
+    return left, dev, f"there are no dev queries, so {told} are kept apart to choose by"
 
 
 def _sample(n: int, config: FinetuneConfig) -> np.ndarray:

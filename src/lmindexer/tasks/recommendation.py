@@ -1,36 +1,27 @@
 """Recommenders asked what users took next, and how well each answered (section 4.3)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.evaluation.metrics import Metric, judge
 from lmindexer.evaluation.significance import differences_to_first
+from lmindexer.indexers.store import load_documents
 from lmindexer.progress import Progress
-from lmindexer.retrievers.hits import Hit
+from lmindexer.retrievers.hits import Hit, Recommender
 from lmindexer.retrievers.popular import PopularRecommender
-from lmindexer.retrievers.recommender import NOT_TAUGHT, GenerativeRecommender
-from lmindexer.retrievers.registry import dense, generative
+from lmindexer.retrievers.registry import RECOMMENDERS
+from lmindexer.runs import Run
 from lmindexer.tasks.evaluate import Evaluation
 from lmindexer.tasks.sequences import Examples, Sequences, seen_in_training, training_counts
 
 AT_ONCE = 256  # histories in one question, so that progress shows and deep lists need not be kept
 
 Lists = list[list[Hit]]
-
-
-class Recommender(Protocol):
-    """What a user took, document ids, oldest first -> the best k documents to take next, best first.
-
-    Fewer only where fewer exist. Documents of the history may be among them. Raises InputError for a k below 1.
-    """
-
-    def recommend(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[list[Hit]]: ...
 
 
 @dataclass(frozen=True)
@@ -115,27 +106,17 @@ def evaluate_recommenders(
     )
 
 
-def _generative(run: Path, corpus: Corpus, sequences: Sequences, **how: Any) -> Recommender:
-    found = generative(run, **how)
-    if not isinstance(found, GenerativeRecommender):
-        raise InputError(NOT_TAUGHT.format(run=run))
-    return found
+def recommender_of(name: str, run: Path, sequences: Sequences, **how: Any) -> Recommender:
+    """By its name, over the documents of a run; popular counts the training parts of `sequences`.
 
-
-def _popular(run: Path, corpus: Corpus, sequences: Sequences) -> Recommender:
-    return PopularRecommender(corpus.doc_ids, training_counts(sequences, len(corpus)))
-
-
-def _dense(run: Path, corpus: Corpus, sequences: Sequences) -> Recommender:
-    return dense(run)
-
-
-# From a run, its documents and the sequences that it is asked of.
-RECOMMENDERS: dict[str, Callable[..., Recommender]] = {
-    "generative": _generative,
-    "popular": _popular,
-    "dense": _dense,
-}
+    Raises InputError for an unknown name, and where the run was not taught what it takes.
+    """
+    if name == "popular":
+        doc_ids = load_documents(Run.open(run)).doc_ids
+        return PopularRecommender(doc_ids, training_counts(sequences, len(doc_ids)))
+    if name not in RECOMMENDERS:
+        raise InputError(f"{name} does not recommend; choose --retriever {', '.join([*RECOMMENDERS, 'popular'])}")
+    return RECOMMENDERS[name](run, **how)
 
 
 def _ask(
