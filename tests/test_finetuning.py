@@ -1,5 +1,6 @@
 """lmindexer finetune, and search, evaluate and compare on what it made; whom they send away."""
 
+import io
 import json
 import re
 import shutil
@@ -120,6 +121,24 @@ def test_a_history_is_answered(home: Path, corpus: Corpus, tmp_path: Path):
     words = lmindexer("search", home / "recommend", "old rose", "-k", 1)
     assert (words.code, len(words.out.splitlines())) == (0, 1)
     assert words.err == "note: this run was taught to recommend, not to search; --history asks it so\n"
+
+
+def test_questions_are_read_from_the_input(home: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = {
+        "search": (("rose",), ("old pan",)),
+        "recommend": (("--history", "doc3,doc70"), ("--history", "doc9")),
+    }
+    for run, questions in asked.items():
+        alone = [ids_of(lmindexer("search", home / run, *each, "-k", 3, "--format", "jsonl")) for each in questions]
+        lines = [each[-1] for each in questions]
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{lines[0]}\n\n  {lines[1]} \n"))
+        answer = lmindexer("search", home / run, *questions[0][:-1], "-", "-k", 3, "--format", "jsonl")
+        assert ids_of(answer) == alone[0] + alone[1]
+        assert [json.loads(line)["query"] for line in answer.out.splitlines()] == [lines[0]] * 3 + [lines[1]] * 3
+    monkeypatch.setattr("sys.stdin", io.StringIO("doc3\n\ndoc9,nobody\n"))
+    answer = lmindexer("search", home / "recommend", "--history", "-", "-k", 3)
+    assert (answer.code, answer.out.count("\n")) == (2, 4), "the first is answered, with an empty line behind"
+    assert answer.err.startswith("lmindexer: line 3 of the input: 'nobody' of a history is none of the 80")
 
 
 @pytest.mark.parametrize("question", [("recommend", "--history", "doc3"), ("search", "rose")])

@@ -1,7 +1,8 @@
 """The verb that finds: search."""
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,12 +89,14 @@ def search(run: Path, query: tuple[str, ...], history: str | None, no_repeats: b
     """Find documents for QUERY, or for a user's --history, by generating their IDs.
 
     Scores of generated IDs are log P, in nats (--novelty included). A run that was not fine-tuned reads the query
-    as if it were a document. Retrievers other than generative and hybrid work on every run.
+    as if it were a document. Retrievers other than generative and hybrid work on every run. A QUERY or --history
+    that is - is read from standard input, one a line, and each is answered at once.
 
     \b
     Examples:
       lmindexer search runs/beauty "gentle shampoo for curly hair" -k 5
       lmindexer search runs/beauty-rec --history B000142FVW,B0001TSI7A --no-repeats
+      lmindexer search runs/beauty - --format jsonl < queries.txt
     """
     if bool(query) == (history is not None):
         raise InputError("give either words to search for, or --history; see lmindexer search --help")
@@ -110,42 +113,69 @@ def search(run: Path, query: tuple[str, ...], history: str | None, no_repeats: b
     if listed is not None:
         named, allowed = lines_of(listed), None if only is None else set(only)
         only = [doc_id for doc_id in named if allowed is None or doc_id in allowed]
-    taken = [part.strip() for part in (history or "").split(",") if part.strip()]
-    if no_repeats:
-        only = [doc_id for doc_id in (corpus.doc_ids if only is None else only) if doc_id not in set(taken)]
     possible = len(corpus) if only is None else len(set(only))
     if k > possible:
         click.echo(f"note: there are only {possible:,} documents to find, not {k:,}", err=True)
-    for hit in _found(
-        run, " ".join(query) if history is None else taken, min(k, max(possible, 1)), retriever, only, how
-    ):
-        document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
-        if kind == "jsonl":
-            told = {"id": hit.doc_id, "score": round(hit.score, 4), "codes": path, "text": document.text}
-            click.echo(json.dumps(told, ensure_ascii=False))
-        else:
-            shown = " ".join(document.text.split())[:90]
-            click.echo(f"{hit.score:8.4g}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")
+    ask = _answering(run, retriever, history is not None, only, how)
+    asked = " ".join(query) if history is None else history
+    for n, (where, line) in enumerate(_lines_of_input() if asked == "-" else [("", asked)]):
+        try:
+            hits = ask(line, min(k, max(possible, 1)), no_repeats)
+        except InputError as error:
+            raise InputError(f"{where}{error}") from None
+        if n == 0 and history is None:
+            note_of_teaching([retriever], run)
+        for hit in hits:
+            document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
+            if kind == "jsonl":
+                told: dict[str, Any] = {"query": line} if asked == "-" else {}
+                told |= {"id": hit.doc_id, "score": round(hit.score, 4), "codes": path, "text": document.text}
+                click.echo(json.dumps(told, ensure_ascii=False))
+            else:
+                shown = " ".join(document.text.split())[:90]
+                click.echo(f"{hit.score:8.4g}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")
+        if asked == "-" and kind == "text":
+            click.echo()
 
 
-def _found(run: Path, asked_for: str | list[str], k: int, retriever: str, only: list[str] | None,
-           how: dict[str, Any]) -> "list[Hit]":  # fmt: skip
-    """The answer to a text or a history."""
+def _lines_of_input() -> Iterator[tuple[str, str]]:
+    """Where it stands, for a message, and what stands on each line of standard input, as it comes."""
+    if sys.stdin.isatty():
+        click.echo("one question a line; Ctrl-D ends", err=True)
+    for number, line in enumerate(sys.stdin, 1):
+        if line.strip():
+            yield f"line {number} of the input: ", line.strip()
+
+
+def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | None,
+               how: dict[str, Any]) -> "Callable[[str, int, bool], list[Hit]]":  # fmt: skip
+    """What answers a text, or a history written out, by k documents, perhaps without those of the history."""
     from lmindexer.retrievers.generative import GenerativeRetriever
     from lmindexer.retrievers.registry import RECOMMENDERS, RETRIEVERS
 
     asked = asked_with([retriever], how)[retriever]
-    if isinstance(asked_for, list):
+    if by_history:
         if retriever not in RECOMMENDERS:
             names = ", ".join(RECOMMENDERS)
             raise InputError(f"{retriever} answers words, not a --history; choose --retriever {names}")
-        return RECOMMENDERS[retriever](run, **asked).recommend([asked_for], k, only=only)[0]
+        recommender = RECOMMENDERS[retriever](run, **asked)
+
+        def recommend(line: str, k: int, no_repeats: bool) -> "list[Hit]":
+            taken = [part.strip() for part in line.split(",") if part.strip()]
+            left_out = set(taken) if no_repeats else set()
+            hits = recommender.recommend([taken], k + len(left_out), only=only)[0]
+            return [hit for hit in hits if hit.doc_id not in left_out][:k]
+
+        return recommend
     found_by = RETRIEVERS[retriever](run, **asked)
-    hits = found_by.search([asked_for], k, only=only)[0]
-    note_of_teaching([retriever], run)
-    if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(asked_for)) > found_by.reads:
-        click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
-    return hits
+
+    def search(line: str, k: int, no_repeats: bool) -> "list[Hit]":
+        hits = found_by.search([line], k, only=only)[0]
+        if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(line)) > found_by.reads:
+            click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
+        return hits
+
+    return search
 
 
 def note_of_teaching(retrievers: Iterable[str], run: Path) -> None:
