@@ -112,7 +112,7 @@ def dev_of(run: Path, home: Path, corpus: Corpus) -> float:
 
 @pytest.mark.parametrize(
     ("run", "settings"),
-    [("run", SEARCH), ("t5", SEARCH | {"epochs": 100, "batch_size": 16, "lr": (1e-2,), "encoder_learning_rate": 1e-2})],
+    [("run", SEARCH), ("t5", SEARCH | {"epochs": 200, "batch_size": 16, "lr": (1e-2,), "encoder_learning_rate": 1e-2})],
 )
 def test_it_learns_what_a_word_means(home: Path, run: str, settings: dict[str, Any], tmp_path: Path):
     finetune(home / run, tmp_path / "out", queries=home / "queries.jsonl", **settings, progress=QUIET)

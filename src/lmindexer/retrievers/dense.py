@@ -1,6 +1,7 @@
 """The plain dense way: one vector a text by a pretrained encoder, exact search by cosine."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,17 +13,31 @@ from lmindexer.indexers.embeddings import read_with
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.history import DECAY
 from lmindexer.retrievers.hits import Hit, best_hits, check_question, history_rows, rows_of
+from lmindexer.retrievers.vectors import vectors_of
 
 BATCH = 256  # queries scored together
 
 
 class DenseRetriever:
-    """`encoder` is 'bundled', a hub name or a folder. Raises InputError where it cannot be loaded."""
+    """`encoder` is 'bundled', a hub name or a folder. Raises InputError where it cannot be loaded.
 
-    def __init__(self, corpus: Corpus, encoder: str = "bundled", max_tokens: int = 128) -> None:
+    With a file to `keep` them in, vectors of documents are made once; it belongs to this encoder and `max_tokens`.
+    """
+
+    def __init__(
+        self, corpus: Corpus, encoder: str = "bundled", max_tokens: int = 128, keep: Path | None = None
+    ) -> None:
         self.doc_ids, self.max_tokens = corpus.doc_ids, max_tokens
         self._encoder = load_backbone(encoder).to(choose_device("auto")).eval()
-        self._documents = self._embed(corpus)  # (N, D)
+        if keep is None:
+            vectors = self._read(corpus)
+        else:
+
+            def read(rows: list[int]) -> torch.Tensor:
+                return self._read(Corpus.from_documents((corpus[row] for row in rows), keep_empty=True))
+
+            vectors = vectors_of(corpus, keep, read, keep=True)
+        self._documents = F.normalize(vectors.to(next(self._encoder.parameters()).device).float(), dim=1)  # (N, D)
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
         """As `Retriever.search`; scores are cosines."""
@@ -32,7 +47,8 @@ class DenseRetriever:
         hits: list[list[Hit]] = []
         for at in range(0, len(texts), BATCH):
             part = [Document(str(n), text) for n, text in enumerate(texts[at : at + BATCH])]
-            scores = self._embed(Corpus.from_documents(part)) @ documents.T  # (b, n)
+            asked = F.normalize(self._read(Corpus.from_documents(part)).float(), dim=1)
+            scores = asked @ documents.T  # (b, n)
             hits += [best_hits(each, doc_ids, k) for each in scores.float().cpu().numpy()]
         return hits
 
@@ -60,5 +76,6 @@ class DenseRetriever:
             hits += [best_hits(each, doc_ids, k) for each in scores]
         return hits
 
-    def _embed(self, corpus: Corpus) -> torch.Tensor:
-        return F.normalize(read_with(self._encoder, corpus, self.max_tokens, "auto").embeddings().float(), dim=1)
+    def _read(self, corpus: Corpus) -> torch.Tensor:
+        """(N, D)"""
+        return read_with(self._encoder, corpus, self.max_tokens, "auto").embeddings()

@@ -1,14 +1,10 @@
 """A model fine-tuned to give IDs to queries or histories (Eq. 14): made from an indexer's run, kept in one."""
 
-import hashlib
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -32,6 +28,7 @@ from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.retrievers.generative import known_paths
+from lmindexer.retrievers.vectors import keys_of, save_vectors, vectors_of
 from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
@@ -147,7 +144,7 @@ def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
         known = set(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
     except (FileNotFoundError, pa.ArrowException, KeyError) as error:
         raise InputError(f"{path} cannot be read ({error}); fine-tune anew") from None
-    return tuple(row for row, key in enumerate(_keys(corpus)) if key not in known)
+    return tuple(row for row, key in enumerate(keys_of(corpus)) if key not in known)
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -156,7 +153,7 @@ def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 def save(run: Run, finetuned: Finetuned) -> None:
     """Weights, the encoder where it has learned, the vectors of items, and which documents there are."""
-    doc_ids, digests = zip(*_keys(finetuned.corpus), strict=True)
+    doc_ids, digests = zip(*keys_of(finetuned.corpus), strict=True)
     known = pa.table({"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string())})
     write_atomically(run.path / KNOWN, lambda to: pq.write_table(known, to))
     tensors = {
@@ -172,7 +169,7 @@ def save(run: Run, finetuned: Finetuned) -> None:
         finetuned.model.backbone.save(part)
         part.rename(folder)
     if finetuned.items is not None:
-        _save_vectors(run.path / ITEMS, finetuned.corpus, finetuned.items)
+        save_vectors(run.path / ITEMS, finetuned.corpus, finetuned.items.vectors)
 
 
 def read_config(run: Path) -> FinetuneConfig:
@@ -214,48 +211,15 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         config.dropout,
         text=config.history != "ids",
     ).to(finetuned.device)
-    items = Items(_vectors(run, finetuned), torch.from_numpy(known_paths(ids, model.sizes)).long().to(finetuned.device))
+
+    def read(rows: list[int]) -> torch.Tensor:
+        tokens = Tokens.of(model.backbone.tokenize(corpus.texts(rows), finetuned.document_tokens))
+        return item_vectors(Memories(model.backbone, tokens, finetuned.bf16))
+
+    if reader.text:
+        vectors = vectors_of(corpus, run.path / ITEMS, read, keep=is_finetuned(run.path))
+    else:
+        vectors = torch.zeros(len(corpus), model.backbone.dim, dtype=torch.float16)
+    paths = torch.from_numpy(known_paths(ids, model.sizes)).long()
+    items = Items(vectors.to(finetuned.device), paths.to(finetuned.device))
     return Finetuned(config, model, corpus, ids, run.config.max_tokens, reader, items)
-
-
-def _vectors(run: Run, finetuned: Finetuned) -> torch.Tensor:
-    """The items' vectors: those kept in the run of the same texts, others read now."""
-    corpus, kept = finetuned.corpus, _kept_vectors(run.path / ITEMS)
-    vectors = torch.empty(len(corpus), finetuned.model.backbone.dim, dtype=torch.float16)
-    new = []
-    for row, key in enumerate(_keys(corpus)):
-        if key in kept:
-            vectors[row] = torch.from_numpy(kept[key])
-        else:
-            new.append(row)
-    if new:
-        backbone = finetuned.model.backbone
-        tokens = Tokens.of(backbone.tokenize(corpus.texts(new), finetuned.document_tokens))
-        vectors[new] = item_vectors(Memories(backbone, tokens, finetuned.bf16)).cpu()
-    return vectors.to(finetuned.device)
-
-
-def _keys(corpus: Corpus) -> Iterator[tuple[str, str]]:
-    """Id and digest of the text: a document that was removed may come back with another text."""
-    texts = chain.from_iterable(corpus.text_batches(10_000))
-    for doc_id, text in zip(corpus.doc_ids, texts, strict=True):
-        yield doc_id, hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _kept_vectors(path: Path) -> dict[tuple[str, str], np.ndarray]:
-    """By `_keys`; none where there is no whole file, as all can be read anew."""
-    try:
-        table = pq.read_table(path, columns=["id", "text", "vectors"])
-        vectors = table["vectors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).copy()
-        keys = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
-        return dict(zip(keys, vectors.reshape(len(table), -1), strict=True))
-    except (FileNotFoundError, pa.ArrowException, KeyError):
-        return {}
-
-
-def _save_vectors(path: Path, corpus: Corpus, items: Items) -> None:
-    flat = pa.array(items.vectors.cpu().numpy().reshape(-1))
-    lists = pa.FixedSizeListArray.from_arrays(flat, items.vectors.shape[1])
-    doc_ids, digests = zip(*_keys(corpus), strict=True)
-    table = pa.table({"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string()), "vectors": lists})
-    write_atomically(path, lambda to: pq.write_table(table, to))

@@ -16,6 +16,8 @@ from lmindexer.retrievers.hybrid import HybridRecommender, HybridRetriever
 from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search
 from lmindexer.runs import Run
 
+DENSE = "dense.parquet"  # of a run: vectors of its documents by the bundled encoder
+
 
 def load_retriever(
     run: str | Path,
@@ -64,9 +66,9 @@ def bm25(run: Path, **_: object) -> Bm25Retriever:
 
 
 def dense(run: Path, **_: object) -> DenseRetriever:
-    """By the bundled encoder as it is."""
+    """By the bundled encoder as it is; vectors of documents are kept in the run."""
     opened = Run.open(run)
-    return DenseRetriever(load_documents(opened), max_tokens=opened.config.max_tokens)
+    return DenseRetriever(load_documents(opened), max_tokens=opened.config.max_tokens, keep=run / DENSE)
 
 
 def hybrid(

@@ -17,7 +17,7 @@ from lmindexer.progress import Progress
 from lmindexer.retrievers.finetuned import CONFIG, begin, is_finetuned, read_config
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.recommender import GenerativeRecommender
-from lmindexer.retrievers.registry import generative
+from lmindexer.retrievers.registry import DENSE, generative
 from lmindexer.runs import Run
 from lmindexer.settings import parse, to_toml
 from lmindexer.tasks.examples import RecommendTask, SearchTask, Task
@@ -36,6 +36,7 @@ OF_THE_INDEXER = (
     "quantiser.safetensors",
     "report.json",
     "curves.png",
+    DENSE,
 )
 
 

@@ -1,0 +1,70 @@
+"""Vectors kept in a file: each text is read once, and a text that changed is read anew."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.retrievers.vectors import save_vectors, vectors_of
+
+
+def corpus_of(texts: dict[str, str]) -> Corpus:
+    return Corpus.from_documents(Document(*each) for each in texts.items())
+
+
+class Reader:
+    """A text's vector is its length and its first letter; it remembers which it was asked."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus, self.asked = corpus, list[str]()
+
+    def __call__(self, rows: list[int]) -> torch.Tensor:
+        texts = [self.corpus[row].text for row in rows]
+        self.asked += texts
+        return torch.tensor([[len(text), ord(text[0])] for text in texts])
+
+
+def read(texts: dict[str, str], path: Path, keep: bool = True) -> tuple[list[list[float]], list[str]]:
+    corpus = corpus_of(texts)
+    reader = Reader(corpus)
+    return vectors_of(corpus, path, reader, keep).tolist(), reader.asked
+
+
+def expected(texts: dict[str, str]) -> list[list[float]]:
+    return [[len(text), ord(text[0])] for text in texts.values()]
+
+
+def test_each_text_is_read_once(tmp_path: Path):
+    path, texts = tmp_path / "vectors.parquet", {"a": "rose", "b": "pan", "c": "mast"}
+    assert read(texts, path) == (expected(texts), ["rose", "pan", "mast"])
+    assert read(texts, path) == (expected(texts), [])
+    later = {"c": "mast", "d": "old drum", "a": "roses"}  # one left, one came, one has another text, in another order
+    assert read(later, path) == (expected(later), ["old drum", "roses"])
+    assert read(later, path) == (expected(later), [])
+    assert read(texts, path)[1] == ["rose", "pan"], "what left was forgotten"
+
+
+def test_without_keeping_nothing_is_written(tmp_path: Path):
+    path, texts = tmp_path / "vectors.parquet", {"a": "rose"}
+    assert read(texts, path, keep=False) == (expected(texts), ["rose"])
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"no parquet at all"])
+def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes):
+    path, texts = tmp_path / "vectors.parquet", {"a": "rose", "b": "pan"}
+    path.write_bytes(damage)
+    assert read(texts, path) == (expected(texts), ["rose", "pan"])
+    assert read(texts, path)[1] == []
+
+
+def test_where_it_cannot_be_kept_it_is_still_found(tmp_path: Path):
+    texts = {"a": "rose"}
+    assert read(texts, tmp_path / "nowhere" / "vectors.parquet") == (expected(texts), ["rose"])
+
+
+def test_saved_vectors_are_found(tmp_path: Path):
+    texts = {"a": "rose", "b": "pan"}
+    save_vectors(tmp_path / "v", corpus_of(texts), torch.tensor([[1.0, 2.0], [3.0, 4.0]]).half())
+    assert read(texts, tmp_path / "v") == ([[1.0, 2.0], [3.0, 4.0]], [])
