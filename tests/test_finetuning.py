@@ -123,6 +123,10 @@ def test_a_history_is_answered(home: Path, corpus: Corpus, tmp_path: Path):
     assert words.err == "note: this run was taught to recommend, not to search; --history asks it so\n"
 
 
+def typed(text: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(text), "ascii")
+
+
 def test_questions_are_read_from_the_input(home: Path, monkeypatch: pytest.MonkeyPatch):
     asked = {
         "search": (("rose",), ("old pan",)),
@@ -131,14 +135,18 @@ def test_questions_are_read_from_the_input(home: Path, monkeypatch: pytest.Monke
     for run, questions in asked.items():
         alone = [ids_of(lmindexer("search", home / run, *each, "-k", 3, "--format", "jsonl")) for each in questions]
         lines = [each[-1] for each in questions]
-        monkeypatch.setattr("sys.stdin", io.StringIO(f"{lines[0]}\n\n  {lines[1]} \n"))
+        monkeypatch.setattr("sys.stdin", typed(f"\ufeff{lines[0]}\n\n  {lines[1]} \n".encode()))
         answer = lmindexer("search", home / run, *questions[0][:-1], "-", "-k", 3, "--format", "jsonl")
         assert ids_of(answer) == alone[0] + alone[1]
         assert [json.loads(line)["query"] for line in answer.out.splitlines()] == [lines[0]] * 3 + [lines[1]] * 3
-    monkeypatch.setattr("sys.stdin", io.StringIO("doc3\n\ndoc9,nobody\n"))
+    monkeypatch.setattr("sys.stdin", typed(b"doc3\n\ndoc9,nobody\n"))
     answer = lmindexer("search", home / "recommend", "--history", "-", "-k", 3)
     assert (answer.code, answer.out.count("\n")) == (2, 4), "the first is answered, with an empty line behind"
     assert answer.err.startswith("lmindexer: line 3 of the input: 'nobody' of a history is none of the 80")
+    monkeypatch.setattr("sys.stdin", typed(b"rose\ncaf\xe9\n"))
+    answer = lmindexer("search", home / "search", "-", "-k", 3)
+    assert (answer.code, answer.out.count("\n")) == (2, 4)
+    assert answer.err == "lmindexer: line 2 of the input: it is not UTF-8; save the questions in that encoding\n"
 
 
 @pytest.mark.parametrize("question", [("recommend", "--history", "doc3"), ("search", "rose")])
@@ -168,8 +176,10 @@ def test_evaluate_asks_the_runs_own_test_split_and_compare_shows_p(here: Path):
         assert "| recall@1 |" in answer.out
         assert "| mrr@10 |" in answer.out
         assert (here / name / "results-search-test.parquet").exists()
+    assert lmindexer("evaluate", "other", "--beams", 20, "--novelty", 2).code == 0, "as by default"
     compared = lmindexer("compare", "search", "other", "--resamples", 0)
     assert compared.code == 0, compared.err
+    assert "was not asked in the same way" not in compared.out
     assert "**generative** (search, split test)" in compared.out
     assert re.search(r"\| recall@10 \| \d\.\d+ \| \d\.\d+ p=\d\.\d+ \|", compared.out), compared.out
     told = json.loads(lmindexer("compare", "search", "other", "--resamples", 0, "--format", "json").out)
@@ -239,6 +249,7 @@ def spoiled(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "short.txt").write_text("u1 doc1 doc2\n")
     write_jsonl(folder / "pseudo.jsonl", [{"query": "pan", "item_ids": ["doc1"], "source": "title"}])
     (folder / "words.txt").write_text("rose\n")
+    (folder / "one.txt").write_text("doc1\n")
     for name, change in (("learning", {"state": "learning"}), ("damaged", {})):
         shutil.copytree(folder / "run", folder / name)
         facts = json.loads((folder / name / "run.json").read_text())
@@ -266,6 +277,14 @@ BAD_QUESTIONS = {
     "history and words": (("search", "recommend", "pan", "--history", "doc1"), "either words to search for, or --hist"),
     "repeats of words": (("search", "search", "pan", "--no-repeats"), "--no-repeats leaves out what is in a --history"),
     "neither": (("search", "recommend"), "either words to search for, or --history"),
+    "nothing left": (
+        ("search", "recommend", "--history", "doc1", "--no-repeats", "--only-ids", "one.txt"), "the history has all"
+    ),
+    "novelty of nothing": (("search", "run", "pan", "--novelty", "3"), "run was not fine-tuned; leave it out"),
+    "weights first": (("search", "run", "pan", *HYBRID, "--partner", "dense"), "which has no model to generate IDs"),
+    "bm25 first": (
+        ("evaluate", "recommend", "--retriever", "dense", "--retriever", "bm25"), "bm25 does not recommend; choose"
+    ),
     "history by words": (
         ("search", "recommend", "--history", "doc1", "--retriever", "bm25"), "bm25 answers words, not a --history"
     ),

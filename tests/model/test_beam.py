@@ -120,18 +120,18 @@ def test_favoured_documents_score_more_and_the_search_is_still_exact(
     model, favour = make_model(checkpoints["bert"], sizes, seed), np.random.default_rng(seed).uniform(-5, 5, len(codes))
     memory = make_memory(model, [4, 7], seed)
     whole = Trie.of(codes, sizes).favouring(favour)
-    paths = [tuple(path) for path in codes.tolist()]
-    lowest = [min(f for f, path in zip(favour, paths, strict=True) if path == paths[row]) for row in rows]
-    scores = brute_force(model, memory, codes, rows, renormalise=False) + torch.tensor(lowest, dtype=torch.float32)
+    scores = brute_force(model, memory, codes, rows, renormalise=False)
+    scores += torch.tensor(favour[rows], dtype=torch.float32)
     trie = whole.subset(np.array(rows))
     check(beam_search(model, memory, trie, k, beams=30), scores, rows, k)
     check(exact_search(model, memory, trie, k, beams=1), scores, rows, k)
     for level in range(len(sizes) + 1):
-        below = trie.favours[level]
-        prefixes = sorted({paths[row][:level] for row in rows})
-        highest = [max(low for low, row in zip(lowest, rows, strict=True) if paths[row][:level] == prefix)
-                   for prefix in prefixes]  # fmt: skip
-        torch.testing.assert_close(below, torch.tensor(highest, dtype=torch.float32))
+        prefixes: dict[tuple[int, ...], float] = {}
+        for row in rows:
+            prefix = tuple(codes[row, :level].tolist())
+            prefixes[prefix] = max(prefixes.get(prefix, -9), favour[row])
+        highest = torch.tensor([prefixes[prefix] for prefix in sorted(prefixes)], dtype=torch.float32)
+        torch.testing.assert_close(trie.favours[level], highest)
 
 
 @pytest.mark.parametrize("sharpness", [0.3, 8.0])

@@ -1,5 +1,6 @@
 """What holds for every retriever, by its being listed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,13 @@ from command_line import learned, write_items
 from lmindexer.cli.searching import search
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
+from lmindexer.indexers.changes import add_documents, remove_documents
+from lmindexer.indexers.store import load_documents
 from lmindexer.retrievers.bm25 import Bm25Retriever
 from lmindexer.retrievers.dense import DenseRetriever
 from lmindexer.retrievers.hits import Hit, Retriever, best_hits
-from lmindexer.retrievers.registry import RETRIEVERS
+from lmindexer.retrievers.registry import DENSE, RETRIEVERS
+from lmindexer.runs import Run
 
 QUERIES = ["rose in old soil", "thunder and storm", "a violin and a drum"]
 
@@ -73,6 +77,22 @@ def test_a_text_is_nearest_to_itself(corpus: Corpus, checkpoints: dict[str, Path
     for row, hits in zip(range(5), retriever.search(corpus.texts(range(5)), 1), strict=True):
         assert hits[0].score == pytest.approx(1, abs=2e-3)
         assert corpus[corpus.row_of[hits[0].doc_id]].text == corpus[row].text
+
+
+def test_kept_vectors_find_what_new_ones_do(run: Path, corpus: Corpus, tmp_path: Path):
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    RETRIEVERS["dense"](folder)
+    assert (folder / DENSE).exists()
+    remove_documents(folder, ["doc3"])
+    later = {"doc3": "thunder over the garden", "new": "an old violin"}  # doc3 with another text
+    add_documents(folder, Corpus.from_documents(Document(*each) for each in later.items()))
+    anew = DenseRetriever(load_documents(Run.open(folder)))
+    for _ in range(2):
+        for hits, expected in zip(
+            RETRIEVERS["dense"](folder).search(QUERIES, 81), anew.search(QUERIES, 81), strict=True
+        ):
+            found = {hit.doc_id: hit.score for hit in hits}
+            assert found == pytest.approx({hit.doc_id: hit.score for hit in expected}, abs=5e-3)
 
 
 def test_best_hits_by_hand():

@@ -89,7 +89,7 @@ def test_saved_then_loaded_it_finds_the_same(run: Path, corpus: Corpus, settings
     for hits in after:
         assert {hit.doc_id for hit in hits} == set(corpus.doc_ids), "each once, and no other"
         assert len(hits) == len(corpus)
-    assert (folder / ITEMS).exists() == (settings.get("history") in ("text", "ids", "both"))
+    assert (folder / ITEMS).exists() == (settings.get("history") in ("text", "both"))
 
 
 def test_it_begins_as_the_indexer_that_gave_the_ids(run: Path):
@@ -135,7 +135,7 @@ def test_documents_come_and_go_after_fine_tuning(run: Path, corpus: Corpus, sett
         assert {hit.doc_id for hit in hits} == {"new1", "doc5"}
 
 
-@pytest.mark.parametrize("settings", [ALL[0], ALL[-1]], ids=lambda each: "-".join(map(str, each.values())))
+@pytest.mark.parametrize("settings", [*ALL[:2], ALL[-1]], ids=lambda each: "-".join(map(str, each.values())))
 def test_new_documents_gain_what_novelty_says(run: Path, corpus: Corpus, settings: dict[str, Any], tmp_path: Path):
     folder = kept(run, started(run, **settings), tmp_path / "run")
     again = {f"new{row}": corpus[row].text for row in range(40, 60)}  # their paths are free
@@ -145,10 +145,7 @@ def test_new_documents_gain_what_novelty_says(run: Path, corpus: Corpus, setting
     finetuned = load(folder)
     assert [finetuned.corpus.doc_ids[row] for row in finetuned.new] == [*again, "doc44"]
     plain, more = ({hit.doc_id: hit.score for hit in found(finetuned, 82, novelty=b)[0]} for b in (0.0, 3.0))
-    paths = list(map(tuple, known_paths(finetuned.ids, finetuned.model.sizes).tolist()))
-    old = {path for row, path in enumerate(paths) if row not in finetuned.new}  # a path's documents share a score
-    gains = {doc_id: path not in old for doc_id, path in zip(finetuned.ids.doc_ids, paths, strict=True)}
-    assert sum(gains.values()) >= 1
+    gains = {doc_id: row in finetuned.new for row, doc_id in enumerate(finetuned.ids.doc_ids)}
     default = {"search": 2.0, "recommend": 3.0}[settings["task"]]
     gained = {doc_id: more[doc_id] - plain[doc_id] for doc_id in plain}
     assert gained == pytest.approx({doc_id: 3.0 * gains[doc_id] for doc_id in plain}, abs=1e-3)
@@ -203,9 +200,10 @@ def test_without_what_it_knew_a_run_is_refused(run: Path, damage: Any, tmp_path:
         load(folder)
 
 
-def test_novelty_is_a_number(run: Path):
-    with pytest.raises(InputError, match="novelty is a number of nats such as 2, not nan"):
-        finetuned_search(started(run), novelty=float("nan"))
+@pytest.mark.parametrize("value", [float("nan"), 1e39, -101.0])
+def test_novelty_is_a_number_of_some_nats(run: Path, value: float):
+    with pytest.raises(InputError, match="novelty is nats such as 2, from -100 to 100, not"):
+        finetuned_search(started(run), novelty=value)
 
 
 def test_an_encoder_that_learned_and_is_gone_is_missed(run: Path, tmp_path: Path):

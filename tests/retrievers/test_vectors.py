@@ -1,5 +1,6 @@
 """Vectors kept in a file: each text is read once, and a text that changed is read anew."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ class Reader:
 def read(texts: dict[str, str], path: Path, keep: bool = True) -> tuple[list[list[float]], list[str]]:
     corpus = corpus_of(texts)
     reader = Reader(corpus)
-    return vectors_of(corpus, path, reader, keep).tolist(), reader.asked
+    return vectors_of(corpus, path, 2, reader, keep).tolist(), reader.asked
 
 
 def expected(texts: dict[str, str]) -> list[list[float]]:
@@ -57,6 +58,31 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes):
     path.write_bytes(damage)
     assert read(texts, path) == (expected(texts), ["rose", "pan"])
     assert read(texts, path)[1] == []
+
+
+def test_a_file_that_was_changed_inside_is_made_anew(tmp_path: Path):
+    path, texts = tmp_path / "vectors.parquet", {f"doc{n}": f"{n} roses" for n in range(50)}
+    assert read(texts, path)[1] == list(texts.values())
+    whole = path.read_bytes()
+    for at in range(4, len(whole) - 60, 97):
+        path.write_bytes(whole[:at] + bytes(255 - byte for byte in whole[at : at + 40]) + whole[at + 40 :])
+        assert read(texts, path)[0] == expected(texts)
+
+
+def test_vectors_of_another_width_are_made_anew(tmp_path: Path):
+    texts = {"a": "rose", "b": "pan"}
+    save_vectors(tmp_path / "v", corpus_of(texts), torch.ones(2, 3).half())
+    assert read(texts, tmp_path / "v") == (expected(texts), ["rose", "pan"])
+
+
+def test_a_full_disk_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
+    texts = {"a": "rose"}
+    assert read(texts, tmp_path / "v") == (expected(texts), ["rose"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_it_cannot_be_kept_it_is_still_found(tmp_path: Path):

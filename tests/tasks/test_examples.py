@@ -57,37 +57,38 @@ def numbered(n: int, word: str) -> Queries:
 
 
 def test_without_dev_queries_some_are_kept_apart_and_that_is_told():
-    many, made = numbered(1000, "real"), numbered(20, "made")
+    many, made = numbered(2000, "real"), numbered(20, "made")
     task = SearchTask([many, made], {"train": many, "test": DEV}, CORPUS, config(documents=0))
     train, dev = task.queries["train"], task.queries["dev"]
-    assert (len(train), len(dev)) == (900, 100)
-    assert sorted(train.query_ids + dev.query_ids) == sorted(many.query_ids)
-    assert len(task.target) == 900 + 20
-    assert "no dev queries, so 100 of the training queries are kept apart" in task.notes[0]
+    assert (len(train), len(dev)) == (1800, 200)
+    assert sorted(train.texts + dev.texts) == sorted(many.texts)
+    assert len(task.target) == 1800 + 20
+    assert "no dev queries, so 200 of the training queries are kept apart" in task.notes[0]
     assert task.queries["test"] == DEV
     again = SearchTask([many, made], {"train": many, "test": DEV}, CORPUS, config(documents=0))
     assert again.queries["dev"].query_ids == dev.query_ids
 
 
-def test_few_queries_are_not_chosen_by_alone():
-    few, made = numbered(20, "real"), numbered(400, "made")
-    task = SearchTask([few, made], {"train": few}, CORPUS, config(documents=0))
+@pytest.mark.parametrize(("made", "others"), [(400, 40), (5000, 198), (4, 0)])
+def test_few_queries_are_not_chosen_by_alone(made: int, others: int):
+    few, more = numbered(20, "real"), numbered(made, "made")
+    task = SearchTask([few, more], {"train": few}, CORPUS, config(documents=0))
     train, dev = task.queries["train"], task.queries["dev"]
-    made_up = sum(text.startswith("made") for text in dev.texts)
-    assert len(dev) == 42
-    assert 30 < made_up < 42
-    assert f"42 of the training queries, {made_up} of them pseudo-queries, are kept apart" in task.notes[0]
-    assert len(train) == 20 - (42 - made_up), "pseudo-queries are not kept as training queries of the run"
-    assert len(task.target) == 420 - 42
+    assert [sum(text.startswith(word) for text in dev.texts) for word in ("real", "made")] == [2, others]
+    told = "2 of the training queries" + (f" and {others} others" if others else "")
+    assert f"so {told} are kept apart" in task.notes[0]
+    assert len(train) == 18, "pseudo-queries are not kept as training queries of the run"
+    assert len(task.target) == 18 + made - others
 
 
 def test_a_text_kept_apart_is_in_no_set():
-    many = numbered(50, "both")
-    task = SearchTask([many, many], {"train": many}, CORPUS, config(documents=0))
+    many, others = numbered(50, "both"), numbered(100, "others")
+    same = Queries(tuple(f"1/{id}" for id in many.query_ids), many.texts, many.relevant)
+    task = SearchTask([same, many, others], {"train": same}, CORPUS, config(documents=0))
     dev = task.queries["dev"]
-    assert len(task.target) == 2 * 45
+    assert len(task.target) == 2 * 45 + 90
     assert not set(dev.texts) & set(task.queries["train"].texts)
-    assert len(set(dev.query_ids)) == len(dev) == 10, "ids of two sets do not meet"
+    assert len(set(dev.query_ids)) == len(dev) == 5 + 10, "ids of two sets do not meet"
 
 
 def test_one_query_cannot_be_parted():

@@ -121,11 +121,12 @@ def _search(run: Path, test: "Queries", split: str, metrics: "tuple[Metric, ...]
     from lmindexer.tasks.evaluate import evaluate as evaluate_retrievers
     from lmindexer.tasks.results import questions_fingerprint, save_results
 
-    found = evaluate_retrievers({name: RETRIEVERS[name](run, **each) for name, each in asked.items()}, test, metrics)
+    retrievers = {name: RETRIEVERS[name](run, **each) for name, each in asked.items()}
+    found = evaluate_retrievers(retrievers, test, metrics)
     note_of_teaching(asked, run)
     questions = questions_fingerprint(test.query_ids, test.relevant, test.texts)
     for name, judged in found.judged.items():
-        save_results(run, "search", split, {name: judged}, questions, asked[name])
+        save_results(run, "search", split, {name: judged}, questions, getattr(retrievers[name], "settings", {}))
     if trec is not None:
         write_run(trec, _lists(test.query_ids, found.hits[next(iter(asked))]))
     return found
@@ -135,10 +136,11 @@ def _recommend(run: Path, corpus: "Corpus", test: "Examples", split: str, metric
                asked: dict[str, dict[str, Any]], trec: Path | None) -> "RecommendationEvaluation":  # fmt: skip
     from lmindexer.evaluation.trec import write_run
     from lmindexer.progress import Progress
-    from lmindexer.tasks.recommendation import evaluate_recommenders, recommender_of
+    from lmindexer.tasks.recommendation import check_recommenders, evaluate_recommenders, recommender_of
     from lmindexer.tasks.results import questions_fingerprint, save_results
 
     taken = test.sequences
+    check_recommenders(asked)
     recommenders = {name: recommender_of(name, run, taken, **each) for name, each in asked.items()}
     found = evaluate_recommenders(recommenders, test, corpus.doc_ids, metrics, progress=Progress(sys.stderr))
     users = [taken.users[user] for user in test.user.tolist()]
@@ -147,7 +149,7 @@ def _recommend(run: Path, corpus: "Corpus", test: "Examples", split: str, metric
     questions = questions_fingerprint(users, targets, histories)
     for task, table in (("recommend", found.as_is), ("recommend-masked", found.masked)):
         for name, judged in table.judged.items():
-            save_results(run, task, split, {name: judged}, questions, asked[name])
+            save_results(run, task, split, {name: judged}, questions, getattr(recommenders[name], "settings", {}))
     if trec is not None:
         write_run(trec, _lists(users, found.as_is.hits[next(iter(asked))]))
     return found

@@ -107,20 +107,26 @@ def search(run: Path, query: tuple[str, ...], history: str | None, no_repeats: b
     opened = Run.open(run)
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.store import load_documents
+    from lmindexer.retrievers.hits import rows_of
 
     corpus, ids = load_documents(opened), IdTable.load(run / "ids.parquet")
     only = _labelled(corpus, labels, run) if labels else None
     if listed is not None:
         named, allowed = lines_of(listed), None if only is None else set(only)
         only = [doc_id for doc_id in named if allowed is None or doc_id in allowed]
-    possible = len(corpus) if only is None else len(set(only))
+    if only is not None:
+        rows_of(only, corpus.doc_ids)  # what is wrong with it is told before any question
+    left_out = set(_ids(history)) if no_repeats and history not in (None, "-") else set()
+    possible = len(set(corpus.doc_ids if only is None else only) - left_out)
+    if not possible:
+        raise InputError("the history has all documents that the search is restricted to; leave --no-repeats out")
     if k > possible:
         click.echo(f"note: there are only {possible:,} documents to find, not {k:,}", err=True)
     ask = _answering(run, retriever, history is not None, only, how)
     asked = " ".join(query) if history is None else history
     for n, (where, line) in enumerate(_lines_of_input() if asked == "-" else [("", asked)]):
         try:
-            hits = ask(line, min(k, max(possible, 1)), no_repeats)
+            hits = ask(line, min(k, possible), no_repeats)
         except InputError as error:
             raise InputError(f"{where}{error}") from None
         if n == 0 and history is None:
@@ -138,13 +144,22 @@ def search(run: Path, query: tuple[str, ...], history: str | None, no_repeats: b
             click.echo()
 
 
+def _ids(history: str) -> list[str]:
+    return [part.strip() for part in history.split(",") if part.strip()]
+
+
 def _lines_of_input() -> Iterator[tuple[str, str]]:
     """Where it stands, for a message, and what stands on each line of standard input, as it comes."""
     if sys.stdin.isatty():
         click.echo("one question a line; Ctrl-D ends", err=True)
-    for number, line in enumerate(sys.stdin, 1):
-        if line.strip():
-            yield f"line {number} of the input: ", line.strip()
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        where = f"line {number} of the input: "
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError:
+            raise InputError(f"{where}it is not UTF-8; save the questions in that encoding") from None
+        if text:
+            yield where, text
 
 
 def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | None,
@@ -161,7 +176,7 @@ def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | No
         recommender = RECOMMENDERS[retriever](run, **asked)
 
         def recommend(line: str, k: int, no_repeats: bool) -> "list[Hit]":
-            taken = [part.strip() for part in line.split(",") if part.strip()]
+            taken = _ids(line)
             left_out = set(taken) if no_repeats else set()
             hits = recommender.recommend([taken], k + len(left_out), only=only)[0]
             return [hit for hit in hits if hit.doc_id not in left_out][:k]

@@ -41,7 +41,7 @@ class Trie:
     levels: tuple[Level, ...]  # T
     leaf_start: Tensor  # (leaves + 1,) int32
     rows: Tensor  # (N,) int32, ascending within a leaf
-    favours: tuple[Tensor, ...] = ()  # T + 1 from the root down, (nodes,) float32: the highest favour of a leaf below
+    favours: tuple[Tensor, ...] = ()  # T + 2, from the root to `rows`, float32: the highest favour below each node
 
     @classmethod
     def of(cls, codes: np.ndarray, sizes: tuple[int, ...] | None = None) -> "Trie":
@@ -95,19 +95,15 @@ class Trie:
         return Trie(self.sizes, levels, self.leaf_start.to(device), self.rows.to(device), favours)
 
     def favouring(self, favour: np.ndarray) -> "Trie":
-        """The same trie, in which a search adds to the score of document n what `favour` (N,) says, in nats.
+        """The same trie, in which a search adds to the score of document n what `favour` (N,) says, in nats."""
+        return self._favouring(torch.from_numpy(favour).float().to(self.rows.device)[self.rows.long()])
 
-        Documents of one path share a score, so all get the lowest of theirs.
-        """
-        per_row = torch.from_numpy(favour).float().to(self.rows.device)[self.rows.long()]
-        return replace(self, favours=self._upwards(-_highest(-per_row, self.leaf_start)))
-
-    def _upwards(self, leaves: Tensor) -> tuple[Tensor, ...]:
-        """The favours of all nodes, from those of the leaves."""
-        favours = [leaves]
-        for level in reversed(self.levels):
-            favours.insert(0, _highest(favours[0], level.start))
-        return tuple(favours)
+    def _favouring(self, documents: Tensor) -> "Trie":
+        """By the favour of each of `rows`."""
+        favours = [documents]
+        for start in (self.leaf_start, *(level.start for level in reversed(self.levels))):
+            favours.insert(0, _highest(favours[0], start))
+        return replace(self, favours=tuple(favours))
 
     def subset(self, rows: np.ndarray | Tensor) -> "Trie":
         """The trie of these documents alone, which keep their row numbers. Raises ValueError for an unknown row."""
@@ -116,7 +112,6 @@ class Trie:
         if int(kept.sum()) < len(wanted):
             unknown = wanted[~torch.isin(wanted, self.rows)]
             raise ValueError(f"the trie has no document of row {int(unknown[0])}, nor of {len(unknown) - 1} more")
-        leaves = self.favours[-1] if self.favours else None
         below, codes = kept, [level.code for level in self.levels]
         starts = [*(level.start for level in self.levels), self.leaf_start]  # from the root down to the documents
         for depth in range(len(codes), -1, -1):
@@ -125,11 +120,9 @@ class Trie:
             starts[depth] = _starts(count[below])
             if depth:
                 codes[depth - 1] = codes[depth - 1][below]
-            if depth == len(codes) and leaves is not None:
-                leaves = leaves[below]
         levels = tuple(Level.of(start, code) for start, code in zip(starts, codes, strict=False))
         part = Trie(self.sizes, levels, starts[-1], self.rows[kept])
-        return part if leaves is None else replace(part, favours=part._upwards(leaves))
+        return part._favouring(self.favours[-1][kept]) if self.favours else part
 
     def children(self, nodes: Tensor, level: int) -> Children:
         """What stands on `level` below nodes (...) of the level above; a gather, without a look at any value."""
@@ -154,6 +147,11 @@ class Trie:
         spare = children.codes.where(children.there, self.sizes[level])  # empty slots point behind the last code
         mask = torch.zeros(*nodes.shape, self.sizes[level] + 1, dtype=torch.bool, device=nodes.device)
         return mask.scatter_(-1, spare, True)[..., :-1]
+
+    @property
+    def widest_leaf(self) -> int:
+        """How many documents the path has that most share."""
+        return int(self.leaf_start.diff().max()) if len(self.leaf_start) > 1 else 0
 
     def leaf_sizes(self, leaves: Tensor) -> Tensor:
         """How many documents share the path of each leaf (...)."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmindexer.ids.trie import Trie
 from lmindexer.model.backbone import Memory
@@ -176,6 +176,8 @@ def _documents(trie: Trie, beams: Beams, k: int) -> Found:
     scores, order = beams.scores.sort(stable=True, dim=1, descending=True)
     leaves = beams.nodes.gather(1, order)
     held = trie.leaf_sizes(leaves).where(scores > -torch.inf, 0)  # (B, V)
+    if trie.favours:
+        return _favoured(trie, leaves, scores, held, k)
     end = held.cumsum(1)
     slot = torch.arange(k, device=end.device).expand(len(end), k).contiguous()
     leaf = torch.searchsorted(end, slot, right=True)  # (B, k): which leaf the document comes from
@@ -184,6 +186,22 @@ def _documents(trie: Trie, beams: Beams, k: int) -> Found:
     place = trie.leaf_start[leaves.gather(1, leaf)] + slot - (end - held).gather(1, leaf)
     rows = trie.rows[place.where(there, 0)].long()
     return Found(rows.where(there, -1), scores.gather(1, leaf).where(there, -torch.inf))
+
+
+def _favoured(trie: Trie, leaves: Tensor, scores: Tensor, held: Tensor, k: int) -> Found:
+    """As `_documents`, where those of one leaf may be favoured differently.
+
+    A leaf scores as its most favoured document does, so the k best leaves hold the k best documents.
+    """
+    slot = torch.arange(trie.widest_leaf, device=leaves.device)
+    there = slot < held[..., None]  # (B, V, W)
+    place = (trie.leaf_start[leaves].long()[..., None] + slot).where(there, 0)
+    less = trie.favours[-2][leaves][..., None] - trie.favours[-1][place]
+    each = (scores[..., None] - less).where(there, -torch.inf).flatten(1)
+    short = max(k - each.shape[1], 0)
+    best, order = nn.functional.pad(each, (0, short), value=-torch.inf).sort(stable=True, dim=1, descending=True)
+    rows = nn.functional.pad(trie.rows[place].long().where(there, -1).flatten(1), (0, short), value=-1)
+    return Found(rows.gather(1, order[:, :k]), best[:, :k].contiguous())
 
 
 def _short(found: Found, trie: Trie) -> Tensor | None:

@@ -1,9 +1,9 @@
 """The plain dense way: one vector a text by a pretrained encoder, exact search by cosine."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -36,14 +36,13 @@ class DenseRetriever:
             def read(rows: list[int]) -> torch.Tensor:
                 return self._read(Corpus.from_documents((corpus[row] for row in rows), keep_empty=True))
 
-            vectors = vectors_of(corpus, keep, read, keep=True)
+            vectors = vectors_of(corpus, keep, self._encoder.dim, read, keep=True)
         self._documents = F.normalize(vectors.to(next(self._encoder.parameters()).device).float(), dim=1)  # (N, D)
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
         """As `Retriever.search`; scores are cosines."""
         check_question(texts, k)
-        rows = np.arange(len(self.doc_ids)) if only is None else rows_of(only, self.doc_ids)
-        doc_ids, documents = [self.doc_ids[row] for row in rows], self._documents[torch.from_numpy(rows)]
+        doc_ids, documents = self._allowed(self._documents, only)
         hits: list[list[Hit]] = []
         for at in range(0, len(texts), BATCH):
             part = [Document(str(n), text) for n, text in enumerate(texts[at : at + BATCH])]
@@ -61,10 +60,8 @@ class DenseRetriever:
         `Recommender.recommend`.
         """
         check_question((), k)
-        documents = F.normalize(self._documents - self._documents.mean(0), dim=1)
-        allowed = np.arange(len(self.doc_ids)) if only is None else rows_of(only, self.doc_ids)
-        doc_ids, answers = [self.doc_ids[row] for row in allowed], documents[torch.from_numpy(allowed)]
-        taken = history_rows(histories, {doc_id: row for row, doc_id in enumerate(self.doc_ids)})
+        documents, taken = self._centred, history_rows(histories, self._row_of)
+        doc_ids, answers = self._allowed(documents, only)
         hits: list[list[Hit]] = []
         for at in range(0, len(taken), BATCH):
             part = taken[at : at + BATCH]
@@ -75,6 +72,22 @@ class DenseRetriever:
             scores = (F.normalize(asked, dim=1) @ answers.T).cpu().numpy()
             hits += [best_hits(each, doc_ids, k) for each in scores]
         return hits
+
+    @cached_property
+    def _centred(self) -> torch.Tensor:
+        """The vectors (N, D) without their mean."""
+        return F.normalize(self._documents - self._documents.mean(0), dim=1)
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
+
+    def _allowed(self, vectors: torch.Tensor, only: Iterable[str] | None) -> tuple[Sequence[str], torch.Tensor]:
+        """Ids and vectors of the documents that may be found."""
+        if only is None:
+            return self.doc_ids, vectors
+        rows = rows_of(only, self.doc_ids)
+        return [self.doc_ids[row] for row in rows.tolist()], vectors[torch.from_numpy(rows)]
 
     def _read(self, corpus: Corpus) -> torch.Tensor:
         """(N, D)"""

@@ -140,9 +140,9 @@ def load(run: Path) -> Finetuned:
 def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
     """Rows of the documents that are not in the file."""
     try:
-        table = pq.read_table(path, columns=["id", "text"])
+        table = pq.read_table(path, columns=["id", "text"], page_checksum_verification=True)
         known = set(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
-    except (FileNotFoundError, pa.ArrowException, KeyError) as error:
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read ({error}); fine-tune anew") from None
     return tuple(row for row, key in enumerate(keys_of(corpus)) if key not in known)
 
@@ -155,7 +155,7 @@ def save(run: Run, finetuned: Finetuned) -> None:
     """Weights, the encoder where it has learned, the vectors of items, and which documents there are."""
     doc_ids, digests = zip(*keys_of(finetuned.corpus), strict=True)
     known = pa.table({"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string())})
-    write_atomically(run.path / KNOWN, lambda to: pq.write_table(known, to))
+    write_atomically(run.path / KNOWN, lambda to: pq.write_table(known, to, write_page_checksum=True))
     tensors = {
         name: x.detach().cpu().contiguous().clone()
         for name, x in finetuned.modules.state_dict().items()
@@ -168,7 +168,7 @@ def save(run: Run, finetuned: Finetuned) -> None:
             shutil.rmtree(old, ignore_errors=True)
         finetuned.model.backbone.save(part)
         part.rename(folder)
-    if finetuned.items is not None:
+    if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text:
         save_vectors(run.path / ITEMS, finetuned.corpus, finetuned.items.vectors)
 
 
@@ -217,7 +217,7 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         return item_vectors(Memories(model.backbone, tokens, finetuned.bf16))
 
     if reader.text:
-        vectors = vectors_of(corpus, run.path / ITEMS, read, keep=is_finetuned(run.path))
+        vectors = vectors_of(corpus, run.path / ITEMS, model.backbone.dim, read, keep=is_finetuned(run.path))
     else:
         vectors = torch.zeros(len(corpus), model.backbone.dim, dtype=torch.float16)
     paths = torch.from_numpy(known_paths(ids, model.sizes)).long()

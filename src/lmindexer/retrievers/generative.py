@@ -1,6 +1,5 @@
 """Find documents by generating their IDs (section 3.3): the search never leaves the IDs that exist."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Protocol, TypedDict
@@ -20,6 +19,7 @@ from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.retrievers.hits import Hit, check_question, rows_of
 
 BATCH = 16  # queries encoded and searched together
+MOST_NOVELTY = 100  # nats: beyond it single precision would round log P away
 
 
 class How(TypedDict, total=False):
@@ -71,11 +71,12 @@ class GenerativeRetriever:
         makes up for, as calibrated stacking does (Chao et al. 2016).
         """
         self.model, self.ids, self.max_tokens = model.eval(), ids, max_tokens
+        self.settings: How = {"beams": beams, "exact": exact, "renormalise": renormalise, "novelty": novelty}
         self.device = next(model.parameters()).device
         self._bf16 = choose_bf16(precision, self.device)
         self._whole = Trie.of(known_paths(ids, model.sizes), model.sizes).to(self.device)
-        if not math.isfinite(novelty):
-            raise InputError(f"novelty is a number of nats such as 2, not {novelty}")
+        if not abs(novelty) <= MOST_NOVELTY:  # nan neither
+            raise InputError(f"novelty is nats such as 2, from -{MOST_NOVELTY} to {MOST_NOVELTY}, not {novelty:g}")
         if len(new):
             favour = np.zeros(len(ids))
             favour[list(new)] = novelty

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lmindexer.errors import InputError
 from lmindexer.retrievers.hits import Hit, Recommender, Retriever, check_question
@@ -28,6 +28,17 @@ def by_score(hits: Sequence[Hit]) -> list[float]:
 FUSIONS = {"rank": by_rank, "score": by_score}
 
 
+def check_fusion(weights: Sequence[float], retrievers: int, fusion: str) -> None:
+    """Raise InputError for an unknown fusion and for weights that do not fit so many retrievers."""
+    if len(weights) != retrievers:
+        raise InputError(f"{len(weights)} weights for {retrievers} retrievers; give one each")
+    if not all(0 <= weight < math.inf for weight in weights) or not any(weights):  # nan is neither
+        told = ", ".join(f"{weight:g}" for weight in weights)
+        raise InputError(f"the weights {told} are not all 0 or more with one above 0; change them")
+    if fusion not in FUSIONS:
+        raise InputError(f"{fusion!r} is no fusion; choose one of {', '.join(FUSIONS)}")
+
+
 class _Fused(Generic[Each]):
     """A document scores the weighted sum of what each list gives it, 0 where it is not in the list."""
 
@@ -36,17 +47,17 @@ class _Fused(Generic[Each]):
     ) -> None:
         """`weights` are one a retriever, equal by default; a retriever of weight 0 is not asked.
 
-        Raises InputError for an unknown fusion and for weights that do not fit.
+        Raises InputError as `check_fusion`.
         """
-        weights = [1.0] * len(retrievers) if weights is None else list(weights)
-        if len(weights) != len(retrievers):
-            raise InputError(f"{len(weights)} weights for {len(retrievers)} retrievers; give one each")
-        if not all(0 <= weight < math.inf for weight in weights) or not any(weights):  # nan is neither
-            told = ", ".join(f"{weight:g}" for weight in weights)
-            raise InputError(f"the weights {told} are not all 0 or more with one above 0; change them")
-        if fusion not in FUSIONS:
-            raise InputError(f"{fusion!r} is no fusion; choose one of {', '.join(FUSIONS)}")
-        self.weights, self.retrievers, self.fusion = weights, retrievers, fusion
+        self.weights = [1.0] * len(retrievers) if weights is None else list(weights)
+        self.retrievers, self.fusion = retrievers, fusion
+        check_fusion(self.weights, len(retrievers), fusion)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it searches, and how each of its retrievers does."""
+        parts = [{type(each).__name__: getattr(each, "settings", {})} for each in self.retrievers]
+        return {"fusion": self.fusion, "weights": self.weights, "retrievers": parts}
 
     def _ask(self, ask: Callable[[Each, int], list[list[Hit]]], k: int) -> list[list[Hit]]:
         """The best k of what the retrievers find, each asked `ask(retriever, deeper)`."""

@@ -18,6 +18,7 @@ class GenerativeRecommender:
     def __init__(self, finetuned: Finetuned, **how: Unpack[How]) -> None:
         self.finetuned = finetuned
         self.retriever = finetuned_search(finetuned, **how)
+        self.settings = self.retriever.settings
 
     def recommend(
         self, histories: Sequence[Sequence[str]], k: int = 10, *, only: Iterable[str] | None = None

@@ -12,7 +12,7 @@ from lmindexer.retrievers.dense import DenseRetriever
 from lmindexer.retrievers.finetuned import is_finetuned, load, read_config
 from lmindexer.retrievers.generative import GenerativeRetriever, How
 from lmindexer.retrievers.hits import Recommender, Retriever
-from lmindexer.retrievers.hybrid import HybridRecommender, HybridRetriever
+from lmindexer.retrievers.hybrid import HybridRecommender, HybridRetriever, check_fusion
 from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search
 from lmindexer.runs import Run
 
@@ -47,6 +47,8 @@ def generative(run: Path, **how: Unpack[How]) -> GenerativeRetriever | Generativ
         is_recommender = finetuned.config.task == "recommend"
         return GenerativeRecommender(finetuned, **how) if is_recommender else finetuned_search(finetuned, **how)
     config = Run.open(run).config
+    if "novelty" in how:
+        raise InputError(f"novelty favours what came after fine-tuning, and {run} was not fine-tuned; leave it out")
     if config.indexer != "lmindexer":
         raise InputError(
             f"{run} was learned by {config.indexer}, which has no model to generate IDs; fine-tune it first "
@@ -60,12 +62,12 @@ def generative(run: Path, **how: Unpack[How]) -> GenerativeRetriever | Generativ
     )
 
 
-def bm25(run: Path, **_: object) -> Bm25Retriever:
+def bm25(run: Path) -> Bm25Retriever:
     """Raises InputError where the extra bm25 is not installed."""
     return Bm25Retriever(load_documents(Run.open(run)))
 
 
-def dense(run: Path, **_: object) -> DenseRetriever:
+def dense(run: Path) -> DenseRetriever:
     """By the bundled encoder as it is; vectors of documents are kept in the run."""
     opened = Run.open(run)
     return DenseRetriever(load_documents(opened), max_tokens=opened.config.max_tokens, keep=run / DENSE)
@@ -81,11 +83,13 @@ def hybrid(
 ) -> HybridRetriever:
     """`partner` and generated IDs, with `weights` in this order, fused by rank or by score.
 
-    Raises InputError as `HybridRetriever`, and for a partner that is none of PARTNERS.
+    Raises InputError as `HybridRetriever`, and for a partner that is none of PARTNERS, before it reads any document.
     """
+    check_fusion(weights or [1.0, 1.0], 2, fusion)
     if partner not in PARTNERS:
         raise InputError(f"{partner!r} is no partner of generated IDs; choose one of {', '.join(PARTNERS)}")
-    return HybridRetriever([PARTNERS[partner](run), generative(run, **how)], weights, fusion)
+    ids = generative(run, **how)
+    return HybridRetriever([PARTNERS[partner](run), ids], weights, fusion)
 
 
 def recommender(run: Path, **how: Unpack[How]) -> GenerativeRecommender:
@@ -108,9 +112,11 @@ def hybrid_recommender(
     **how: Unpack[How],
 ) -> HybridRecommender:
     """The nearest texts by the bundled encoder, which may be new, and generated IDs; else as `hybrid`."""
+    check_fusion(weights or [1.0, 1.0], 2, fusion)
     if partner != "dense":
         raise InputError(f"{partner} answers words, not histories; to recommend, the partner of generated IDs is dense")
-    return HybridRecommender([dense(run), recommender(run, **how)], weights, fusion)
+    ids = recommender(run, **how)
+    return HybridRecommender([dense(run), ids], weights, fusion)
 
 
 PARTNERS: dict[str, Callable[..., Retriever]] = {"bm25": bm25, "dense": dense}

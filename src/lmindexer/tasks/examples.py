@@ -1,7 +1,7 @@
 """What fine-tuning learns from and is chosen by: pairs of what is asked and the document that answers it."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from lmindexer.tasks.queries import Queries
 from lmindexer.tasks.sequences import Sequences, held_out, training_examples
 
 DEV_SHARE = 0.1  # of training queries without a dev split
-FEW_DEV = 100  # queries: fewer choose by luck, so that pseudo-queries are asked, too
+FEW_DEV = 200  # queries: fewer choose by luck, so that pseudo-queries are asked, too
 
 
 class Task(Protocol):
@@ -83,9 +83,9 @@ class RecommendTask:
 class SearchTask:
     """A query -> a document that answers it; beside them, documents -> themselves.
 
-    `train` may have several sets of queries, such as pseudo-queries. Where `splits` has no "dev", a share of the
-    first is kept apart to choose by; of every set, where that would be fewer than 100. `queries` are those splits,
-    with "train" and "dev" as they are used.
+    `train` may have several sets of queries, such as pseudo-queries. Where `splits` has no "dev", a tenth of the
+    first is kept apart to choose by; where that is fewer than 200, others fill it up. `queries` are those splits, with
+    "train" and "dev" as they are used.
     """
 
     def __init__(
@@ -145,23 +145,31 @@ def _apart(train: Sequence[Queries], config: FinetuneConfig) -> tuple[list[Queri
 
     A text that is kept apart is in no set, so that nothing that is asked was trained on.
     """
-    asked = train if DEV_SHARE * len(train[0]) < FEW_DEV else train[:1]
-    texts = sorted({text for queries in asked for text in queries.texts})
+    first, *others = train
+    texts = sorted(set(first.texts))
     if len(texts) < 2:
         raise InputError("there is only one training query; give at least two, or a dev split")
-    order = np.random.default_rng(config.seed).permutation(len(texts))
-    apart = {texts[n] for n in order[: max(round(DEV_SHARE * len(texts)), 1)].tolist()}
-    kept = [queries.select(n for n, text in enumerate(queries.texts) if text in apart) for queries in asked]
-    left = [queries.select(n for n, text in enumerate(queries.texts) if text not in apart) for queries in train]
+    own = _drawn(texts, max(round(DEV_SHARE * len(texts)), 1), config)
+    pool = sorted({text for queries in others for text in queries.texts} - set(texts))
+    more = _drawn(pool, max(min(FEW_DEV - len(own), round(DEV_SHARE * len(pool))), 0), config)
+    kept = [_of_texts(first, own), *(_of_texts(queries, more) for queries in others)]
+    left = [_of_texts(queries, set(queries.texts) - own - more) for queries in train]
     dev = Queries(
-        tuple(f"{n}/{id}" if n else id for n, queries in enumerate(kept) for id in queries.query_ids),
+        tuple(f"{n}/{id}" for n, queries in enumerate(kept) for id in queries.query_ids),
         tuple(text for queries in kept for text in queries.texts),
         tuple(grades for queries in kept for grades in queries.relevant),
     )
-    told = f"{len(dev):,} of the training queries"
-    if made := len(dev) - len(kept[0]):
-        told += f", {made:,} of them pseudo-queries,"
+    told = f"{len(kept[0]):,} of the training queries" + (f" and {len(dev) - len(kept[0]):,} others" if more else "")
     return left, dev, f"there are no dev queries, so {told} are kept apart to choose by"
+
+
+def _drawn(texts: Sequence[str], n: int, config: FinetuneConfig) -> set[str]:
+    order = np.random.default_rng(config.seed).permutation(len(texts))
+    return {texts[place] for place in order[:n].tolist()}
+
+
+def _of_texts(queries: Queries, texts: Container[str]) -> Queries:
+    return queries.select(n for n, text in enumerate(queries.texts) if text in texts)
 
 
 def _sample(n: int, config: FinetuneConfig) -> np.ndarray:

@@ -174,7 +174,7 @@ def _records(path: Path, numbered: bool) -> Iterator[tuple[str, str, Record]]:
 
 
 def _text(record: Record, where: str) -> str:
-    text = next((record[name] for name in TEXT_NAMES if name in record), None)
+    text = next((record[name] for name in TEXT_NAMES if record.get(name) is not None), None)
     if text is None:
         raise InputError(f"{where}: there is no query; give it as text in 'query' or 'text'")
     if not isinstance(text, str) or not clean(text):

@@ -1,6 +1,6 @@
 """Recommenders asked what users took next, and how well each answered (section 4.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,16 +106,23 @@ def evaluate_recommenders(
     )
 
 
+def check_recommenders(names: Iterable[str]) -> None:
+    """Raise InputError for one that does not recommend."""
+    known = [*RECOMMENDERS, "popular"]
+    for name in names:
+        if name not in known:
+            raise InputError(f"{name} does not recommend; choose --retriever {', '.join(known)}")
+
+
 def recommender_of(name: str, run: Path, sequences: Sequences, **how: Any) -> Recommender:
     """By its name, over the documents of a run; popular counts the training parts of `sequences`.
 
-    Raises InputError for an unknown name, and where the run was not taught what it takes.
+    Raises InputError as `check_recommenders`, and where the run was not taught what it takes.
     """
+    check_recommenders([name])
     if name == "popular":
         doc_ids = load_documents(Run.open(run)).doc_ids
         return PopularRecommender(doc_ids, training_counts(sequences, len(doc_ids)))
-    if name not in RECOMMENDERS:
-        raise InputError(f"{name} does not recommend; choose --retriever {', '.join([*RECOMMENDERS, 'popular'])}")
     return RECOMMENDERS[name](run, **how)
 
 
