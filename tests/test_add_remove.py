@@ -45,7 +45,7 @@ def table(run: Path) -> IdTable:
 def test_what_is_added_has_an_id_of_its_own_at_once(run: Path, new: Path, corpus: Corpus):
     before = table(run)
     answer = lmindexer("add", run, new, "--label", "kind")
-    assert (answer.code, answer.err) == (0, "3 documents added, 1 were there already\n")
+    assert (answer.code, answer.err) == (0, "added 3; 1 already there\n")
     after = table(run)
     after.check()
     assert after.doc_ids == (*corpus.doc_ids, "new0", "new1", "new2")
@@ -57,7 +57,7 @@ def test_what_is_added_has_an_id_of_its_own_at_once(run: Path, new: Path, corpus
     assert kept[len(corpus)] == Document("new0", "old rose and new soil", ("garden", "garden0"))
     assert "the numbers are of the documents as they were learned" in lmindexer("inspect", run).out
     again = lmindexer("add", run, new)
-    assert (again.out, again.err) == ("", "0 documents added, 4 were there already\n")
+    assert (again.out, again.err) == ("", "added 0; 4 already there\n")
 
 
 def test_two_additions_know_of_each_other(run: Path, tmp_path: Path):

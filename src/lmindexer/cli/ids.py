@@ -91,7 +91,7 @@ def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, skip
     added = add_documents(run, corpus)
     for line in added.ids.jsonl_lines():
         click.echo(line)
-    click.echo(f"{len(added.ids):,} documents added, {added.known:,} were there already", err=True)
+    click.echo(f"added {len(added.ids):,}; {added.known:,} already there", err=True)
 
 
 @app.command()
