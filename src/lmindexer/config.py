@@ -200,6 +200,11 @@ class FinetuneConfig:
     precision: str = setting("auto", "auto: bfloat16 where the machine does it well", MACHINE, ("auto", "fp32", "bf16"))
     checkpoint_seconds: float = setting(60.0, "time between checkpoints; more where writing one is slow", MACHINE)
 
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether an item of a history is one vector, read once."""
+        return self.task == "recommend" and self.history != "tokens"
+
     def __post_init__(self) -> None:
         for name in ("dropout", "label_smoothing"):
             if getattr(self, name) >= 1:
@@ -208,7 +213,7 @@ class FinetuneConfig:
             raise InputError(f"lr must be above 0, not {','.join(map(str, self.lr))}")
         if self.documents > 1:
             raise InputError(f"documents is a share from 0 to 1, not {self.documents}")
-        if self.task == "recommend" and self.history != "tokens" and self.encoder in ("top", "full"):
+        if self.reads_vectors and self.encoder in ("top", "full"):
             raise InputError(
                 f"encoder {self.encoder} has nothing to learn from: with history {self.history} the items' texts are "
                 "read once; leave it out, or choose history tokens"

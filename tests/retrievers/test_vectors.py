@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmindexer.corpus.documents import Corpus, Document
-from lmindexer.retrievers.vectors import save_vectors, vectors_of
+from lmindexer.retrievers.vectors import keys_of, save_vectors, vectors_of
 
 
 def corpus_of(texts: dict[str, str]) -> Corpus:
@@ -71,7 +71,7 @@ def test_a_file_that_was_changed_inside_is_made_anew(tmp_path: Path):
 
 def test_vectors_of_another_width_are_made_anew(tmp_path: Path):
     texts = {"a": "rose", "b": "pan"}
-    save_vectors(tmp_path / "v", corpus_of(texts), torch.ones(2, 3).half())
+    save_vectors(tmp_path / "v", list(keys_of(corpus_of(texts))), torch.ones(2, 3).half())
     assert read(texts, tmp_path / "v") == (expected(texts), ["rose", "pan"])
 
 
@@ -92,5 +92,5 @@ def test_where_it_cannot_be_kept_it_is_still_found(tmp_path: Path):
 
 def test_saved_vectors_are_found(tmp_path: Path):
     texts = {"a": "rose", "b": "pan"}
-    save_vectors(tmp_path / "v", corpus_of(texts), torch.tensor([[1.0, 2.0], [3.0, 4.0]]).half())
+    save_vectors(tmp_path / "v", list(keys_of(corpus_of(texts))), torch.tensor([[1.0, 2.0], [3.0, 4.0]]).half())
     assert read(texts, tmp_path / "v") == ([[1.0, 2.0], [3.0, 4.0]], [])

@@ -27,7 +27,7 @@ class DenseRetriever:
     def __init__(
         self, corpus: Corpus, encoder: str = "bundled", max_tokens: int = 128, keep: Path | None = None
     ) -> None:
-        self.doc_ids, self.max_tokens = corpus.doc_ids, max_tokens
+        self.doc_ids, self.max_tokens, self._row_of = corpus.doc_ids, max_tokens, corpus.row_of
         self._encoder = load_backbone(encoder).to(choose_device("auto")).eval()
         if keep is None:
             vectors = self._read(corpus)
@@ -77,10 +77,6 @@ class DenseRetriever:
     def _centred(self) -> torch.Tensor:
         """The vectors (N, D) without their mean."""
         return F.normalize(self._documents - self._documents.mean(0), dim=1)
-
-    @cached_property
-    def _row_of(self) -> dict[str, int]:
-        return {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
 
     def _allowed(self, vectors: torch.Tensor, only: Iterable[str] | None) -> tuple[Sequence[str], torch.Tensor]:
         """Ids and vectors of the documents that may be found."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -28,7 +26,7 @@ from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.retrievers.generative import known_paths
-from lmindexer.retrievers.vectors import keys_of, save_vectors, vectors_of
+from lmindexer.retrievers.vectors import UNREADABLE, keys_of, load_keys, save_keys, save_vectors, vectors_of
 from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
@@ -140,9 +138,8 @@ def load(run: Path) -> Finetuned:
 def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
     """Rows of the documents that are not in the file."""
     try:
-        table = pq.read_table(path, columns=["id", "text"], page_checksum_verification=True)
-        known = set(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        known = set(load_keys(path)[0])
+    except UNREADABLE as error:
         raise InputError(f"{path} cannot be read ({error}); fine-tune anew") from None
     return tuple(row for row, key in enumerate(keys_of(corpus)) if key not in known)
 
@@ -153,9 +150,8 @@ def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 def save(run: Run, finetuned: Finetuned) -> None:
     """Weights, the encoder where it has learned, the vectors of items, and which documents there are."""
-    doc_ids, digests = zip(*keys_of(finetuned.corpus), strict=True)
-    known = pa.table({"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string())})
-    write_atomically(run.path / KNOWN, lambda to: pq.write_table(known, to, write_page_checksum=True))
+    keys = list(keys_of(finetuned.corpus))
+    save_keys(run.path / KNOWN, keys)
     tensors = {
         name: x.detach().cpu().contiguous().clone()
         for name, x in finetuned.modules.state_dict().items()
@@ -169,7 +165,7 @@ def save(run: Run, finetuned: Finetuned) -> None:
         finetuned.model.backbone.save(part)
         part.rename(folder)
     if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text:
-        save_vectors(run.path / ITEMS, finetuned.corpus, finetuned.items.vectors)
+        save_vectors(run.path / ITEMS, keys, finetuned.items.vectors)
 
 
 def read_config(run: Path) -> FinetuneConfig:
@@ -179,11 +175,7 @@ def read_config(run: Path) -> FinetuneConfig:
 
 def encoder_that_learns(config: FinetuneConfig) -> str:
     """How much of the encoder: as `config.encoder`, but "frozen" where items are read once, as vectors."""
-    return "frozen" if _reads_vectors(config) else config.encoder
-
-
-def _reads_vectors(config: FinetuneConfig) -> bool:
-    return config.task == "recommend" and config.history != "tokens"
+    return "frozen" if config.reads_vectors else config.encoder
 
 
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
@@ -200,7 +192,7 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         module.dropout = config.dropout  # type: ignore[assignment]
     corpus = load_documents(run)
     finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens)
-    if not _reads_vectors(config):
+    if not config.reads_vectors:
         return finetuned
     read_ids = config.history in ("ids", "both")
     reader = HistoryReader(

@@ -28,8 +28,12 @@ def by_score(hits: Sequence[Hit]) -> list[float]:
 FUSIONS = {"rank": by_rank, "score": by_score}
 
 
-def check_fusion(weights: Sequence[float], retrievers: int, fusion: str) -> None:
-    """Raise InputError for an unknown fusion and for weights that do not fit so many retrievers."""
+def check_fusion(weights: Sequence[float] | None, retrievers: int, fusion: str) -> list[float]:
+    """The weights of so many retrievers, equal by default.
+
+    Raises InputError for an unknown fusion and for weights that do not fit.
+    """
+    weights = [1.0] * retrievers if weights is None else list(weights)
     if len(weights) != retrievers:
         raise InputError(f"{len(weights)} weights for {retrievers} retrievers; give one each")
     if not all(0 <= weight < math.inf for weight in weights) or not any(weights):  # nan is neither
@@ -37,6 +41,7 @@ def check_fusion(weights: Sequence[float], retrievers: int, fusion: str) -> None
         raise InputError(f"the weights {told} are not all 0 or more with one above 0; change them")
     if fusion not in FUSIONS:
         raise InputError(f"{fusion!r} is no fusion; choose one of {', '.join(FUSIONS)}")
+    return weights
 
 
 class _Fused(Generic[Each]):
@@ -45,13 +50,9 @@ class _Fused(Generic[Each]):
     def __init__(
         self, retrievers: Sequence[Each], weights: Sequence[float] | None = None, fusion: str = "score"
     ) -> None:
-        """`weights` are one a retriever, equal by default; a retriever of weight 0 is not asked.
-
-        Raises InputError as `check_fusion`.
-        """
-        self.weights = [1.0] * len(retrievers) if weights is None else list(weights)
+        """`weights` as of `check_fusion`; a retriever of weight 0 is not asked."""
+        self.weights = check_fusion(weights, len(retrievers), fusion)
         self.retrievers, self.fusion = retrievers, fusion
-        check_fusion(self.weights, len(retrievers), fusion)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def hybrid(
 
     Raises InputError as `HybridRetriever`, and for a partner that is none of PARTNERS, before it reads any document.
     """
-    check_fusion(weights or [1.0, 1.0], 2, fusion)
+    check_fusion(weights, 2, fusion)
     if partner not in PARTNERS:
         raise InputError(f"{partner!r} is no partner of generated IDs; choose one of {', '.join(PARTNERS)}")
     ids = generative(run, **how)
@@ -112,7 +112,7 @@ def hybrid_recommender(
     **how: Unpack[How],
 ) -> HybridRecommender:
     """The nearest texts by the bundled encoder, which may be new, and generated IDs; else as `hybrid`."""
-    check_fusion(weights or [1.0, 1.0], 2, fusion)
+    check_fusion(weights, 2, fusion)
     if partner != "dense":
         raise InputError(f"{partner} answers words, not histories; to recommend, the partner of generated IDs is dense")
     ids = recommender(run, **how)

@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 
+Key = tuple[str, str]  # id and digest of the text
+UNREADABLE = OSError, ValueError, KeyError, pa.ArrowException  # of a file that is missing or damaged
 
-def keys_of(corpus: Corpus) -> Iterator[tuple[str, str]]:
+
+def keys_of(corpus: Corpus) -> Iterator[Key]:
     """Id and digest of the text: a document that was removed may come back with another text."""
     texts = chain.from_iterable(corpus.text_batches(10_000))
     for doc_id, text in zip(corpus.doc_ids, texts, strict=True):
@@ -37,25 +40,35 @@ def vectors_of(corpus: Corpus, path: Path, dim: int, read: Callable[[list[int]],
     vectors = torch.from_numpy(np.stack([kept[key] for key in keys]))
     if new and keep:
         with contextlib.suppress(OSError, InputError):
-            save_vectors(path, corpus, vectors)
+            save_vectors(path, keys, vectors)
     return vectors
 
 
-def save_vectors(path: Path, corpus: Corpus, vectors: Tensor) -> None:
-    """The file that `vectors_of` reads."""
+def save_vectors(path: Path, keys: Sequence[Key], vectors: Tensor) -> None:
+    """The file that `vectors_of` reads: the vectors (N, D) of N documents by their keys."""
     flat = pa.array(vectors.cpu().numpy().reshape(-1))
-    doc_ids, digests = zip(*keys_of(corpus), strict=True)
-    columns = {"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string())}
-    table = pa.table(columns | {"vectors": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
+    save_keys(path, keys, vectors=pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]))
+
+
+def save_keys(path: Path, keys: Sequence[Key], **columns: pa.Array) -> None:
+    """A file of documents by their keys, perhaps with more `columns`; its pages have checksums."""
+    doc_ids, digests = zip(*keys, strict=True)
+    told = {"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string())}
+    table = pa.table(told | columns)
     write_atomically(path, lambda to: pq.write_table(table, to, write_page_checksum=True))
 
 
-def _load(path: Path, dim: int) -> dict[tuple[str, str], np.ndarray]:
+def load_keys(path: Path, *columns: str) -> tuple[list[Key], pa.Table]:
+    """The keys in a file that `save_keys` wrote, and all that was read. Raises one of UNREADABLE for a damaged one."""
+    table = pq.read_table(path, columns=["id", "text", *columns], page_checksum_verification=True)
+    return list(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)), table
+
+
+def _load(path: Path, dim: int) -> dict[Key, np.ndarray]:
     """By `keys_of`; none where there is no whole file of this width, as all can be read anew."""
     try:
-        table = pq.read_table(path, columns=["id", "text", "vectors"], page_checksum_verification=True)
+        keys, table = load_keys(path, "vectors")
         vectors = table["vectors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).copy()
-        keys = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
         return dict(zip(keys, vectors.reshape(len(table), dim), strict=True))
-    except (OSError, ValueError, KeyError, pa.ArrowException):
+    except UNREADABLE:
         return {}
