@@ -86,7 +86,7 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
         if quantized:
             learner.trainer.arrays["chosen"][rows] = codebook.assign(h.detach()).to(learner.trainer.arrays["chosen"])
         known = [vector.detach() for vector in learner.indexer.code_vectors(prefix)]
-        vectors = [*known, codebook.quantize(h) if quantized else h]
+        vectors = [*known, codebook.quantize(h, config.gradient_temperature) if quantized else h]
         terms: dict[str, Tensor] = {}
         if config.reconstruction:
             terms["reconstruction"], terms["macro_f1"] = rebuild(learner, rows, vectors, t)
