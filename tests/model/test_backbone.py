@@ -1,6 +1,7 @@
 """Any Hugging Face model behind one interface: whole or cut, alone or padded, saved or loaded."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,7 +55,7 @@ def test_shapes(backbone: Backbone, corpus: Corpus):
 
 def test_a_document_is_cut_after_max_tokens(backbone: Backbone, corpus: Corpus):
     assert max(map(len, backbone.tokenize(corpus.texts(), max_tokens=4))) == 4
-    assert backbone.special[backbone.pad_id]
+    assert backbone.special[backbone.pad_id] or backbone.tokenizer.pad_token is None
 
 
 @torch.no_grad()
@@ -101,15 +102,11 @@ def test_a_reader_says_what_decode_says(backbone: Backbone, corpus: Corpus):
 
 @pytest.mark.parametrize("part", ["frozen", "top", "full"])
 def test_exactly_the_chosen_part_learns(backbone: Backbone, corpus: Corpus, part: str):
-    if part == "top" and backbone.layers is None:
-        with pytest.raises(InputError, match="frozen or full"):
-            backbone.freeze("top", 2)
-        return
     backbone.freeze(part, 2)
     memory = backbone.remember(*batch(backbone, corpus.texts(range(4))))
     backbone.decode(memory, torch.randn(4, 3, backbone.dim)).square().mean().backward()
     names = {name for name, _ in backbone.encoder.named_parameters() if "pooler" not in name}  # which nothing reads
-    top = {name for name in names if name.startswith(("encoder.layer.1.", "encoder.layer.2."))}
+    top = {name for name in names if re.match(r"(encoder\.layer|block|layers)\.[12]\.", name)}  # of layers 0, 1 and 2
     assert learning(backbone.encoder) == {"frozen": set(), "top": top, "full": names}[part]
     decoder = backbone.small_decoder or backbone.model.get_decoder()
     assert len(learning(decoder)) > 10
