@@ -33,7 +33,7 @@ TOPICS = {
     "weather": "storm cloud frost thunder drizzle sunshine hail breeze",
 }
 EVERYWHERE = ["the", "a", "with", "and", "for", "of", "new", "old", "small", "large", "good"]
-CHECKPOINTS = ("t5", "mt5", "bart", "pair", "bert", "roberta")  # "pair": an encoder-decoder made of two BERTs
+CHECKPOINTS = ("t5", "mt5", "bart", "pair", "bert", "roberta", "distilbert")  # "pair": two BERTs, encoder and decoder
 WIDTH = 32
 
 
@@ -111,7 +111,7 @@ def checkpoints(
     t5: sentinel tokens, more rows than tokens, the head tied. mt5: the same with sentinels that are ordinary pieces,
     a token added later, gated layers and a head of its own. bart: pad is 1, a decoder that starts with </s>, <mask>
     without a row, and settings for a search by beams (as bart-large-cnn). pair: no token for padding. roberta: pad
-    is 1, and positions count from behind it.
+    is 1, and positions count from behind it. distilbert: layers that cannot be cut.
     """
     import transformers as hf
 
@@ -126,6 +126,7 @@ def checkpoints(
         "pair": unpadded,
         "bert": tokenizer,
         "roberta": bytes_,
+        "distilbert": tokenizer,
     }
     tokenizers["mt5"].add_tokens(["ISBN"])
     more = {"t5": 28, "mt5": 12, "bart": -1}  # rows than tokens
@@ -143,13 +144,15 @@ def checkpoints(
     outside = {"num_hidden_layers": 2, "is_decoder": True, "add_cross_attention": True}
     decoder = hf.BertConfig(vocab_size=rows["bert"], **outside, **bert)
     behind = bert | {"max_position_embeddings": 66, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    distilled = {"dim": WIDTH, "n_heads": 2, "n_layers": 2, "hidden_dim": 64, "max_position_embeddings": 64}
     makers = {
         "t5": lambda: hf.T5ForConditionalGeneration(hf.T5Config(vocab_size=rows["t5"], **t5)),
-        "mt5": lambda: hf.MT5ForConditionalGeneration(hf.MT5Config(vocab_size=rows["mt5"], tie_word_embeddings=False, **t5)),
+        "mt5": lambda: hf.MT5ForConditionalGeneration(hf.MT5Config(vocab_size=rows["mt5"], **t5)),
         "bart": lambda: hf.BartForConditionalGeneration(hf.BartConfig(**bart)),
         "pair": lambda: hf.EncoderDecoderModel(hf.EncoderDecoderConfig.from_encoder_decoder_configs(inside, decoder)),
         "bert": lambda: hf.BertModel(inside),
         "roberta": lambda: hf.RobertaModel(hf.RobertaConfig(vocab_size=rows["roberta"], num_hidden_layers=3, **behind)),
+        "distilbert": lambda: hf.DistilBertModel(hf.DistilBertConfig(vocab_size=rows["distilbert"], **distilled)),
     }
     folder = tmp_path_factory.mktemp("checkpoints")
     for name in CHECKPOINTS:
@@ -159,6 +162,8 @@ def checkpoints(
             model.generation_config.update(
                 forced_bos_token_id=0, forced_eos_token_id=2, num_beams=4, early_stopping=True, no_repeat_ngram_size=3
             )
+        if name == "mt5":
+            model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
         model.save_pretrained(folder / name)
         tokenizers[name].save_pretrained(folder / name)
     return {name: folder / name for name in CHECKPOINTS}

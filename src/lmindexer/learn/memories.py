@@ -45,8 +45,13 @@ class Memories:
         ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id)
         return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
 
-    def memory(self, rows: np.ndarray) -> Memory:
-        """The encoder's memory of the rows, with gradients where the encoder learns."""
+    def memory(self, rows: np.ndarray, views: int = 1) -> Memory:
+        """The encoder's memory of the rows, with gradients where the encoder learns.
+
+        Of `views` of a document, each has a memory of its own, side by side, where dropout in the encoder makes them
+        differ (Eq. 9); where they would be equal they share one.
+        """
+        rows = np.repeat(rows, views) if self.backbone.looks_differ else rows
         tokens, mask = self.tokens(rows)
         return self.backbone.remember(tokens, mask, self._cached(rows, mask))
 

@@ -305,20 +305,26 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
             model.pooler = None  # a sentence-pair head that nothing here reads
     backbone = Backbone(model, tokenizer, decoder, dropout)
     backbone.pooling = pooling
-    _check_widths(name, backbone)
+    _check_states(name, backbone)
     return backbone
 
 
 @torch.no_grad()
-def _check_widths(name: str, backbone: Backbone) -> None:
-    """Refuse what cannot be joined: everything between encoder and decoder has the token embeddings' width."""
-    tokens = torch.tensor([[0, len(backbone.vocabulary) - 1]])
+def _check_states(name: str, backbone: Backbone) -> None:
+    """Refuse what cannot be used, by two tokens and the same two with padding behind them.
+
+    Everything between encoder and decoder has the token embeddings' width, and padding changes nothing.
+    """
+    tokens = torch.tensor([[0, len(backbone.vocabulary) - 1, backbone.pad_id]])
     try:
-        memory = backbone.remember(tokens, torch.ones_like(tokens, dtype=torch.bool))
+        memory = backbone.remember(tokens, torch.tensor([[True, True, False]]))
         width = memory.states.shape[-1]
         if width != backbone.dim:
             raise ValueError(f"its token embeddings have {backbone.dim} numbers and its states {width}")
         backbone.decode(memory, torch.zeros(1, 1, backbone.dim))
+        alone = backbone.remember(tokens[:, :2], torch.ones(1, 2, dtype=torch.bool)).states
+        if (alone - memory.states[:, :2]).norm() > 0.01 * alone.norm():
+            raise ValueError("what it says of a text depends on the padding behind it")
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"the model {name!r} cannot be used ({_first_line(error)}); {KINDS}") from None
 
