@@ -39,7 +39,9 @@ class LearnConfig:
     decoder_layers: int = setting(2, "layers of the small decoder put on an encoder-only backbone", MODEL)
     reconstructor_layers: int = setting(1, "layers of the reconstructor (Eq. 5)", MODEL)
     max_tokens: int = setting(128, "a document is cut after this many tokens", MODEL)
-    dropout: float = setting(0.1, "dropout of the decoder and the reconstructor", MODEL)
+    dropout: float = setting(
+        0.1, "dropout of all that learns: the reconstructor, the decoder, a backbone's own layers", MODEL
+    )
     weigh_tokens: bool = setting(True, "common telling words count more than rare ones", MODEL, presets={PAPER: False})
 
     objective: str = setting(
@@ -199,7 +201,9 @@ class FinetuneConfig:
     top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL)
     history_layers: int = setting(1, "layers in which the items of a history see each other", MODEL)
     max_tokens: int = setting(128, "a query, or the texts of a history, are cut after this many tokens", MODEL)
-    dropout: float = setting(0.1, "dropout of the decoder and of what reads histories", MODEL)
+    dropout: float = setting(
+        0.1, "dropout of all that learns: the decoder, what reads histories, a backbone's own layers", MODEL
+    )
 
     warmup_epochs: int = setting(
         10, "first read each document and give its ID, so that IDs of any indexer start known; 0: none", SCHEDULE

@@ -79,8 +79,8 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
         config, prefix = learner.config, learner.codes(t)[rows]
-        memory = learner.memories.memory(rows)
         views = 2 if config.contrastive else 1  # the same documents under two dropout masks
+        memory = learner.memories.memory(rows, views)
         hidden, *view = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
         h = hidden[:, t]  # of hidden (B, t+1, D)
         if quantized:
@@ -98,7 +98,11 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
             targets = learner.trainer.arrays["targets"][rows]
             terms["spread"] = nn.functional.cross_entropy(codebook.logits(h), targets)
         if config.at("alignment", t):
+<<<<<<< HEAD
+            terms["alignment"] = _align(learner, memory.first_of(len(rows)), [*known, h])
+=======
             terms["alignment"] = _align(learner, memory, [*known, h], t)
+>>>>>>> main
         return _with_total(config, t, terms)
 
     def after_epoch(epoch: int) -> dict[str, float]:
