@@ -52,4 +52,4 @@ def test_a_term_counts_with_its_weight(gradients: object, corpus: Corpus, checkp
     config = gradients.from_mapping(settings)
     once, thrice = (gradients.gradients(config.replace(contrastive=x), corpus, 1)["c1"] for x in (1.0, 3.0))
     assert once["reconstruction"] == pytest.approx(thrice["reconstruction"])
-    assert thrice["contrastive"][0] == pytest.approx(3 * once["contrastive"][0])
+    assert thrice["contrastive"][0] == pytest.approx(3 * once["contrastive"][0], rel=0.02)
