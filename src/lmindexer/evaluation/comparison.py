@@ -86,9 +86,9 @@ class Comparison:
         if any(each is not None for row in self.rows for each in row.intervals):
             lines.append(
                 "- In brackets behind a value: its 95 % interval with other documents, the codes as they are; learning "
-                "again with another seed is not in it. Of nearest neighbours it is the interval of a mean over documents, "
-                f"as of evaluations over queries; of AMI and same labels, which are no means, it is from {self.resamples} "
-                "random halves of the documents."
+                "again with another seed is not in it. Of nearest neighbours it is that of a mean over documents, as "
+                "of evaluations over queries; of AMI and same labels, which are no means, it is from "
+                f"{self.resamples} random halves of the documents."
             )
         if self.warnings:
             lines += ["", "**Mind:**", "", *(f"- {warning}" for warning in self.warnings)]

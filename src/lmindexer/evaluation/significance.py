@@ -161,7 +161,8 @@ def to_table(
         lines.append(
             f"p: how often as large a difference to {first} comes by chance "
             f"(paired sign-flip test of the mean, two-sided{adjusted}). "
-            f"Bold: the best of a row, and what the same test does not tell apart from it (p of {SIGNIFICANT:g} or more)."
+            "Bold: the best of a row, and what the same test does not tell apart from it "
+            f"(p of {SIGNIFICANT:g} or more)."
         )
     return lines
 

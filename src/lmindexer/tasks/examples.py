@@ -103,7 +103,7 @@ class SearchTask:
             answerable_dev = dev
             self.notes += (note,)
         self.queries = splits | {"train": train[0], "dev": dev}
-        self._dev = answerable_dev.select(_sample(len(answerable_dev), config))
+        self.dev_queries = answerable_dev.select(_sample(len(answerable_dev), config))
         self._texts: list[str] = []
         source, target, weight = list[int](), list[int](), list[float]()
         for queries in train:
@@ -128,8 +128,10 @@ class SearchTask:
 
     def dev(self, finetuned: Finetuned) -> float:
         metric = parse_metric(self.config.dev_metric)
-        hits = finetuned_search(finetuned).search(self._dev.texts, metric.k)
-        return _judged([[hit.doc_id for hit in each] for each in hits], self._dev.relevant, self.config.dev_metric)
+        hits = finetuned_search(finetuned).search(self.dev_queries.texts, metric.k)
+        return _judged(
+            [[hit.doc_id for hit in each] for each in hits], self.dev_queries.relevant, self.config.dev_metric
+        )
 
 
 def _fingerprint(texts: Iterable[str], *arrays: np.ndarray) -> str:
