@@ -12,7 +12,7 @@ from lmindexer.retrievers.hybrid import HybridRecommender
 from lmindexer.retrievers.registry import RECOMMENDERS, hybrid_recommender
 from lmindexer.tasks.finetune import finetune
 from lmindexer.tasks.recommendation import recommender_of
-from lmindexer.tasks.sequences import Sequences, load_sequences
+from lmindexer.tasks.sequences import Sequences, load_taught
 from small_tasks import QUICK, QUIET, learn, write_sequences
 
 HISTORIES = [["doc1"], ["doc5", "doc2", "doc5"], ["doc7", "doc8", "doc9"]]
@@ -29,7 +29,7 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def sequences(run: Path, corpus: Corpus) -> Sequences:
-    return load_sequences(run / "sequences.jsonl", corpus.doc_ids, parted=True)
+    return load_taught(run / "sequences.jsonl", corpus.doc_ids)
 
 
 @pytest.fixture(scope="module", params=[*RECOMMENDERS, "popular"])

@@ -66,7 +66,7 @@ def test_what_was_saved_is_loaded(
     assert results.settings == {name: {"beams": 20, "weights": [1.0, 2.5]} for name in judged}
     assert list(results.judged) == list(judged)
     for name, each in results.judged.items():
-        assert (each.query_ids, each.unjudged) == (ids, judged[name].unjudged)
+        assert (each.query_ids, each.without_relevant) == (ids, judged[name].without_relevant)
         assert each.intervals == judged[name].intervals
         for metric, values in each.values.items():
             np.testing.assert_array_equal(values, judged[name].values[metric])

@@ -22,8 +22,9 @@ from lmindexer.runs import Run
 from lmindexer.settings import parse, to_toml
 from lmindexer.tasks.examples import RecommendTask, SearchTask, Task
 from lmindexer.tasks.generation import freeze_encoder
-from lmindexer.tasks.queries import Queries, load_queries, save_queries, splits_of
+from lmindexer.tasks.queries import load_queries, save_queries
 from lmindexer.tasks.sequences import load_sequences, save_sequences
+from lmindexer.tasks.splits import load_splits
 from lmindexer.tasks.train import train
 
 QUERIES, SEQUENCES = "queries.jsonl", "sequences.jsonl"  # of the task, kept in the run
@@ -110,19 +111,11 @@ def _search_task(
     pseudo: Sequence[str | Path],
     sources: Sequence[str],
 ) -> SearchTask:
-    made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources) for file in pseudo]
+    made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources, answerable=True) for file in pseudo]
     if queries is None:
         return SearchTask(made, {}, corpus, config)
-    judgements = None if qrels is None else Path(qrels)
-    splits = splits_of(Path(queries), judgements)
-    if splits and "train" not in splits:
-        raise InputError(f"{queries} has no split 'train' to learn from, only {', '.join(map(repr, sorted(splits)))}")
-    own: dict[str, Queries] = {
-        split: load_queries(Path(queries), judgements, split, corpus.doc_ids)
-        for split in ("train", "dev", "test")
-        if split in splits or (split == "train" and not splits)
-    }
-    return SearchTask([own["train"], *made], own, corpus, config)
+    splits = load_splits(Path(queries), None if qrels is None else Path(qrels), corpus.row_of)
+    return SearchTask([splits["train"], *made], splits, corpus, config)
 
 
 def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:

@@ -209,7 +209,11 @@ def _save(results: Results, path: Path) -> None:
             raise ValueError(f"{name} was not asked the queries that the others were; keep each by itself")
         columns |= {f"{name} {metric}": values for metric, values in judged.values.items()}
         intervals = {metric: each and [each.low, each.high] for metric, each in judged.intervals.items()}
-        systems[name] = {"unjudged": judged.unjudged, "intervals": intervals, "settings": results.settings[name]}
+        systems[name] = {
+            "without_relevant": judged.without_relevant,
+            "intervals": intervals,
+            "settings": results.settings[name],
+        }
     told = {"task": results.task, "split": results.split, "questions": results.questions}
     told |= {"documents": results.documents}
     metadata = {METADATA: json.dumps(told | {"systems": systems})}
@@ -228,7 +232,7 @@ def _load(path: Path) -> Results:
         for name, each in told.pop("systems").items():
             values = {metric: np.array(table[f"{name} {metric}"]) for metric in each["intervals"]}
             intervals = {metric: pair and Interval(*pair) for metric, pair in each["intervals"].items()}
-            judged[name] = Judged(query_ids, values, intervals, each["unjudged"])
+            judged[name] = Judged(query_ids, values, intervals, each.get("without_relevant", 0))
             settings[name] = each["settings"]
         return Results(judged=judged, settings=settings, **told)
     except (ValueError, KeyError, TypeError, OSError) as error:
