@@ -125,8 +125,10 @@ def _search(run: Path, test: "Queries", split: str, metrics: "tuple[Metric, ...]
     found = evaluate_retrievers(retrievers, test, metrics)
     note_of_teaching(asked, run)
     questions = questions_fingerprint(test.query_ids, test.relevant, test.texts)
+    depth = max(metric.k for metric in metrics)
     for name, judged in found.judged.items():
-        save_results(run, "search", split, {name: judged}, questions, getattr(retrievers[name], "settings", {}))
+        how = getattr(retrievers[name], "settings", {})
+        save_results(run, "search", split, {name: judged}, questions, how, depth=depth)
     if trec is not None:
         write_run(trec, _lists(test.query_ids, found.hits[next(iter(asked))]))
     return found
@@ -147,9 +149,11 @@ def _recommend(run: Path, corpus: "Corpus", test: "Examples", split: str, metric
     targets = [{corpus.doc_ids[row]: 1.0} for row in test.target.tolist()]
     histories = [" ".join(corpus.doc_ids[row] for row in test.history(e)) for e in range(len(test))]
     questions = questions_fingerprint(users, targets, histories)
+    depth = max(metric.k for metric in metrics)
     for task, table in (("recommend", found.as_is), ("recommend-masked", found.masked)):
         for name, judged in table.judged.items():
-            save_results(run, task, split, {name: judged}, questions, getattr(recommenders[name], "settings", {}))
+            how = getattr(recommenders[name], "settings", {}) | {"masked": table is found.masked}
+            save_results(run, task, split, {name: judged}, questions, how, depth=depth)
     if trec is not None:
         write_run(trec, _lists(users, found.as_is.hits[next(iter(asked))]))
     return found
