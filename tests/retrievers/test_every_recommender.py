@@ -57,6 +57,12 @@ def test_bad_questions_are_refused(recommender: Recommender):
         recommender.recommend(HISTORIES, only=["nobody"])
     with pytest.raises(InputError, match="restricted to no document at all"):
         recommender.recommend(HISTORIES, only=[])
+    with pytest.raises(InputError, match="the documents of only= must be a list, not the one text 'doc1'"):
+        recommender.recommend(HISTORIES, only="doc1")
+    with pytest.raises(InputError, match="histories must be a list, not the one text 'doc1'"):
+        recommender.recommend("doc1")
+    with pytest.raises(InputError, match=r"a history must be a list, not the one text 'doc1'; .*: \['doc1'\]"):
+        recommender.recommend(["doc1", "doc2"])
     assert recommender.recommend([], 3) == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.files import write_atomically
 from lmindexer.indexers.store import load_documents
@@ -65,6 +65,8 @@ def finetune(
         InputError: for files that do not fit the run's documents, a setting out of range, or `out` that exists
             (or, with `resume`, does not hold this fine-tuning).
     """
+    check_list(pseudo, "the files of pseudo=")
+    check_list(sources, "the marks of sources=")
     run, out, progress = Path(run), Path(out), progress or Progress()
     if config is not None and settings:
         raise InputError("give finetune either a FinetuneConfig or keywords, not both")
