@@ -98,11 +98,7 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
             targets = learner.trainer.arrays["targets"][rows]
             terms["spread"] = nn.functional.cross_entropy(codebook.logits(h), targets)
         if config.at("alignment", t):
-<<<<<<< HEAD
-            terms["alignment"] = _align(learner, memory.first_of(len(rows)), [*known, h])
-=======
-            terms["alignment"] = _align(learner, memory, [*known, h], t)
->>>>>>> main
+            terms["alignment"] = _align(learner, memory.first_of(len(rows)), [*known, h], t)
         return _with_total(config, t, terms)
 
     def after_epoch(epoch: int) -> dict[str, float]:
