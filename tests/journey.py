@@ -8,7 +8,6 @@ import numpy as np
 
 from lmindexer import Corpus, LMIndexer
 from lmindexer.progress import Progress
-from lmindexer.retrievers.dense import DenseRetriever
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.hits import Hit
 from lmindexer.retrievers.recommender import GenerativeRecommender
@@ -40,7 +39,9 @@ def travel(corpus: Corpus, backbone: Path, folder: Path, device: str, *, encoder
     indexer.fit(corpus, folder / "run", progress=Progress(None))
     assert indexer.ids is not None
     quick = QUICK | part | {name: settings[name] for name in ("precision", "dropout") if name in settings}
-    searcher = finetune(folder / "run", folder / "search", queries=write_queries(folder / "queries.jsonl"), progress=QUIET, **quick)
+    searcher = finetune(
+        folder / "run", folder / "search", queries=write_queries(folder / "queries.jsonl"), progress=QUIET, **quick
+    )
     vectors = {name: value for name, value in quick.items() if name not in ("encoder", "documents")}
     sequences = write_sequences(folder / "sequences.txt", corpus)
     recommender = finetune(folder / "run", folder / "recommend", sequences=sequences, progress=QUIET, **vectors)

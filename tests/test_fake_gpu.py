@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
 
-from fake_device import MixedDevicesError, OnCuda, fake_cuda
+from fake_device import fake_cuda
 from journey import travel
 from lmindexer.corpus.documents import Corpus
 
@@ -19,7 +16,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(("backbone", "encoder"), [("bert", "frozen"), ("bert", "top"), ("t5", "full"), ("bart", "frozen")])
+@pytest.mark.parametrize(
+    ("backbone", "encoder"), [("bert", "frozen"), ("bert", "top"), ("t5", "full"), ("bart", "frozen")]
+)
 def test_what_is_done_on_a_gpu_is_done_there(
     backbone: str, encoder: str, gpu: None, corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path
 ):

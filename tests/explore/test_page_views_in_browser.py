@@ -108,7 +108,7 @@ def test_hits_below_the_same_first_code_are_named_by_their_path(browser: Any, pa
 
 
 def test_hits_of_the_whole_tree_are_named_by_code(browser: Any, pages: dict[str, Path]):
-    found = [row for row in scattered().table.codes[:, 0][[12, *range(120, 130)]].tolist()]
+    found = list(scattered().table.codes[:, 0][[12, *range(120, 130)]].tolist())
     most = Counter(found)
     with opened(browser, pages["two"]) as page:
         search(page, "number12")

@@ -191,7 +191,9 @@ def _search(run: Path, test: "Queries", split: str, metrics: "tuple[Metric, ...]
         questions = questions_fingerprint(test.query_ids, test.relevant, test.texts)
         for name, judged in found.judged.items():
             settings = getattr(retrievers[name], "settings", {}) | judging
-            save_results(run, "search", split, {name: judged}, questions, settings, depth=max(metric.k for metric in metrics))
+            save_results(
+                run, "search", split, {name: judged}, questions, settings, depth=max(metric.k for metric in metrics)
+            )
 
     def lists() -> Lists:
         first = zip(test.query_ids, found.hits[next(iter(asked))], strict=True)
@@ -222,7 +224,9 @@ def _recommend(run: Path, corpus: "Corpus", test: "Examples", split: str, metric
         for task, table in (("recommend", found.as_is), ("recommend-masked", found.masked)):
             for name, judged in table.judged.items():
                 settings = getattr(recommenders[name], "settings", {}) | {"masked": table is found.masked}
-                save_results(run, task, split, {name: judged}, questions, settings, depth=max(metric.k for metric in metrics))
+                save_results(
+                    run, task, split, {name: judged}, questions, settings, depth=max(metric.k for metric in metrics)
+                )
 
     def lists() -> Lists:
         first = zip(users, found.as_is.hits[next(iter(asked))], strict=True)
