@@ -31,7 +31,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no crowding": {"crowding": 0},
     "no spreading": {"spread": 0},
     "plain mean pooling": {"weigh_tokens": False},
-    "K-means centred by prefix": {"center": True},
+    "h^t centred by first code": {"center": True},
     "Eq. 6 at temperature 2": {"gradient_temperature": 2},
     "Eq. 6 at temperature 4": {"gradient_temperature": 4},
     "Eq. 6 at temperature 8": {"gradient_temperature": 8},
