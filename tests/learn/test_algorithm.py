@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +16,15 @@ from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.ids.table import IdTable
-from lmindexer.learn import stages
+from lmindexer.learn import algorithm, stages
 from lmindexer.learn.algorithm import assign_position, learn_ids, start_codebook
-from lmindexer.learn.learner import Learner, final_codes
+from lmindexer.learn.kmeans import Clusters, kmeans
+from lmindexer.learn.learner import Learner, final_codes, hidden_states
 from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.codebook import Codebook
-from lmindexer.model.decoder import pool
+from lmindexer.model.decoder import pool, unit_rms
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
@@ -186,6 +188,42 @@ def test_with_the_papers_objective_nothing_of_ours_is_learned(make: Make, corpus
     assert {"reconstruction", "contrastive", "commitment"} <= terms
     assert "settling" not in {record["stage"] for record in records}
     assert all((codebook.prior == 0).all() for codebook in learner.indexer.codebooks)
+
+
+@pytest.mark.parametrize("center", [False, True])
+def test_the_codes_right_after_k_means_are_its_own_clusters(
+    make: Make, corpus: Corpus, monkeypatch: pytest.MonkeyPatch, center: bool
+):
+    learner, clusters = make(center=center, crowding=0.7), []
+
+    def watched(hidden: Tensor, *arguments: Any, **more: Any) -> Clusters:
+        found = kmeans(hidden, *arguments, **more)
+        clusters.append((hidden @ found.centres.T * hidden.shape[1] ** -0.5 + found.prior).argmax(1))
+        return found
+
+    monkeypatch.setattr(algorithm, "kmeans", watched)
+    learn_ids(learner, corpus.doc_ids)
+    for t in range(2):
+        assert torch.equal(clusters[t], learner.trainer.arrays[f"kmeans_{t}"])
+
+
+def test_centred_h_is_seen_from_the_mean_of_its_first_code(make: Make):
+    plain, centred = make("plain"), make("centred", center=True)
+    codes = torch.arange(80)[:, None] % 4  # 20 documents each, but one code of a single document
+    codes[79] = 7
+    hidden = []
+    for learner in (plain, centred):
+        learner.trainer.arrays["codes"] = codes
+        learner.config = learner.config.replace(warmup_epochs=0)
+        warm_up_encoder(learner, 1)
+        assert learner.indexer.centre[1].any()
+        hidden.append(hidden_states(learner, 1))
+    plain.indexer.centre[1] = 0
+    raw = hidden_states(plain, 1)
+    origin = torch.stack([raw[codes[:, 0] == code].mean(0) for code in codes[:, 0]])
+    origin[79] = raw.mean(0)
+    torch.testing.assert_close(hidden[1], unit_rms(raw - origin), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(hidden[0], unit_rms(raw - raw.mean(0)), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])

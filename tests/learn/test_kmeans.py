@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmindexer.learn.kmeans import centred_by_prefix, kmeans
+from lmindexer.learn.kmeans import group_means, kmeans
 from lmindexer.model.codebook import Codebook
 
 
@@ -107,7 +107,8 @@ def test_crowding_makes_the_sizes_as_uneven_as_the_data():
     assert entropy(crowded) < entropy(even)
 
 
-def test_centred_by_prefix_by_hand():
-    hidden = torch.tensor([[1.0, 0.0], [3.0, 2.0], [5.0, 5.0]])
-    centred = centred_by_prefix(hidden, np.array([0, 0, 1]))
-    assert centred.tolist() == [[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0]]
+def test_means_of_groups_by_hand():
+    vectors = torch.tensor([[1.0, 0.0], [3.0, 2.0], [5.0, 5.0]])
+    means, count = group_means(vectors, torch.tensor([2, 2, 0]), 4)
+    assert means.tolist() == [[5.0, 5.0], [0.0, 0.0], [2.0, 1.0], [0.0, 0.0]]
+    assert count.tolist() == [1, 0, 2, 0]

@@ -20,6 +20,8 @@ def make_indexer(name: str) -> SemanticIndexer:
     with torch.no_grad():
         indexer.start.normal_()
         indexer.centre.normal_(std=0.1)
+        for t in range(1, len(SIZES)):
+            indexer.shift(t).normal_(std=0.1)
         if indexer.backbone.small_decoder is not None:
             for p in indexer.backbone.small_decoder.parameters():
                 p.normal_(std=0.2)
@@ -103,6 +105,15 @@ def test_save_then_load_changes_nothing(indexer: SemanticIndexer, corpus: Corpus
     prefix = torch.randint(3, (8, 2))
     assert torch.equal(loaded(remember(loaded, texts), prefix), indexer(remember(indexer, texts), prefix))
     assert torch.equal(loaded.generate(remember(loaded, texts)), indexer.generate(remember(indexer, texts)))
+
+
+@torch.no_grad()
+def test_weights_of_the_time_before_shifts_are_read(checkpoints: dict[str, Path]):
+    indexer = SemanticIndexer(load_backbone(str(checkpoints["bert"])), SIZES)
+    tensors = {name: x for name, x in indexer.state_dict().items() if "shift" not in name}
+    indexer.shift(1).normal_()
+    indexer.load_state_dict(tensors)
+    assert not indexer.shift(1).any()
 
 
 @pytest.mark.parametrize("name", ["bert", "bundled"])
