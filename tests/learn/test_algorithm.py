@@ -1,5 +1,6 @@
 """Algorithm 1 on a tiny corpus: positions are added and never changed, and no interruption is felt."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -148,9 +149,24 @@ def test_every_loss_can_be_switched_off_and_is_then_not_logged(make: Make, corpu
     assert f'"{part}"' not in (learner.trainer.folder / "log.jsonl").read_text()
 
 
-def test_a_single_loss_is_enough(make: Make, corpus: Corpus):
-    """At the first position there is nothing to be committed to."""
-    learn_ids(make(epochs=1, reconstruction=0.0, contrastive=0.0, alignment=(0.0,), spread=0), corpus.doc_ids)
+@pytest.mark.parametrize(
+    ("part", "weight"), [("reconstruction", 2.0), ("contrastive", 2.0), ("commitment", 2.0), ("alignment", (2.0,))]
+)
+def test_a_single_loss_is_enough(make: Make, corpus: Corpus, part: str, weight: object):
+    """Each learns by itself; at the first position there is nothing to be committed to, and nothing learns."""
+    off = {"reconstruction": 0.0, "contrastive": 0.0, "commitment": 0.0, "alignment": (0.0,), "spread": 0.0}
+    learner = make(epochs=4, settle_epochs=0, dropout=0.0, **off | {part: weight})
+    before = everything(learner)
+    assert is_sound(learn_ids(learner, corpus.doc_ids), corpus, CONFIG.sizes)
+    log = [json.loads(line) for line in (learner.trainer.folder / "log.jsonl").read_text().splitlines()]
+    for position in (1, 2):
+        told = [record for record in log if record["stage"] == f"c{position}: training"]
+        if part == "commitment" and position == 1:
+            assert [record["loss"] for record in told] == [0.0] * 4
+            continue
+        assert all(record["loss"] == pytest.approx(2 * record[part]) for record in told)
+        assert told[-1]["loss"] < told[0]["loss"]
+    assert not torch.equal(everything(learner), before)
 
 
 @pytest.mark.parametrize("restart", [False, True])

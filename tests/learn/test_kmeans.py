@@ -47,6 +47,18 @@ def test_look_up_right_after_the_start_gives_the_clusters(crowding: float):
         assert (clusters.prior == 0).all()
 
 
+@pytest.mark.parametrize("crowding", [0.0, 0.4, 1.0])
+def test_the_look_up_is_the_assignment_that_the_clusters_were_made_of(crowding: float):
+    """Where nothing moves any more, a centre is the mean direction of its cluster, and the prior its log share."""
+    hidden = uneven_blobs()
+    codebook = codebook_of(hidden, 8, crowding)
+    codes, unit = codebook.assign(hidden), F.normalize(hidden, dim=1)
+    means = torch.stack([unit[codes == code].mean(0) for code in range(8)])
+    log_share = torch.tensor([(codes == code).float().mean() for code in range(8)]).log()
+    torch.testing.assert_close(F.normalize(codebook.weight, dim=1), F.normalize(means, dim=1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(codebook.prior, crowding * (log_share - log_share.max()), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("crowding", [0.0, 0.4])
 @pytest.mark.parametrize(("N", "size"), [(300, 1), (300, 20), (64, 64), (20, 64)])
 def test_every_centre_has_length_root_d(N: int, size: int, crowding: float):
