@@ -47,14 +47,15 @@ def test_look_up_right_after_the_start_gives_the_clusters(crowding: float):
         assert (clusters.prior == 0).all()
 
 
-@pytest.mark.parametrize("crowding", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("crowding", [0.0, 0.4])
 def test_the_look_up_is_the_assignment_that_the_clusters_were_made_of(crowding: float):
     """Where nothing moves any more, a centre is the mean direction of its cluster, and the prior its log share."""
-    hidden = uneven_blobs()
-    codebook = codebook_of(hidden, 8, crowding)
+    size, hidden = 5, uneven_blobs()
+    codebook = codebook_of(hidden, size, crowding)
     codes, unit = codebook.assign(hidden), F.normalize(hidden, dim=1)
-    means = torch.stack([unit[codes == code].mean(0) for code in range(8)])
-    log_share = torch.tensor([(codes == code).float().mean() for code in range(8)]).log()
+    means = torch.stack([unit[codes == code].mean(0) for code in range(size)])
+    share = torch.stack([(codes == code).float().mean() for code in range(size)])
+    log_share = share.clamp_min(0.1 / size).log()  # no code is shut out
     torch.testing.assert_close(F.normalize(codebook.weight, dim=1), F.normalize(means, dim=1), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(codebook.prior, crowding * (log_share - log_share.max()), rtol=1e-4, atol=1e-4)
 
