@@ -24,9 +24,9 @@ COPIED = ("src", "tests", "bench", "pyproject.toml")
 AT_ONCE = 2
 SECONDS = 120  # a mutant that runs longer is killed: it never ends
 SLOW_TO_IMPORT = (
-    "pytest", "hypothesis", "torch", "transformers", "sklearn.cluster", "sklearn.metrics", "scipy.sparse", "scipy.special",
-    "pyarrow.parquet", "safetensors.torch", "jaxtyping", "beartype", "transformers.models.auto.modeling_auto",
-    "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5", "transformers.tokenization_utils_tokenizers",
+    "pytest", "hypothesis", "torch", "sklearn.cluster", "sklearn.metrics", "scipy.sparse", "scipy.special",
+    "pyarrow.parquet", "safetensors.torch", "jaxtyping", "beartype", "tokenizers", "transformers",
+    *(f"transformers.models.{name}" for name in ("auto.modeling_auto", "bert.modeling_bert", "t5.modeling_t5")),
 )  # fmt: skip
 PASSED, FAILED = 0, 1  # exit codes of pytest; the higher ones say that it did not come to run tests
 ENDLESS = -1
@@ -82,7 +82,7 @@ def run_tests(tree: Path, tests: Sequence[str], told: Path) -> int:
 
 
 def outcome(mutant: Mutant, root: Path, folder: Path) -> str:
-    """"killed", "SURVIVED", or what went wrong; `root` is a copy of the code, `folder` is made and removed."""
+    """ "killed", "SURVIVED", or what went wrong; `root` is a copy of the code, `folder` is made and removed."""
     shutil.copytree(root, folder)
     path = folder / SOURCE / mutant.file
     path.write_text(path.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8")
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         survived = wrong = 0
         for mutant, found, seconds in _outcomes(mutants, copy, Path(temporary)):
             print(f"{found.splitlines()[0]:10} {seconds:5.1f} s  {mutant.file:30} {mutant.name}", flush=True)
-            print("\n".join(found.splitlines()[1:]), end="")
+            print("".join(f"    {line}\n" for line in found.splitlines()[1:]), end="")
             survived, wrong = survived + (found == "SURVIVED"), wrong + found.startswith("ERROR")
     print(f"{len(mutants)} mutants, {survived} survived" + (f", {wrong} could not be tried" if wrong else ""))
     return 2 if wrong else 1 if survived else 0
@@ -138,14 +138,14 @@ def _pytest(tree: Path, tests: Sequence[str], told: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(tree)
-    os.environ["PYTHONPATH"] = str(tree / "src")
+    os.environ |= {"PYTHONPATH": str(tree / "src"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     sys.path.insert(0, str(tree / "src"))
     found = importlib.util.find_spec("lmindexer")
     if found is None or not str(found.origin).startswith(str(tree)):
         raise SystemExit(f"the package at {found and found.origin} would be tested, not that of {tree}")
     import pytest
 
-    options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={tree}"]
+    options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", f"--rootdir={tree}"]
     sys.exit(int(pytest.main([*options, *(f"tests/{test}" for test in tests)])))
 
 

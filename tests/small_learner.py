@@ -1,5 +1,6 @@
 """A learner on a tiny checkpoint, and the stages that Algorithm 1 hands to its trainer."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,11 +23,12 @@ class ReachedError(Exception):
     """The stage that was waited for."""
 
 
+@dataclass
 class Recorder(Trainer):
     """Does what is done once and trains nothing: it keeps the stages, and stops at the one named `until`."""
 
-    until: str
-    stages: dict[str, Stage]
+    until: str = ""
+    stages: dict[str, Stage] = field(default_factory=dict)
 
     def run(self, stage: Stage) -> None:
         self.stages[stage.name] = stage
@@ -51,7 +53,6 @@ def untrained(corpus: Corpus, checkpoint: Path, folder: Path, encoder: str, conf
     modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor})
     trainer = Recorder(modules, folder, config.seed, config.clip, False, config.checkpoint_seconds, Progress(None))
     trainer.arrays["codes"] = torch.zeros(len(corpus), 0, dtype=torch.long)
-    trainer.until, trainer.stages = "", {}
     return Learner(config, indexer, reconstructor, memories, trainer)
 
 

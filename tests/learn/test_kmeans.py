@@ -93,6 +93,12 @@ def test_separate_blobs_are_recovered(crowding: float):
     assert len(codes.unique()) == (6 if crowding else 12), "crowding finds how many there are"
 
 
+def test_scale_is_no_matter_to_the_clusters():
+    hidden = uneven_blobs()
+    scale = 0.1 + torch.rand(len(hidden), 1, generator=torch.Generator().manual_seed(3)) * 9
+    torch.testing.assert_close(kmeans(hidden * scale, 8, seed=0).centres, kmeans(hidden, 8, seed=0).centres)
+
+
 def test_no_code_is_without_documents():
     hidden = directions(2000, 16)
     assert len(codebook_of(hidden, 50).assign(hidden).unique()) == 50

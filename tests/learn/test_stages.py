@@ -1,4 +1,4 @@
-"""What each stage of Algorithm 1 minimises, by hand: its terms and weights, what learns from each, and at which rate."""
+"""What each stage of Algorithm 1 minimises, by hand: its terms and weights, what learns of each, and at which rate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.learn.learner import Learner, hidden_states
+from lmindexer.learn.rebuild import rebuilding_quality
 from lmindexer.model.decoder import pool, unit_rms
 from small_learner import stage_of, untrained
 
@@ -307,7 +308,9 @@ RATES = {"learning_rate": 1.0, "indexer_learning_rate": (2.0, 3.0), "encoder_lea
     ("name", "rate"), [("reconstructor warm-up", None), ("c1: warm-up", 2.0), ("c1: training", 2.0),
                        ("c2: training", 3.0), ("c3: training", 3.0), ("settling", 3.0)]
 )  # fmt: skip
-def test_everything_that_learns_has_its_own_rate(make: Make, backbone: str, encoder: str, name: str, rate: float | None):
+def test_everything_that_learns_has_its_own_rate(
+    make: Make, backbone: str, encoder: str, name: str, rate: float | None
+):
     learner = make(backbone, encoder, sizes=(4, 4, 4), **RATES)
     stage = stage_of(learner, name)
     told = [(id(p), group["lr"], group["weight_decay"]) for group in stage.parameters for p in group["params"]]
@@ -346,6 +349,41 @@ def test_h_is_told_from_the_mean_of_all_documents(make: Make, t: int):
         raw = unit_rms(learner.indexer.backbone.decode(learner.memories.memory(rows), inputs))[:, t]
     torch.testing.assert_close(learner.indexer.centre[t], raw.mean(0), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(hidden_states(learner, t), unit_rms(raw - raw.mean(0)), rtol=1e-3, atol=1e-3)
+
+
+# Around the stages
+
+
+def test_only_the_first_codes_may_crowd(make: Make):
+    learner = make(crowding=0.5)
+    stage_of(learner, "c2: training")
+    first, second = learner.indexer.codebooks
+    assert first.prior.min() < 0
+    assert not second.prior.any()
+
+
+def test_rebuilding_is_judged_with_the_codes_of_others_and_the_hints_of_the_last_position(make: Make):
+    learner = make(hints=(0.8, 0.3))
+    stage_of(learner, "settling")
+    given = []
+    hook = learner.reconstructor.register_forward_pre_hook(lambda module, arguments: given.append(arguments))
+    rebuilding_quality(learner)
+    hook.remove()
+    half = len(given) // 3  # calls for the documents' own codes, for those of others, for none
+    own, others = (
+        torch.cat([torch.stack(vectors, 1) for vectors, *_ in given[some]])
+        for some in (slice(0, half), slice(half, 2 * half))
+    )  # (N, T, D)
+    expected = torch.stack(learner.indexer.code_vectors(learner.codes(2)), 1)
+    assert own.shape == expected.shape
+    torch.testing.assert_close(own.sum(0), expected.sum(0))
+    assert torch.equal(others, own.roll(1, 0))
+    assert not torch.equal(others, own)
+    assert [vectors for vectors, *_ in given[2 * half :]] == [[]] * half
+    there = sum((~learner.indexer.backbone.special[tokens]).sum().item() for _, tokens, *_ in given)
+    assert sum(hints.sum().item() for *_, hints, _ in given) / there == pytest.approx(0.3, abs=0.05)
+    for call in range(half):
+        assert torch.equal(given[call][2], given[call + half][2]), "the same tokens are hidden each time"
 
 
 # Watching
