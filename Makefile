@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
 export GOMP_SPINCOUNT = 0
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: setup check test slow smoke mutants
+.PHONY: setup check test slow smoke
 
 setup: $(BIN)/lmindexer
 
@@ -32,6 +32,7 @@ slow: setup
 smoke: setup
 	$(BIN)/lmindexer demo --documents 300 --sizes 16,16 --epochs 1 --out $$(mktemp -d)/run
 
-# one line of the code changed at a time: which changes does no test notice? ONLY=NAME: some of them
+# One line of the code changed at a time: which changes does no test notice? ONLY=NAME: some of them
+.PHONY: mutants
 mutants: setup
 	$(BIN)/python tests/mutants.py --only '$(ONLY)'

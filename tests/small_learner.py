@@ -1,5 +1,6 @@
 """A learner on a tiny checkpoint, and the stages that Algorithm 1 hands to its trainer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,8 +37,10 @@ class Recorder(Trainer):
             raise ReachedError
 
 
-def untrained(corpus: Corpus, checkpoint: Path, folder: Path, encoder: str, config: LearnConfig) -> Learner:
-    """A learner that has learned nothing, with a `Recorder`."""
+def new_learner(
+    corpus: Corpus, checkpoint: Path, encoder: str, config: LearnConfig, trainer: Callable[[nn.Module], Trainer]
+) -> Learner:
+    """A learner that has learned nothing, or as much as a checkpoint in its trainer's folder says."""
     torch.manual_seed(config.seed)
     backbone = load_backbone(str(checkpoint), config.decoder_layers, config.dropout)
     backbone.freeze(encoder, config.top_layers)
@@ -50,10 +53,10 @@ def untrained(corpus: Corpus, checkpoint: Path, folder: Path, encoder: str, conf
     reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
     memories = Memories(backbone, tokens, bf16=False)
     memories.fill(Progress(None))
-    modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor})
-    trainer = Recorder(modules, folder, config.seed, config.clip, False, config.checkpoint_seconds, Progress(None))
-    trainer.arrays["codes"] = torch.zeros(len(corpus), 0, dtype=torch.long)
-    return Learner(config, indexer, reconstructor, memories, trainer)
+    trains = trainer(nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor}))
+    if not trains.resume():
+        trains.arrays["codes"] = torch.zeros(len(corpus), 0, dtype=torch.long)
+    return Learner(config, indexer, reconstructor, memories, trains)
 
 
 def stage_of(learner: Learner, name: str) -> Stage:

@@ -14,7 +14,8 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.learn.learner import Learner, hidden_states
 from lmindexer.learn.rebuild import rebuilding_quality
 from lmindexer.model.decoder import pool, unit_rms
-from small_learner import stage_of, untrained
+from lmindexer.progress import Progress
+from small_learner import Recorder, new_learner, stage_of
 
 CONFIG = LearnConfig(sizes=(6, 5), batch_size=16, dropout=0.0, epochs=2, weigh_tokens=False, top_layers=1)
 OFF = {"reconstruction": 0.0, "contrastive": 0.0, "commitment": 0.0, "alignment": (0.0,), "spread": 0.0}
@@ -27,7 +28,12 @@ def make(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path) -> Make:
     """A learner that has learned nothing: no dropout, every token as important as any other."""
 
     def make(backbone: str = "bert", encoder: str = "frozen", **changes: object) -> Learner:
-        learner = untrained(corpus, checkpoints[backbone], tmp_path, encoder, CONFIG.replace(**changes))
+        config = CONFIG.replace(**changes)
+
+        def trainer(modules: nn.Module) -> Recorder:
+            return Recorder(modules, tmp_path, config.seed, config.clip, False, 1e9, Progress(None))
+
+        learner = new_learner(corpus, checkpoints[backbone], encoder, config, trainer)
         if learner.indexer.backbone.small_decoder is not None:
             with torch.no_grad():  # a small decoder begins with zeros, behind which nothing has a gradient
                 for p in learner.indexer.backbone.small_decoder.parameters():
