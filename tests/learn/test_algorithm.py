@@ -18,6 +18,7 @@ from lmindexer.learn import stages
 from lmindexer.learn.algorithm import assign_position, learn_ids, start_codebook
 from lmindexer.learn.learner import Learner, final_codes
 from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
+from lmindexer.model.codebook import Codebook
 from lmindexer.model.decoder import pool
 from lmindexer.progress import Progress
 from lmindexer.training import Trainer
@@ -174,6 +175,31 @@ def test_a_single_loss_is_enough(make: Make, corpus: Corpus, part: str, weight: 
         assert all(record["loss"] == pytest.approx(2 * record[part]) for record in told)
         assert told[-1]["loss"] < told[0]["loss"]
     assert not torch.equal(everything(learner), before)
+
+
+def test_with_the_papers_objective_nothing_of_ours_is_learned(make: Make, corpus: Corpus):
+    learner = make(objective="paper")
+    learn_ids(learner, corpus.doc_ids)
+    records = [json.loads(line) for line in (learner.trainer.folder / "log.jsonl").read_text().splitlines()]
+    terms = set().union(*records) - {"stage", "epoch", "seconds", "loss", "macro_f1"}
+    assert terms <= {"reconstruction", "contrastive", "commitment", "perplexity", "used", "sharing", "difference_ratio"}
+    assert {"reconstruction", "contrastive", "commitment"} <= terms
+    assert "settling" not in {record["stage"] for record in records}
+    assert all((codebook.prior == 0).all() for codebook in learner.indexer.codebooks)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_the_code_is_rebuilt_from_at_the_temperature_that_is_set(
+    make: Make, monkeypatch: pytest.MonkeyPatch, temperature: float
+):
+    learner, used = make(gradient_temperature=temperature), []
+    real = Codebook.quantize
+    monkeypatch.setattr(Codebook, "quantize", lambda self, hidden, at: used.append(at) or real(self, hidden, at))
+    warm_up_encoder(learner, 0)
+    assert not used, "Eq. 13 has no code"
+    start_codebook(learner, 0)
+    train_position(learner, 0)
+    assert set(used) == {temperature}
 
 
 @pytest.mark.parametrize("restart", [False, True])
