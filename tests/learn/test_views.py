@@ -1,4 +1,4 @@
-"""The encoder's memories of rows: one a document, or one a view where the encoder's own dropout makes views differ."""
+"""The views of Eq. 9: one memory a document, or one a view where the encoder's own dropout makes them differ."""
 
 from pathlib import Path
 
