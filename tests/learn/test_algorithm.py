@@ -14,25 +14,21 @@ from torch import Tensor, nn
 from lmindexer import training
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.corpus.tokens import Tokens
 from lmindexer.ids.table import IdTable
 from lmindexer.learn import algorithm, stages
 from lmindexer.learn.algorithm import assign_position, learn_ids, start_codebook
 from lmindexer.learn.kmeans import Clusters, kmeans
 from lmindexer.learn.learner import Learner, final_codes, hidden_states
-from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
-from lmindexer.model.backbone import load_backbone
 from lmindexer.model.codebook import Codebook
 from lmindexer.model.decoder import pool, unit_rms
-from lmindexer.model.reconstructor import Reconstructor
-from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
 from lmindexer.training import Trainer
+from small_learner import new_learner
 
 CONFIG = LearnConfig(
     sizes=(8, 6), batch_size=16, reconstructor_epochs=1, warmup_epochs=1, epochs=2, settle_epochs=2,
-    checkpoint_seconds=1e9,
+    checkpoint_seconds=1e9, top_layers=1,
 )  # fmt: skip
 STEPS = 45  # 80 documents make 5 batches; 1 + 2 * (1 + 2) + 2 epochs
 Make = Callable[..., Learner]
@@ -67,26 +63,15 @@ def make(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypat
         **changes: object,
     ) -> Learner:
         config = CONFIG.replace(**changes)
-        torch.manual_seed(config.seed)
-        whole = load_backbone(str(checkpoints[backbone]), config.decoder_layers, config.dropout)
-        whole.freeze(encoder, 1)
-        tokens = Tokens.build(corpus, lambda texts: whole.tokenize(texts, config.max_tokens))
-        share, counts = document_frequency(tokens, len(whole.vocabulary))
-        whole.weigh_tokens(torch.from_numpy(share).float())
-        indexer = SemanticIndexer(whole, config.sizes)
-        reconstructor = Reconstructor(whole.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout)
-        reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
-        memories = Memories(whole, tokens, bf16=False)
-        memories.fill(Progress(None))
         clock = Clock(stop)
         monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: clock.now))
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor})
-        trainer = Trainer(modules, folder, config.seed, config.clip, False, config.checkpoint_seconds, clock)
-        if not trainer.resume():
-            trainer.arrays["codes"] = torch.zeros(len(corpus), 0, dtype=torch.long)
-        return Learner(config, indexer, reconstructor, memories, trainer)
+
+        def trainer(modules: nn.Module) -> Trainer:
+            return Trainer(modules, folder, config.seed, config.clip, False, config.checkpoint_seconds, clock)
+
+        return new_learner(corpus, checkpoints[backbone], encoder, config, trainer)
 
     return make
 
@@ -174,9 +159,24 @@ def test_every_loss_can_be_switched_off_and_is_then_not_logged(make: Make, corpu
     assert f'"{part}"' not in (learner.trainer.folder / "log.jsonl").read_text()
 
 
-def test_a_single_loss_is_enough(make: Make, corpus: Corpus):
-    """At the first position there is nothing to be committed to."""
-    learn_ids(make(epochs=1, reconstruction=0.0, contrastive=0.0, alignment=(0.0,), spread=0), corpus.doc_ids)
+@pytest.mark.parametrize(
+    ("part", "weight"), [("reconstruction", 2.0), ("contrastive", 2.0), ("commitment", 2.0), ("alignment", (2.0,))]
+)
+def test_a_single_loss_is_enough(make: Make, corpus: Corpus, part: str, weight: object):
+    """Each learns by itself; at the first position there is nothing to be committed to, and nothing learns."""
+    off = {"reconstruction": 0.0, "contrastive": 0.0, "commitment": 0.0, "alignment": (0.0,), "spread": 0.0}
+    learner = make(epochs=4, settle_epochs=0, dropout=0.0, **off | {part: weight})
+    before = everything(learner)
+    assert is_sound(learn_ids(learner, corpus.doc_ids), corpus, CONFIG.sizes)
+    log = [json.loads(line) for line in (learner.trainer.folder / "log.jsonl").read_text().splitlines()]
+    for position in (1, 2):
+        told = [record for record in log if record["stage"] == f"c{position}: training"]
+        if part == "commitment" and position == 1:
+            assert [record["loss"] for record in told] == [0.0] * 4
+            continue
+        assert all(record["loss"] == pytest.approx(2 * record[part]) for record in told)
+        assert told[-1]["loss"] < told[0]["loss"]
+    assert not torch.equal(everything(learner), before)
 
 
 def test_with_the_papers_objective_nothing_of_ours_is_learned(make: Make, corpus: Corpus):

@@ -48,6 +48,19 @@ def test_look_up_right_after_the_start_gives_the_clusters(crowding: float):
 
 
 @pytest.mark.parametrize("crowding", [0.0, 0.4])
+def test_the_look_up_is_the_assignment_that_the_clusters_were_made_of(crowding: float):
+    """Where nothing moves any more, a centre is the mean direction of its cluster, and the prior its log share."""
+    size, hidden = 5, uneven_blobs()
+    codebook = codebook_of(hidden, size, crowding)
+    codes, unit = codebook.assign(hidden), F.normalize(hidden, dim=1)
+    means = torch.stack([unit[codes == code].mean(0) for code in range(size)])
+    share = torch.stack([(codes == code).float().mean() for code in range(size)])
+    log_share = share.clamp_min(0.1 / size).log()  # no code is shut out
+    torch.testing.assert_close(F.normalize(codebook.weight, dim=1), F.normalize(means, dim=1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(codebook.prior, crowding * (log_share - log_share.max()), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("crowding", [0.0, 0.4])
 @pytest.mark.parametrize(("N", "size"), [(300, 1), (300, 20), (64, 64), (20, 64)])
 def test_every_centre_has_length_root_d(N: int, size: int, crowding: float):
     clusters = kmeans(directions(N, 16), size, seed=0, crowding=crowding)
@@ -78,6 +91,12 @@ def test_separate_blobs_are_recovered(crowding: float):
     codes = codebook_of(hidden, 12, crowding).assign(hidden)
     assert len(set(zip(blob.tolist(), codes.tolist(), strict=True))) == len(codes.unique()), "no code mixes two blobs"
     assert len(codes.unique()) == (6 if crowding else 12), "crowding finds how many there are"
+
+
+def test_scale_is_no_matter_to_the_clusters():
+    hidden = uneven_blobs()
+    scale = 0.1 + torch.rand(len(hidden), 1, generator=torch.Generator().manual_seed(3)) * 9
+    torch.testing.assert_close(kmeans(hidden * scale, 8, seed=0).centres, kmeans(hidden, 8, seed=0).centres)
 
 
 def test_no_code_is_without_documents():

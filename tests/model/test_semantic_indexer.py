@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from lmindexer.corpus.documents import Corpus
 from lmindexer.model.backbone import Memory, load_backbone
-from lmindexer.model.decoder import pool, unit_rms
+from lmindexer.model.decoder import SmallDecoder, pool, unit_rms
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
 SIZES = (5, 7, 3)
@@ -129,6 +129,16 @@ def test_an_untrained_small_decoder_says_the_centred_pooled_vector(
     h = indexer(memory, torch.empty(12, 0, dtype=torch.long))[:, 0]
     cosine = F.cosine_similarity(h, pooled - pooled.mean(0))
     torch.testing.assert_close(cosine, torch.ones(12), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_an_untrained_small_decoder_takes_off_all_codes_so_far():
+    decoder = SmallDecoder(8, layers=2, heads=2, dropout=0.0)
+    states, inputs = torch.randn(3, 5, 8), torch.randn(3, 4, 8)
+    said = decoder(states, torch.ones(3, 5, dtype=torch.bool), torch.ones(3, 5), inputs)
+    for step in range(4):
+        expected = unit_rms(states.mean(1)) - 0.8 * inputs[:, : step + 1].sum(1)
+        torch.testing.assert_close(said[:, step], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_pooling_by_hand():
