@@ -74,13 +74,14 @@ def opened(browser: Any, path: Path, size: tuple[int, int] = DESKTOP, **settings
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, **({"reduced_motion": "reduce"} | settings)
     )
+    context.set_default_timeout(0)  # a busy machine takes its time
     page = context.new_page()
     page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: wrong.append(request.url) if request.url != path.as_uri() else None)
     page.goto(path.as_uri())
-    page.wait_for_selector("html[data-state=ready]", state="attached", timeout=20_000)
-    page.wait_for_timeout(50)
+    page.wait_for_selector("html[data-state=ready]", state="attached")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     yield page
     context.close()
     assert not [what for what in wrong if not what.startswith("data:")]
@@ -154,14 +155,16 @@ def test_a_click_zooms_and_escape_goes_back(browser: Any, pages: dict[str, Path]
 
 def test_the_zoom_moves_and_arrives(browser: Any, pages: dict[str, Path]):
     with opened(browser, pages["one"], reduced_motion="no-preference") as page:
+        page.clock.install(time=0)
+        page.clock.pause_at(1000)  # from here on the page's time is what `run_for` makes it
         page.click("canvas", position={"x": 40, "y": 60})
         seen = set()
         for _ in range(30):
             seen.add(page.evaluate("document.querySelector('canvas').toDataURL().length"))
-            page.wait_for_timeout(20)
+            page.clock.run_for(20)
         assert len(seen) > 2
         arrived = page.evaluate("document.querySelector('canvas').toDataURL()")
-        page.wait_for_timeout(60)
+        page.clock.run_for(60)
         assert page.evaluate("document.querySelector('canvas').toDataURL()") == arrived
 
 

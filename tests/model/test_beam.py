@@ -88,7 +88,7 @@ def worlds(draw: st.DrawFn) -> tuple[tuple[int, ...], np.ndarray, list[int]]:
 
 
 @pytest.mark.parametrize("name", ["bert", "t5"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     worlds(), st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 30), st.integers(0, 99), st.booleans()
 )
@@ -111,7 +111,7 @@ def test_wide_beams_and_the_exact_search_equal_scoring_every_document(
         check(exact_search(model, memory, trie, k, beams=beams, renormalise=renormalise), scores, rows, k)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(worlds(), st.integers(1, 30), st.integers(0, 99))
 def test_favoured_documents_score_more_and_the_search_is_still_exact(
     checkpoints: dict[str, Path], world: tuple[tuple[int, ...], np.ndarray, list[int]], k: int, seed: int
