@@ -7,10 +7,14 @@ from typing import TextIO
 
 
 class Progress:
-    """Stages, epochs and their numbers, told to a stream (standard error by default); None: silent."""
+    """Stages, epochs and their numbers, told to a stream (standard error by default); None: silent.
 
-    def __init__(self, stream: TextIO | None = sys.stderr) -> None:
+    Warnings go to the stream `warnings`, where that is another one.
+    """
+
+    def __init__(self, stream: TextIO | None = sys.stderr, warnings: TextIO | None = None) -> None:
         self.stream = stream
+        self._warnings = warnings or stream
         self.live = bool(stream is not None and stream.isatty())
         self._began = time.monotonic()
         self._drawn = 0.0
@@ -20,6 +24,12 @@ class Progress:
         if self.stream is not None:
             self._clear()
             print(text, file=self.stream, flush=True)
+
+    def warn(self, text: str) -> None:
+        """A line that a user has to see, also one who asked for quiet."""
+        if self._warnings is not None:
+            self._clear()
+            print(f"warning: {text}", file=self._warnings, flush=True)
 
     def at(self, stage: str, epoch: int, epochs: int, share: float) -> None:
         """The live line; drawn at most ten times a second, and not at all off a terminal."""

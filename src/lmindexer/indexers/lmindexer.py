@@ -19,6 +19,7 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.judge import judge, judge_model
+from lmindexer.indexers.sizes import say_sizes, with_sizes
 from lmindexer.indexers.store import (
     NOT_LEARNED,
     begin_run,
@@ -54,6 +55,7 @@ class LMIndexer:
         self.config = config or from_mapping(settings)
         if self.config.indexer != "lmindexer":
             raise InputError(f"LMIndexer is not {self.config.indexer}; use TwoStepIndexer(indexer=...) for that")
+        self._given = self.config  # perhaps without sizes: each corpus has its own
         self.run: Run | None = None  # this and what follows: after fit or load
         self.ids: IdTable | None = None
         self.indexer: SemanticIndexer | None = None
@@ -70,8 +72,9 @@ class LMIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        began, progress = time.monotonic(), progress or Progress()
-        check_corpus(corpus, self.config.sizes)
+        began, progress, given = time.monotonic(), progress or Progress(), self._given.sizes
+        check_corpus(corpus)
+        self.config = with_sizes(self._given, len(corpus), Path(out) if resume else None)
         device = choose_device(self.config.device)
         bf16 = choose_bf16(self.config.precision, device)
         torch.manual_seed(self.config.seed)
@@ -82,6 +85,7 @@ class LMIndexer:
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(LMIndexer.load(out))
+        say_sizes(self.config, given, len(corpus), progress)
         learner = _learner(self.config, backbone, corpus, run, device, bf16, progress)
         embeddings = learner.memories.embeddings()
         if resume and not learner.trainer.resume():

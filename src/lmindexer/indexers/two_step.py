@@ -22,6 +22,7 @@ from lmindexer.indexers.judge import judge
 from lmindexer.indexers.quantisers import QUANTISERS, Quantiser
 from lmindexer.indexers.random_codes import random_vectors
 from lmindexer.indexers.rq_vae import residual_vq
+from lmindexer.indexers.sizes import say_sizes, with_sizes
 from lmindexer.indexers.store import (
     NOT_LEARNED,
     begin_run,
@@ -53,6 +54,7 @@ class TwoStepIndexer:
         self.config = config or from_mapping({"indexer": "rq-kmeans"} | settings)
         if self.config.indexer not in QUANTISERS:
             raise InputError(f"indexer must be one of {', '.join(QUANTISERS)} here, not {self.config.indexer!r}")
+        self._given = self.config  # perhaps without sizes: each corpus has its own
         self.run: Run | None = None  # this and what follows: after fit or load
         self.ids: IdTable | None = None
         self.encoder: Backbone | None = None  # none for random IDs
@@ -70,8 +72,9 @@ class TwoStepIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        began, progress, config = time.monotonic(), progress or Progress(), self.config
-        check_corpus(corpus, () if config.indexer == "hc" else config.sizes)
+        began, progress, given = time.monotonic(), progress or Progress(), self._given.sizes
+        check_corpus(corpus)
+        self.config = config = with_sizes(self._given, len(corpus), Path(out) if resume else None)
         if config.indexer == "rq-vae":
             residual_vq()  # a missing extra is told now, not after embedding
         device = choose_device(config.device)
@@ -83,6 +86,7 @@ class TwoStepIndexer:
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(TwoStepIndexer.load(out))
+        say_sizes(config, given, len(corpus), progress)
         earlier = sum(record["seconds"] for record in run.log_records())
         if resume:
             progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
