@@ -34,21 +34,22 @@ def with_sizes(config: LearnConfig, documents: int, begun: Path | None = None) -
         return config.replace(sizes=own or default_sizes(documents))
     if max(config.sizes) > documents:
         raise InputError(
-            f"sizes {_shown(config.sizes)} ask for more codes than there are documents ({documents}); {_way_out(documents)}"
+            f"sizes {_shown(config.sizes)} ask for more codes than there are documents ({documents}); "
+            f"{_way_out(documents)}"
         )
     return config
 
 
-def say_sizes(config: LearnConfig, given: tuple[int, ...], documents: int, progress: Progress) -> None:
-    """Tell what sizes were taken where none were `given`, and warn of given ones that make no groups."""
+def say_sizes(config: LearnConfig, user_sizes: tuple[int, ...], documents: int, progress: Progress) -> None:
+    """Tell what sizes were taken where there are no `user_sizes`, and warn of `user_sizes` that make no groups."""
     if config.indexer in WITHOUT_SIZES:
         return
-    if not given:
+    if not user_sizes:
         progress.say(f"sizes {_shown(config.sizes)}, from the number of documents; --sizes sets others")
-    elif documents < NO_GROUP * max(given) and config.indexer != "random":
+    elif documents < NO_GROUP * max(user_sizes) and config.indexer != "random":
         progress.warn(
-            f"sizes {_shown(given)} are only {documents / max(given):.1f} documents a code, too few for groups that mean "
-            f"anything; {_way_out(documents)}"
+            f"sizes {_shown(user_sizes)} are only {documents / max(user_sizes):.1f} documents a code, too few for "
+            f"groups that mean anything; {_way_out(documents)}"
         )
 
 
