@@ -51,6 +51,18 @@ class Progress:
         elif not self.live and now - self._said >= REPEATED:
             self.say(f"{self._clock()}  {stage}  {_place(epoch, epochs, share)}")
 
+    def count(self, stage: str, done: int, total: int, unit: str) -> None:
+        """`asking dense  1,200/22,363 users`: the live line of work without epochs; a line that stays when all is done.
+
+        Off a terminal also where half a minute nothing else was said.
+        """
+        now, line = time.monotonic(), f"{self._clock()}  {stage}  {done:,}/{total:,} {unit}"
+        if done >= total or (not self.live and now - self._said >= REPEATED):
+            self.say(line)
+        elif self.live and now - self._drawn >= REDRAWN:
+            self._drawn = now
+            self._draw(line)
+
     def epoch(self, stage: str, epoch: int, epochs: int, numbers: Mapping[str, float]) -> None:
         told = "  ".join(f"{name} {_short(value)}" for name, value in numbers.items())
         self.say(f"{self._clock()}  {stage}  {epoch}/{epochs}  {told}")

@@ -82,7 +82,7 @@ class TwoStepIndexer:
         torch.manual_seed(config.seed)
         if config.indexer != "random":
             progress.say(f"loading the model {encoder_name(config)}")
-            self.encoder = load_backbone(encoder_name(config)).to(device).eval()
+            self.encoder = load_backbone(encoder_name(config), dropout=config.dropout).to(device).eval()
         run = begin_run(config, corpus, Path(out), resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")

@@ -79,14 +79,14 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
         config, prefix = learner.config, learner.codes(t)[rows]
-        memory = learner.memories.memory(rows)
         views = 2 if config.contrastive else 1  # the same documents under two dropout masks
+        memory = learner.memories.memory(rows, views)
         hidden, *view = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
         h = hidden[:, t]  # of hidden (B, t+1, D)
         if quantized:
             learner.trainer.arrays["chosen"][rows] = codebook.assign(h.detach()).to(learner.trainer.arrays["chosen"])
         known = [vector.detach() for vector in learner.indexer.code_vectors(prefix)]
-        vectors = [*known, codebook.quantize(h) if quantized else h]
+        vectors = [*known, codebook.quantize(h, config.gradient_temperature) if quantized else h]
         terms: dict[str, Tensor] = {}
         if config.reconstruction:
             terms["reconstruction"], terms["macro_f1"] = rebuild(learner, rows, vectors, t)
@@ -98,7 +98,7 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
             targets = learner.trainer.arrays["targets"][rows]
             terms["spread"] = nn.functional.cross_entropy(codebook.logits(h), targets)
         if config.at("alignment", t):
-            terms["alignment"] = _align(learner, memory, [*known, h], t)
+            terms["alignment"] = _align(learner, memory.first_of(len(rows)), [*known, h], t)
         return _with_total(config, t, terms)
 
     def after_epoch(epoch: int) -> dict[str, float]:
