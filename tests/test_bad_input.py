@@ -33,7 +33,7 @@ FLAGS = {
     "column": (["--text", "titel"], r"no column 'titel' .*its columns are 'id', 'title'"),
     "id column": (["--id", "asin"], r"no column 'asin' .*its columns are 'id', 'title'"),
     "label column": (["--label", "kind"], r"no column 'kind' .*its columns are 'id', 'title'"),
-    "sizes": (["--sizes", "256,256"], r"more codes than there are documents \(6\); try --sizes 2,2"),
+    "sizes": (["--sizes", "256,256"], r"more codes than there are documents \(6\); leave --sizes out for 2,2"),
     "no number": (["--sizes", "4,x"], r"sizes must be a list of int"),
     "negative epochs": (["--epochs", "-1"], r"epochs must be above 0, not -1"),
     "negative weight": (["--contrastive", "-0.5"], r"contrastive must not be negative, but is -0\.5"),

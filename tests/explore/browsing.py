@@ -50,6 +50,7 @@ def opened(
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, **({"reduced_motion": "reduce"} | settings)
     )
+    context.set_default_timeout(0)  # a busy machine takes its time
     page = context.new_page()
     page.add_init_script(script)
     page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
@@ -58,8 +59,8 @@ def opened(
         "request", lambda request: wrong.append(request.url) if request.url.split("#")[0] != path.as_uri() else None
     )
     page.goto(path.as_uri() + view)
-    page.wait_for_selector("html[data-state=ready]", state="attached", timeout=20_000)
-    page.wait_for_timeout(50)
+    page.wait_for_selector("html[data-state=ready]", state="attached")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     yield page
     context.close()
     assert not [what for what in wrong if not what.startswith("data:")]

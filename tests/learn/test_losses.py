@@ -138,7 +138,7 @@ def test_reconstruction_of_nothing_known_costs_ln_v():
     assert loss.item() == pytest.approx(np.log(50), rel=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rows=st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=5),
     ratio=st.sampled_from([0.0, 0.2, 0.5, 0.9]),

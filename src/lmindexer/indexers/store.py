@@ -17,7 +17,7 @@ from lmindexer.ids.table import IdTable
 from lmindexer.runs import Run
 
 if TYPE_CHECKING:
-    from lmindexer.model.backbone import Backbone
+    from lmindexer.model.backbone import Backbone  # torch: seconds that looking at a run need not wait for
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
 NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
@@ -36,19 +36,13 @@ def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **fa
     return run
 
 
-def check_corpus(corpus: Corpus, sizes: tuple[int, ...]) -> None:
-    """Raise InputError unless these documents can carry IDs of `sizes` codes."""
-    N = len(corpus)
-    if N < 2:
+def check_corpus(corpus: Corpus) -> None:
+    """Raise InputError unless there is something to tell these documents apart by."""
+    if len(corpus) < 2:
         raise InputError("there is only one document; IDs tell documents apart, so give at least two")
-    if max(sizes, default=0) > N:
-        raise InputError(
-            f"sizes {','.join(map(str, sizes))} ask for more codes than there are documents ({N}); "
-            f"try --sizes {max(2, int(N**0.5) // 2)},{max(2, int(N**0.5) // 2)}"
-        )
     first = corpus[0].text
     if all(text == first for batch in corpus.text_batches(1024) for text in batch):
-        raise InputError(f"all {N:,} documents have the same text; there is nothing to tell them apart by")
+        raise InputError(f"all {len(corpus):,} documents have the same text; there is nothing to tell them apart by")
 
 
 def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus, list[int]], np.ndarray]) -> IdTable:
