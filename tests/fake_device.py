@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.utils import _device
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 CUDA = torch.device("cuda", 0)
 aten = torch.ops.aten
@@ -79,23 +78,44 @@ class FakeCuda(TorchDispatchMode):
 
 def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """What `func` gives on the inner tensors, on the device that its arguments are on or that it names."""
-    tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, Tensor)]
+    tensors: list[Tensor] = []
+    collect((args, tuple(kwargs.values())), tensors)
     here = any(isinstance(x, OnCuda) for x in tensors)
-    refuse_mixed(func, args, tensors)
+    if here:
+        refuse_mixed(func, args, tensors)
     kwargs.pop("pin_memory", None)  # what safetensors reads into
-    device = kwargs.get("device")
-    if device is not None:
-        device = torch.device(device)
-        loading = _device.CURRENT_DEVICE == torch.device("meta")  # transformers puts empty models there on purpose
+    if kwargs.get("device") is not None:
+        device = torch.device(kwargs["device"])
+        loading = torch.device("meta") == _device.CURRENT_DEVICE  # transformers puts empty models there on purpose
         here = device.type == "cuda" or (device.type == "meta" and not loading)  # where C++ takes a tensor to be
         if here:
-            kwargs = kwargs | {"device": torch.device("cpu")}
-    result = func(*tree_map(unwrap, args), **tree_map(unwrap, kwargs))
-    if func._schema.name.endswith("_") and isinstance(args[0], Tensor):  # in place
+            kwargs["device"] = torch.device("cpu")
+    result = func(*unwrap(args), **{name: unwrap(value) for name, value in kwargs.items()})
+    if not here:
+        return result
+    if func._schema.name.endswith("_"):  # in place
         return args[0]
-    if "out" in kwargs:
-        return kwargs["out"]
-    return tree_map(lambda x: OnCuda(x) if here and isinstance(x, Tensor) else x, result)
+    return wrap(result)
+
+
+def collect(x: Any, tensors: list[Tensor]) -> None:
+    if isinstance(x, Tensor):
+        tensors.append(x)
+    elif isinstance(x, tuple | list):
+        for part in x:
+            collect(part, tensors)
+
+
+def unwrap(x: Any) -> Any:
+    if isinstance(x, tuple | list):
+        return type(x)([unwrap(part) for part in x])
+    return x.inner if isinstance(x, OnCuda) else x
+
+
+def wrap(x: Any) -> Any:
+    if isinstance(x, tuple | list):
+        return type(x)([wrap(part) for part in x])
+    return OnCuda(x) if isinstance(x, Tensor) else x
 
 
 def refuse_mixed(func: Any, args: Any, tensors: list[Tensor]) -> None:
@@ -111,10 +131,6 @@ def refuse_mixed(func: Any, args: Any, tensors: list[Tensor]) -> None:
         raise MixedDevicesError(f"{func} was given tensors of two devices: {', '.join(places)}")
 
 
-def unwrap(x: Any) -> Any:
-    return x.inner if isinstance(x, OnCuda) else x
-
-
 @contextmanager
 def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine with one GPU, cuda:0."""
@@ -122,7 +138,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (1 << 40, 1 << 40))
     swapping = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(True)  # so that tied weights stay tied
