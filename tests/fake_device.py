@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -53,6 +54,15 @@ class OnCuda(Tensor):
     def numpy(self, *_: Any, **__: Any) -> Any:
         raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy it first")
 
+    def __getitem__(self, index: Any) -> Tensor:
+        return super().__getitem__(on_cuda(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        super().__setitem__(on_cuda(index), value)
+
+    def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:
+        return torch.tensor(data, device=CUDA, **{"dtype": self.dtype} | kwargs)
+
     def untyped_storage(self) -> Any:
         return self.inner.untyped_storage()  # what is written to files tells shared weights apart by it
 
@@ -67,6 +77,13 @@ class OnCuda(Tensor):
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return compute(func, args, dict(kwargs or {}))
+
+
+def on_cuda(index: Any) -> Any:
+    """An index as CUDA takes it: numbers in a list are copied there. (Of the meta device torch would not read them.)"""
+    if isinstance(index, tuple):
+        return tuple(on_cuda(part) for part in index)
+    return torch.tensor(index, device=CUDA) if isinstance(index, list | np.ndarray) else index
 
 
 class FakeCuda(TorchDispatchMode):
@@ -126,7 +143,8 @@ def refuse_mixed(func: Any, args: Any, tensors: list[Tensor]) -> None:
         tensors = [args[0], *args[2:3]] if isinstance(args[0], OnCuda) else tensors
     numbers_pass = torch.Tag.pointwise in func.tags or func in INDEXED
     counted = [x for x in tensors if isinstance(x, OnCuda) or x.ndim or not numbers_pass]
-    if len({isinstance(x, OnCuda) for x in counted}) > 1:
+    into_the_cpu = func._schema.name.endswith("_") and not isinstance(args[0], OnCuda)
+    if into_the_cpu or len({isinstance(x, OnCuda) for x in counted}) > 1:
         places = [f"{x.device}{list(x.shape)}" for x in tensors]
         raise MixedDevicesError(f"{func} was given tensors of two devices: {', '.join(places)}")
 
