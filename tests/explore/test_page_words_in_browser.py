@@ -129,6 +129,14 @@ def test_hits_of_the_whole_tree_are_named_by_code(browser: Any, pages: dict[str,
         assert where(page, 1).count("(") == 5
 
 
+def test_pictures_side_by_side_begin_at_one_height(browser: Any, pages: dict[str, Path]):
+    with opened(browser, pages["two"], view="#path=1.2&path=", size=(1000, 700)) as page:
+        search(page, "number1")
+        heights = [page.locator(f"#run-{r} .where").bounding_box()["height"] for r in (0, 1)]
+        assert heights[0] != heights[1]  # lines of text
+        assert len({page.locator(f"#run-{r} canvas").bounding_box()["y"] for r in (0, 1)}) == 1
+
+
 def test_hits_that_a_run_does_not_have_are_counted(browser: Any, tmp_path: Path):
     write_page(tmp_path / "page.html", [tidy(), shown("half", np.arange(200)[:, None] % 4)])
     with opened(browser, tmp_path / "page.html") as page:
@@ -141,6 +149,9 @@ def test_the_way_to_hits_by_keyboard_and_on_a_phone(browser: Any, pages: dict[st
     with opened(browser, pages["two"], PHONE, view="#path=1&path=") as page:
         search(page, "number12")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        pictures = [page.locator(f"#run-{r} canvas").bounding_box() for r in (0, 1)]
+        assert min(box["width"] for box in pictures) > 300  # one below the other
+        assert pictures[0]["y"] + pictures[0]["height"] < pictures[1]["y"]
         box = page.locator("#run-0 .where").bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE[0]
