@@ -51,3 +51,8 @@ slow: setup
 
 smoke: setup
 	$(BIN)/lmindexer demo --documents 300 --sizes 16,16 --epochs 1 --out $$(mktemp -d)/run
+
+# One line of the code changed at a time: which changes does no test notice? ONLY=NAME: some of them
+.PHONY: mutants
+mutants: setup
+	$(BIN)/python tests/mutants.py --only '$(ONLY)'

@@ -86,7 +86,7 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     device = kwargs.get("device")
     if device is not None:
         device = torch.device(device)
-        loading = _device.CURRENT_DEVICE == torch.device("meta")  # transformers puts empty models there on purpose
+        loading = torch.device("meta") == _device.CURRENT_DEVICE  # transformers puts empty models there on purpose
         here = device.type == "cuda" or (device.type == "meta" and not loading)  # where C++ takes a tensor to be
         if here:
             kwargs = kwargs | {"device": torch.device("cpu")}

@@ -8,7 +8,6 @@ import numpy as np
 
 from lmindexer import Corpus, LMIndexer
 from lmindexer.progress import Progress
-from lmindexer.retrievers.dense import DenseRetriever
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.hits import Hit
 from lmindexer.retrievers.recommender import GenerativeRecommender

@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
 
-from fake_device import MixedDevicesError, OnCuda, fake_cuda
+from fake_device import fake_cuda
 from journey import travel
 from lmindexer.corpus.documents import Corpus
 

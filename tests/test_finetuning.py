@@ -197,7 +197,8 @@ def test_evaluate_asks_what_users_took_last(here: Path):
     answer = lmindexer("evaluate", "recommend", "--retriever", "popular", "--retriever", "generative")
     assert answer.code == 0, answer.err
     assert "As recommended: 80 users" in answer.out
-    assert re.search(r"\| recall@10 \| \d\.\d+[^|]* \| \d\.\d+[^|]*p=\d\.\d+[^|]* \|", answer.out), answer.out
+    assert re.search(r"\| recall@10 \| \**\d\.\d+[^|]* \| \**\d\.\d+[^|]*p[=<]\d\.\d+[^|]* \|", answer.out), answer.out
+    assert "asking popular  80/80 users" in answer.err
     finetuned("run", "taken.txt", "--out", "again", "--history", "ids", "--seed", 7)
     assert lmindexer("evaluate", "again").code == 0
     compared = lmindexer("compare", "recommend", "again", "--resamples", 0).out

@@ -79,7 +79,9 @@ class LearnConfig:
         1.0, "of the softmax whose gradient stands for that of a code (Eq. 6): higher, more of it reaches h^t", LOSS,
         presets={PAPER: 1.0},
     )  # fmt: skip
-    center: bool = setting(False, "K-means at later positions on vectors centred by prefix", LOSS)
+    center: bool = setting(
+        False, "after c1, h^t is seen from the mean of the documents of the same first code, not of all", LOSS
+    )
     crowding: float = setting(
         0.5,
         "first codes may be as uneven as the documents are: weight of a cluster's log share; 0: K-means",

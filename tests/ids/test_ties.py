@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lmindexer.ids.ties import tie_key, tie_ranks
@@ -13,7 +13,6 @@ def test_keys_never_change():
     """Lists that were kept and lists that are made tomorrow break ties alike."""
     assert tie_key("doc1").hex() == "c2703604f6563363"
     assert tie_key("caf\u00e9").hex() == "904ff41a3d83688b"
-
 
 
 @given(st.lists(st.text(), unique=True), st.randoms())

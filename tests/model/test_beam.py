@@ -27,6 +27,8 @@ def make_model(checkpoint: Path, sizes: tuple[int, ...], seed: int, sharpness: f
     with torch.no_grad():
         model.start.normal_()
         model.centre.normal_(std=0.1)
+        for t in range(1, len(sizes)):
+            model.shift(t).normal_(std=0.1)
         for codebook in model.codebooks:
             codebook.weight.normal_(std=sharpness)
         if model.backbone.small_decoder is not None:
