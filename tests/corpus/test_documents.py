@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lmindexer.corpus.documents import Corpus, Document
-from lmindexer.corpus.fields import MAX_CHARACTERS
+from lmindexer.corpus.document import MAX_CHARACTERS
 from lmindexer.errors import InputError
 
 RECORDS = [

@@ -4,23 +4,20 @@ Of a user with three items or more the last is for the test, the last but one fo
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from lmindexer.corpus.readers import READERS, Record, RecordError, lines
 from lmindexer.errors import InputError
 from lmindexer.files import write_text
+from lmindexer.tasks.interactions import Taken, read_interactions
 
-USER_NAMES = ("user", "user_id")
-ITEMS_NAMES = ("items", "item_ids")
-REVIEW_NAMES = ("reviewerID", "asin", "unixReviewTime")  # of the published Amazon reviews, one a line
 HELD_OUT = {"test": 1, "dev": 2}  # how far from the end
-LATEST = 1e12  # s; also Amazon's later data, in ms, is before this
+LOST = 0.5  # of the items or users; more is no note
+TOLD_AGAIN = 0.2  # of the users who take the same item twice in a row at the end
 FEWEST = 3  # items of a user who is evaluated
 LAST_TARGETS = 3  # the paper's authors draw among so many
 
@@ -118,41 +115,20 @@ def save_sequences(sequences: Sequences, doc_ids: Sequence[str], path: Path) -> 
     write_text(path, "".join(lines))
 
 
-def load_sequences(path: Path, doc_ids: Sequence[str], *, parted: bool = False) -> Sequences:
-    """What users took of the documents `doc_ids`, users in the order of the file; plain or .gz:
-
-    - .txt: a line `user item item ...` each, parted by white space, oldest first;
-    - .jsonl (.json, .ndjson): `user` or `user_id`, and a list `items` or `item_ids`, oldest first;
-    - .jsonl of single reviews as Amazon's are published: `reviewerID`, `asin`, `unixReviewTime`. They are put in
-      order by time, and those of one time stay as they stand.
+def load_sequences(path: Path, doc_ids: Sequence[str], *, parted: bool = False, keep_going: bool = False) -> Sequences:
+    """What users took of the documents `doc_ids`, users in the order of the file; the forms are `read_interactions`'.
 
     Unknown items, and users who took no other, are left out and told in `notes`; of sequences that a model was
     taught before (`parted`) also users whose last or last but one item is gone, else one that was trained on would
-    take its place. Raises InputError that names
-    file and line, also for a user who is there twice and when no known item is left.
+    take its place. Raises InputError that names file and line, when no known item is left, and when most items or
+    users are unknown, unless `keep_going`.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is no file; name the one that holds what users took")
-    kind = Path(path.name.lower().removesuffix(".gz")).suffix
-    if kind == ".txt":
-        taken = _by_user(path, _of_text(path))
-    elif READERS.get(kind) is READERS[".jsonl"]:
-        records = _records(path)
-        first = list(islice(records, 1))
-        are_reviews = any(REVIEW_NAMES[0] in record for _, record in first)
-        records = chain(first, records)
-        taken = _of_reviews(path, records) if are_reviews else _by_user(path, _of_records(path, records))
-    else:
-        raise InputError(f"{path} is of an unknown kind; the name of a file of sequences must end in .txt or .jsonl")
-    if not taken:
-        raise InputError(f"{path} is empty; write one user a line: user item item ...")
-    return _known(path, taken, doc_ids, parted)
+    found = read_interactions(path)
+    known = _known(path, found.taken, doc_ids, parted, keep_going)
+    return replace(known, notes=(*found.notes, *known.notes))
 
 
-Taken = dict[str, list[str]]  # user -> items, oldest first
-
-
-def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parted: bool) -> Sequences:
+def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parted: bool, keep_going: bool) -> Sequences:
     """Without the items that the corpus does not hold."""
     row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
     users = list(taken)
@@ -182,7 +158,19 @@ def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parted: bool) -> Se
             f"{len(without):,} of {len(users):,} users took no item of the corpus and are left out "
             f"(the first: {users[without[0]]!r})"
         )
+    for what, lost, there in (("items", (rows < 0).sum(), len(rows)), ("users", len(without), len(users))):
+        if lost > LOST * there and not (parted or keep_going):
+            raise InputError(
+                f"{lost:,} of {there:,} {what} of {path} would be left out: {'; '.join(notes)}; check that file and "
+                "documents belong together, or go on with --keep-going"
+            )
     kept = np.flatnonzero(lengths)
+    again = sum(len(items) >= FEWEST and items[-1] == items[-2] for items in taken.values())
+    if again > TOLD_AGAIN * len(kept):
+        notes.append(
+            f"{again:,} of {len(kept):,} users took their last item just before, too: guessing it again is no "
+            "recommendation, so check that events do not stand twice"
+        )
     if len(short := kept[lengths[kept] < FEWEST]):
         notes.append(
             f"{len(short):,} of {len(kept):,} users took fewer than {FEWEST} items: these are for training only "
@@ -197,74 +185,3 @@ def _unparted(taken: Taken, row_of: dict[str, int]) -> np.ndarray:
     held = len(HELD_OUT)
     gone = (any(item not in row_of for item in items[-held:]) for items in taken.values())
     return np.array([len(items) >= FEWEST for items in taken.values()]) & np.fromiter(gone, bool)
-
-
-# The three forms
-
-
-def _by_user(path: Path, found: Iterator[tuple[int, str, list[str]]]) -> Taken:
-    taken: Taken = {}
-    lines: dict[str, int] = {}
-    for number, user, items in found:
-        if user in taken:
-            raise InputError(
-                f"{path}, line {number}: user {user!r} was already in line {lines[user]}; "
-                "put all that a user took into one line"
-            )
-        if not items:
-            raise InputError(f"{path}, line {number}: user {user!r} took nothing; give at least one item, or no line")
-        taken[user], lines[user] = items, number
-    return taken
-
-
-def _of_text(path: Path) -> Iterator[tuple[int, str, list[str]]]:
-    for number, line in enumerate(lines(path), 1):
-        try:
-            words = line.decode("utf-8").split()
-        except UnicodeDecodeError:
-            told = "not UTF-8; convert the file, e.g. with iconv -t UTF-8"
-            raise InputError(f"{path}, line {number}: {told}") from None
-        if words:
-            yield number, words[0], words[1:]
-
-
-def _of_records(path: Path, records: Iterator[tuple[int, Record]]) -> Iterator[tuple[int, str, list[str]]]:
-    for number, record in records:
-        items = next((record[name] for name in ITEMS_NAMES if name in record), None)
-        if not isinstance(items, list) or not all(map(_is_id, items)):
-            raise InputError(
-                f"{path}, line {number}: there is no list of ids in 'items' or 'item_ids'; "
-                "give what the user took, oldest first"
-            )
-        user = next((record[name] for name in USER_NAMES if name in record), None)
-        yield number, _id(user, "user", path, number), [str(item).strip() for item in items]
-
-
-def _of_reviews(path: Path, records: Iterator[tuple[int, Record]]) -> Taken:
-    taken: dict[str, list[tuple[float, str]]] = {}
-    for number, record in records:
-        user, item, time = (record.get(name) for name in REVIEW_NAMES)
-        if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < LATEST:  # not so for nan
-            raise InputError(f"{path}, line {number}: there is no number in 'unixReviewTime'; give when it was, in s")
-        review = (time, _id(item, "asin", path, number))
-        taken.setdefault(_id(user, "reviewerID", path, number), []).append(review)
-    return {
-        user: [item for _, item in sorted(reviews, key=lambda review: review[0])] for user, reviews in taken.items()
-    }
-
-
-def _records(path: Path) -> Iterator[tuple[int, Record]]:
-    for number, record in READERS[".jsonl"].records(path, ()):
-        if isinstance(record, RecordError):
-            raise InputError(f"{path}, line {number}: {record}")
-        yield number, record
-
-
-def _id(value: Any, name: str, path: Path, number: int) -> str:
-    if not _is_id(value):
-        raise InputError(f"{path}, line {number}: there is no id in {name!r}; give a string or a whole number")
-    return str(value).strip()
-
-
-def _is_id(value: Any) -> bool:
-    return type(value) is int or (type(value) is str and bool(value.strip()))
