@@ -42,12 +42,13 @@ RECOMMEND_METRICS = "recall@5,10 ndcg@5,10"
               type=click.Choice([*NAMES, "popular"]),
               help="As of lmindexer search; several times: side by side, tested against the first.")  # fmt: skip
 @how_to_search
+@click.option("--keep-going", is_flag=True, help="Go on even if most of --sequences is of unknown documents.")
 @click.option("--trec", type=click.Path(path_type=Path),
               help="Also write what the first retriever found, as a TREC run file.")  # fmt: skip
 @click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default.")
 def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Path | None, split: str, metrics: str,
-             retrievers: tuple[str, ...], trec: Path | None, kind: str, out: Path | None,
+             retrievers: tuple[str, ...], keep_going: bool, trec: Path | None, kind: str, out: Path | None,
              **how: Any) -> None:  # fmt: skip
     """Ask RUN the questions of a test set and tell how well it answers.
 
@@ -83,7 +84,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         assert queries is not None
         test = _queries(queries, qrels, split, corpus, asked)
     else:
-        test = _examples(sequences, sequences == run / SEQUENCES, split, corpus)
+        test = _examples(sequences, sequences == run / SEQUENCES, split, corpus, keep_going)
     if trec is not None:
         check_ids(corpus.doc_ids)
     for path, flag in ((out, "--out"), (trec, "--trec")):
@@ -105,13 +106,14 @@ def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", as
     return load_queries(queries, qrels, split, corpus.doc_ids)
 
 
-def _examples(sequences: Path, own: bool, split: str, corpus: "Corpus") -> "Examples":
+def _examples(sequences: Path, own: bool, split: str, corpus: "Corpus", keep_going: bool) -> "Examples":
     """`own`: the run was taught them, so they are parted already."""
     from lmindexer.tasks.sequences import HELD_OUT, held_out, load_sequences
 
     if split not in HELD_OUT:
         raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")
-    return held_out(load_sequences(sequences, corpus.doc_ids, parted=own), "test" if split == "test" else "dev")
+    taken = load_sequences(sequences, corpus.doc_ids, parted=own, keep_going=keep_going)
+    return held_out(taken, "test" if split == "test" else "dev")
 
 
 def _search(run: Path, test: "Queries", split: str, metrics: "tuple[Metric, ...]", asked: dict[str, dict[str, Any]],

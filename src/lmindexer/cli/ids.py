@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import format_of, lines_of, make_room, tell_skipped
+from lmindexer.cli.common import format_of, how_to_read, lines_of, make_room, read_like
 from lmindexer.errors import InputError
 
 FORMATS = ("jsonl", "csv", "parquet")
@@ -19,10 +19,8 @@ FORMATS = ("jsonl", "csv", "parquet")
 )
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
-@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
-@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
-def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, skip_bad: bool,
-          keep_empty: bool) -> None:  # fmt: skip
+@how_to_read
+def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, **reading: bool) -> None:
     """Give IDs to documents, also to ones never seen.
 
     Documents that RUN has learned keep their IDs; the others in FILES get theirs from its model. The run
@@ -38,16 +36,11 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
         if format_of(out) not in FORMATS:
             raise InputError(f"cannot tell the format of --out {out}; end it in .jsonl, .csv or .parquet")
         make_room(out)
-    Run.open(run)
-    from lmindexer.corpus.documents import Corpus
+    opened = Run.open(run)
     from lmindexer.indexers.registry import load_indexer
 
     indexer = load_indexer(run)
-    columns = tuple(map(str.strip, text.split(","))) if text else indexer.config.text
-    corpus = Corpus.read(
-        list(files), text=columns, id=id or indexer.config.id, skip_bad=skip_bad, keep_empty=keep_empty
-    )
-    tell_skipped(corpus)
+    corpus = read_like(opened, files, id, text, "", reading)
     ids = indexer.index(corpus)
     if out is not None:
         ids.export(out, format_of(out))
@@ -64,10 +57,9 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
-@click.option("--label", default="", help="Column of the label; without it the new documents have none.")
-@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
-@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
-def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, skip_bad: bool, keep_empty: bool) -> None:
+@click.option("--label", default="", help="Column of the label, where it differs from the run's.")
+@how_to_read
+def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, **reading: bool) -> None:
     """Add documents to a run, without learning again.
 
     Each gets an ID from the run's model, unique at once; the IDs of the others stay. Documents that RUN has
@@ -79,15 +71,10 @@ def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, skip
     """
     from lmindexer.runs import Run
 
-    config = Run.open(run).config
-    from lmindexer.corpus.documents import Corpus
+    opened = Run.open(run)
     from lmindexer.indexers.changes import add_documents
 
-    columns = tuple(map(str.strip, text.split(","))) if text else config.text
-    corpus = Corpus.read(
-        list(files), text=columns, id=id or config.id, label=label, skip_bad=skip_bad, keep_empty=keep_empty
-    )
-    tell_skipped(corpus)
+    corpus = read_like(opened, files, id, text, label, reading)
     added = add_documents(run, corpus)
     for line in added.ids.jsonl_lines():
         click.echo(line)

@@ -26,7 +26,7 @@ def id_in(value: Any, name: str) -> str:
     if isinstance(value, list | dict | bool):
         raise RecordError("no id", f"the id in {excerpt(name)} is a {type(value).__name__}; give a string or a number")
     found = "" if _is_missing(value) else plain(value, name).strip()
-    if not found or found in MISSING:
+    if not found:
         raise RecordError("no id", f"there is no id in {excerpt(name)}; give every record one")
     if LONE_SURROGATE.search(found):
         raise RecordError(

@@ -52,10 +52,10 @@ class Reading:
         self.skip_bad, self.keep_empty, self.keep_going = skip_bad, keep_empty, keep_going
         self.cells = Cells(keep_markup)
         self.skipped: Counter[str] = Counter()
-        self.repeated = 0
+        self.repeated = self.relabelled = 0
         self.first_skipped = ""
         self.fractions = 0
-        self._seen: dict[str, tuple[int, int, int]] = {}  # id -> file, number, hash of the document
+        self._seen: dict[str, tuple[int, int, int, int]] = {}  # id -> file, number, hash of text and of label
 
     @property
     def records(self) -> int:
@@ -101,7 +101,8 @@ class Reading:
                 f"{self.first_skipped}); mend the file, or go on without them with --keep-going"
             )
         if self.repeated:
-            self.notes.append(f"{self.repeated:,} records repeat another word for word, and are left out")
+            other = f"; {self.relabelled:,} of them have another label, and the first counts" if self.relabelled else ""
+            self.notes.append(f"{self.repeated:,} records repeat the id and text of another and are left out{other}")
         if self.fractions:
             self.notes.append(
                 f"{self.fractions:,} ids are written like 17.0; a log of what users took must name them so, too"
@@ -109,7 +110,7 @@ class Reading:
         self.notes += self.cells.notes()
 
     def _document(self, n: int, number: int, record: Record | RecordError) -> Document | None:
-        """None for one that was there before, word for word."""
+        """None for one whose id was there before with the same text."""
         if isinstance(record, RecordError):
             raise record
         fields = self.by_file[n]
@@ -118,12 +119,12 @@ class Reading:
         parts = [self.cells.text(record.get(name), name) for name in fields.text]
         text = checked_text(parts, ", ".join(map(excerpt, fields.text[:5])), self.keep_empty)
         label = self.cells.label(record.get(fields.label), fields.label) if fields.label else ()
-        digest = hash((text, label))
-        first = self._seen.setdefault(id, (n, number, digest))
+        first = self._seen.setdefault(id, (n, number, hash(text), hash(label)))
         if first[:2] == (n, number):
             return Document(id, text, label)
-        if first[2] == digest:
+        if first[2] == hash(text):
             self.repeated += 1
+            self.relabelled += first[3] != hash(label)
             return None
         place = f"{self.files[first[0]]}, {self.surveys[first[0]].unit} {first[1]}"
         raise RecordError("duplicate id", f"the id {excerpt(id)} was already in {place}; rename one")

@@ -21,7 +21,7 @@ FIELD_LIMIT = 2**24  # characters of one field before a forgotten quote counts a
 LONG_ROW = 10  # lines; a row of more is told
 
 _TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")  # a column of RecBole's
-_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'", "::": "'::'", ",": "commas"}
+_SEPARATORS = {";": "';'", "\t": "tabs", "::": "'::'", "|": "'|'", ",": "commas"}
 _DIALECTS: tuple[dict[str, Any], ...] = (
     {"escapechar": "\\", "doublequote": False},  # "a 6\" ruler"
     {"skipinitialspace": True},  # a, "b, c"
@@ -90,13 +90,20 @@ def _header(path: Path, rows: Iterator[tuple[int, list[str] | RecordError]], del
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{path}, line {number}: two columns are named {excerpt(twice)}; rename one")
     if len(names) == 1:
-        for separator, name in _SEPARATORS.items():
-            if separator != delimiter and separator in names[0]:
-                raise InputError(
-                    f"{path} separates its fields by {name}, not by {_SEPARATORS[delimiter]}; write it anew with "
-                    f"{_SEPARATORS[delimiter]} and a header, or as JSONL"
-                )
+        _check_separator(path, names[0], delimiter)
     return names
+
+
+def _check_separator(path: Path, header: str, delimiter: str) -> None:
+    """Raise InputError where another separator than `delimiter` stands in the header."""
+    if delimiter in header:
+        return
+    for separator, name in _SEPARATORS.items():
+        if separator in header:
+            raise InputError(
+                f"{path} separates its fields by {name}, not by {_SEPARATORS[delimiter]}; write it anew with "
+                f"{_SEPARATORS[delimiter]} and a header, or as JSONL"
+            )
 
 
 def _is_no_header(header: list[str], first: list[str]) -> bool:
@@ -160,6 +167,7 @@ def _rows(path: Path, delimiter: str, told: _Told) -> Iterator[tuple[int, list[s
             continue
         if header is None:
             if problem:
+                _check_separator(path, text, delimiter)
                 raise InputError(f"{path}, line {start}: the header is not a row ({problem}); check its quotes")
             header = row
             yield start, row

@@ -243,13 +243,14 @@ def _events(
     user, item, time = names
     for number, record in records:
         where = f"{path}, {unit} {number}"
+        ids = _id(record, user, where), _id(record, item, where)
         when = _time(record.get(time)) if time else None
         if time and when is None:
             raise InputError(
                 f"{where}: there is no time in {excerpt(time)} ({excerpt(record.get(time))}); give a number, such as s "
                 "since 1970, or a date such as 2024-05-17"
             )
-        yield _Event(_id(record, user, where), _id(record, item, where), when)
+        yield _Event(*ids, when)
 
 
 def _id(record: Record, name: str, where: str) -> str:
