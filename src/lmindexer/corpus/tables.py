@@ -224,6 +224,8 @@ def _are_rows(taken: list[tuple[int, str, RecordError | None]], delimiter: str, 
 def _alone(text: str, delimiter: str, width: int) -> list[str] | None:
     """One line as a row of `width` fields, in another way of quoting; None where it is none."""
     for dialect in _DIALECTS:
+        if "escapechar" in dialect and '\\"' not in text:
+            continue
         row = _parsed(text, delimiter, width, dialect)
         if row is not None:
             parted = any(part.lstrip().startswith('"') for part in row[:-1]) and any(

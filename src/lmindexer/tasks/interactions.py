@@ -4,24 +4,20 @@ Events are put in order by time. One that stands twice with the same time was ta
 twice would make the next item easy to guess.
 """
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from lmindexer.corpus import json_records
 from lmindexer.corpus.cells import id_in
-from lmindexer.corpus.document import LONE_SURROGATE
 from lmindexer.corpus.fields import usual_names
 from lmindexer.corpus.literals import list_in
 from lmindexer.corpus.readers import JSON, READERS, TSV, Reader
 from lmindexer.corpus.records import Record, RecordError
 from lmindexer.corpus.streams import COMPRESSED, lines
 from lmindexer.errors import InputError, excerpt
+from lmindexer.tasks.events import Event, Taken, by_user, in_order, time_in
 
 USER_NAMES = ("user", "user_id", "userid", "reviewerID", "reviewer_id", "uid", "customer_id", "visitorid", "session_id")
 ITEMS_NAMES = ("items", "item_ids", "item_id_list")
@@ -33,7 +29,6 @@ TIME_NAMES = ("timestamp", "unixReviewTime", "time", "ts", "unix_time", "datetim
 KINDS = (".txt", ".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet", ".inter", ".dat", ".data")
 UNIX_TIMES = (1e8, 1e14)  # s or ms of any year that a log is of
 
-Taken = dict[str, list[str]]  # user -> items, oldest first
 Words = list[tuple[int, list[str]]]  # line, its words
 
 
@@ -43,13 +38,6 @@ class Interactions:
 
     taken: Taken
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Event:
-    user: str
-    item: str
-    time: float | None  # in any unit
 
 
 def read_interactions(path: Path) -> Interactions:
@@ -107,8 +95,8 @@ def _of_text(path: Path) -> Interactions:
     users = [words[0] for _, words in rows]
     if all(len(words) == 2 for _, words in rows) and len(set(users)) < len(users):
         pairs = f"{path} has two words a line and its users repeat; each line is read as one event, oldest first"
-        return Interactions(_in_order(_Event(words[0], words[1], None) for _, words in rows)[0], (*notes, pairs))
-    return Interactions(_by_user(path, "line", ((number, words[0], words[1:]) for number, words in rows)), notes)
+        return Interactions(in_order(Event(words[0], words[1], None) for _, words in rows)[0], (*notes, pairs))
+    return Interactions(by_user(path, "line", ((number, words[0], words[1:]) for number, words in rows)), notes)
 
 
 def _check_words(path: Path, rows: Words) -> None:
@@ -120,24 +108,24 @@ def _check_words(path: Path, rows: Words) -> None:
         raise InputError(f"{path}, line {number}: items stand in brackets; write user item item ..., or JSONL")
     if all(len(words) <= 2 and "," in words[-1] for _, words in rows):
         raise InputError(f"{path}, line {number}: commas part the items; write user item item ... with spaces")
-    if all(len(words) == 4 and _is_unix_time(words[3]) and _is_rating(words[2]) for _, words in rows):
+    if all(len(words) == 4 and _is_unixtime_in(words[3]) and _is_rating(words[2]) for _, words in rows):
         raise InputError(
             f"{path} has user, item, rating and time in each line, as MovieLens' u.data; let its name end in .data"
         )
 
 
 def _of_movielens(path: Path, rows: Words) -> Interactions:
-    def events() -> Iterator[_Event]:
+    def events() -> Iterator[Event]:
         for number, words in rows:
             fields = " ".join(words).split("::") if "::" in words[0] else words
-            if len(fields) != 4 or not _is_unix_time(fields[3]):
+            if len(fields) != 4 or not _is_unixtime_in(fields[3]):
                 raise InputError(
                     f"{path}, line {number}: this is no user, item, rating and time, parted by '::' or tabs; "
                     "write a CSV with a header instead"
                 )
-            yield _Event(fields[0].strip(), fields[1].strip(), float(fields[3]))
+            yield Event(fields[0].strip(), fields[1].strip(), float(fields[3]))
 
-    taken, notes = _in_order(events())
+    taken, notes = in_order(events())
     return Interactions(taken, notes)
 
 
@@ -154,7 +142,7 @@ def _words(path: Path, separator: str | None) -> Words:
     return rows
 
 
-def _is_unix_time(word: str) -> bool:
+def _is_unixtime_in(word: str) -> bool:
     return word.isdecimal() and UNIX_TIMES[0] <= float(word[:30]) <= UNIX_TIMES[1]
 
 
@@ -172,7 +160,7 @@ def _of_records(path: Path, reader: Reader) -> Interactions:
     records = _sound(path, survey.unit, reader)
     is_json = reader is JSON
     if usual_names(columns, ITEMS_NAMES) or (is_json and not items):
-        return Interactions(_by_user(path, survey.unit, _lists(path, survey.unit, records)), survey.notes)
+        return Interactions(by_user(path, survey.unit, _lists(path, survey.unit, records)), survey.notes)
     for what, names, usual in (("users", users, USER_NAMES), ("items", items, ITEM_NAMES)):
         if not names and columns and not is_json:
             present = ", ".join(excerpt(name, 30) for name in list(columns)[:8])
@@ -182,7 +170,7 @@ def _of_records(path: Path, reader: Reader) -> Interactions:
             )
     times = usual_names(columns, TIME_NAMES)
     names = (users[0] if users else USER_NAMES[0], items[0] if items else ITEM_NAMES[0], times[0] if times else "")
-    taken, notes = _in_order(_events(path, survey.unit, records, names))
+    taken, notes = in_order(_events(path, survey.unit, records, names))
     if not times:
         notes = (f"{path} has no column of times, such as timestamp: its order is taken for that of time", *notes)
     if len(items) > 1:
@@ -202,7 +190,7 @@ def _of_json(path: Path) -> Interactions:
         (number, str(key), _items(path, f"record {number}", value)) for number, key, value in
         json_records.values(path, shape)
     )  # fmt: skip
-    return Interactions(_by_user(path, "record", found))
+    return Interactions(by_user(path, "record", found))
 
 
 def _sound(path: Path, unit: str, reader: Reader) -> Iterator[tuple[int, Record]]:
@@ -239,18 +227,18 @@ def _items(path: Path, where: str, value: Any) -> list[str]:
 
 def _events(
     path: Path, unit: str, records: Iterator[tuple[int, Record]], names: tuple[str, str, str]
-) -> Iterator[_Event]:
+) -> Iterator[Event]:
     user, item, time = names
     for number, record in records:
         where = f"{path}, {unit} {number}"
         ids = _id(record, user, where), _id(record, item, where)
-        when = _time(record.get(time)) if time else None
+        when = time_in(record.get(time)) if time else None
         if time and when is None:
             raise InputError(
                 f"{where}: there is no time in {excerpt(time)} ({excerpt(record.get(time))}); give a number, such as s "
                 "since 1970, or a date such as 2024-05-17"
             )
-        yield _Event(*ids, when)
+        yield Event(*ids, when)
 
 
 def _id(record: Record, name: str, where: str) -> str:
@@ -258,70 +246,3 @@ def _id(record: Record, name: str, where: str) -> str:
         return id_in(record.get(name), name)
     except RecordError as fault:
         raise InputError(f"{where}: {fault}") from None
-
-
-def _time(value: Any) -> float | None:
-    """A number that rises with time; None where there is none. A date without a zone is in UTC."""
-    if isinstance(value, str):
-        text = value.strip()
-        if text.removeprefix("-").isdecimal() and len(text) < 30:
-            return int(text)
-        try:
-            return _time(float(text))
-        except ValueError:
-            pass
-        try:
-            date = datetime.fromisoformat(text[:26] if len(text) > 26 and text[26:].isdecimal() else text)
-            return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return None
-    return value if isinstance(value, int) else float(value) if math.isfinite(value) else None
-
-
-# What every form ends in
-
-
-def _by_user(path: Path, unit: str, found: Iterable[tuple[int, str, list[str]]]) -> Taken:
-    taken: Taken = {}
-    places: dict[str, int] = {}
-    for number, user, items in found:
-        where = f"{path}, {unit} {number}"
-        if LONE_SURROGATE.search(user):
-            raise InputError(f"{where}: the user {excerpt(user)} holds half a character (a lone surrogate); rename it")
-        if user in taken:
-            raise InputError(
-                f"{where}: user {excerpt(user)} was already in {unit} {places[user]}; put all that a user took into "
-                f"one {unit}"
-            )
-        if not items:
-            raise InputError(f"{where}: user {excerpt(user)} took nothing; give at least one item, or no {unit}")
-        taken[user], places[user] = items, number
-    return taken
-
-
-def _in_order(events: Iterable[_Event]) -> tuple[Taken, tuple[str, ...]]:
-    """By user and time; events of one time stay as they stand, but for those that are there twice."""
-    by_user: dict[str, list[_Event]] = {}
-    total = repeated = tied = 0
-    for event in events:
-        total += 1
-        by_user.setdefault(event.user, []).append(event)
-    taken: Taken = {}
-    for user, own in by_user.items():
-        if own[0].time is not None:
-            distinct = list(dict.fromkeys(own))
-            repeated += len(own) - len(distinct)
-            own = sorted(distinct, key=lambda event: event.time or 0)
-            tied += sum(one.time == other.time for one, other in pairwise(own))
-        taken[user] = [event.item for event in own]
-    notes = []
-    if repeated:
-        notes.append(f"{repeated:,} of {total:,} events stand twice (one user, item and time) and are left out")
-    if tied:
-        notes.append(
-            f"{tied:,} of {total - repeated:,} events have the time of another of their user: the order of the file "
-            "decides"
-        )
-    return taken, tuple(notes)

@@ -13,7 +13,8 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.files import write_text
-from lmindexer.tasks.interactions import Taken, read_interactions
+from lmindexer.tasks.events import Taken
+from lmindexer.tasks.interactions import read_interactions
 
 HELD_OUT = {"test": 1, "dev": 2}  # how far from the end
 LOST = 0.5  # of the items or users; more is no note
