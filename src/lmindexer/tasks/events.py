@@ -72,14 +72,14 @@ def by_user(path: Path, unit: str, found: Iterable[tuple[int, str, list[str]]]) 
 
 
 def in_order(events: Iterable[Event]) -> tuple[Taken, tuple[str, ...]]:
-    """What each user took by time, and notes; events of one time stay as they stand, but for those that are there twice."""
-    by_user: dict[str, list[Event]] = {}
+    """What each user took by time, and notes; events of one time stay in order, one that stands twice is one."""
+    events_of: dict[str, list[Event]] = {}
     total = repeated = tied = 0
     for event in events:
         total += 1
-        by_user.setdefault(event.user, []).append(event)
+        events_of.setdefault(event.user, []).append(event)
     taken: Taken = {}
-    for user, own in by_user.items():
+    for user, own in events_of.items():
         if own[0].time is not None:
             distinct = list(dict.fromkeys(own))
             repeated += len(own) - len(distinct)
