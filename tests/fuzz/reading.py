@@ -149,7 +149,10 @@ def of_parquet(dice: random.Random) -> tuple[str, bytes]:
                     cells = pa.nulls(count, kind)
         columns.append(cells)
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(columns, names=names), buffer)
+    try:
+        pq.write_table(pa.Table.from_arrays(columns, names=names), buffer)
+    except pa.ArrowException:  # of a type or value that Parquet cannot hold
+        return of_parquet(dice)
     return ".parquet", mangled(dice, buffer.getvalue())
 
 
