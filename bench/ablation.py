@@ -16,7 +16,7 @@ from lmindexer.config import from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.runs import Run
 
-PAPER = {"alignment": 0, "crowding": 0, "spread": 0, "weigh_tokens": False, "indexer_learning_rate": 1e-3}
+PAPER = {"objective": "paper"}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no reconstructor warm-up (Eq. 12)": {"reconstructor_epochs": 0},
@@ -32,6 +32,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no spreading": {"spread": 0},
     "plain mean pooling": {"weigh_tokens": False},
     "K-means centred by prefix": {"center": True},
+    "Eq. 6 at temperature 2": {"gradient_temperature": 2},
+    "Eq. 6 at temperature 4": {"gradient_temperature": 4},
+    "Eq. 6 at temperature 8": {"gradient_temperature": 8},
     "no dead-code restart": {"restart_dead_codes": False},
     "hints 50 %, 50 %": {"hints": (0.5, 0.5)},
     "hints 10 %, 10 %": {"hints": (0.1, 0.1)},

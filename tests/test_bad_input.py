@@ -114,7 +114,7 @@ def test_an_unknown_key_of_a_recipe_names_the_near_one(items: Path, tmp_path: Pa
 
 
 def test_a_backbone_that_cannot_be_cut_leaves_no_run(items: Path, checkpoints: dict[str, Path], tmp_path: Path):
-    flags = ("--backbone", checkpoints["t5"], "--encoder", "top", "--quiet")
+    flags = ("--backbone", checkpoints["distilbert"], "--encoder", "top", "--quiet")
     answer = lmindexer("learn", items, "--out", tmp_path / "new", *SMALL, *flags)
     assert is_refused(answer, r"--encoder frozen or full")
     assert entries(tmp_path) == ["items.jsonl"]

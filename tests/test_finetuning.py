@@ -73,7 +73,7 @@ def test_what_was_left_out_is_told(here: Path):
     loud = [each for each in FAST if each != "--quiet"]
     answer = lmindexer("finetune", "run", "--queries", "some.jsonl", "--out", "new", *loud)
     assert answer.code == 0, answer.err
-    assert "note: 10 of 19 relevant documents are not in the corpus (the first: 'gone')" in answer.err
+    assert "note: 10 of 19 relevant documents are not in the corpus and are left out (the first: 'gone')" in answer.err
     assert "note: 1 of 10 queries have no relevant document in the corpus" in answer.err
     assert "note: there are no dev queries, so 1 of the training queries are kept apart" in answer.err
     assert "8 pairs to learn from; cpu" in answer.err

@@ -9,7 +9,7 @@ def choose_device(name: str) -> torch.device:
     """`auto` takes a GPU where there is one; raises InputError for a device this machine lacks."""
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return torch.device("cuda", torch.cuda.current_device())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)

@@ -33,3 +33,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def check_list(values: object, what: str) -> None:
+    """Raise InputError for one text where a list of them is meant: Python would take its letters for them."""
+    if isinstance(values, str | bytes):
+        raise InputError(
+            f"{what} must be a list, not the one text {excerpt(values)}; put it into brackets: [{excerpt(values)}]"
+        )

@@ -92,7 +92,10 @@ class Run:
     @property
     def config(self) -> LearnConfig:
         path = self.path / "config.toml"
-        return from_mapping(read_toml(path), str(path))
+        values = read_toml(path)
+        if values.get("encoder") == "auto":  # of a run before 2026-11-25: the machine decided
+            values["encoder"] = "frozen" if self.facts.get("device", "cpu") == "cpu" else "full"
+        return from_mapping(values, str(path))
 
     def finish(self, **facts: Any) -> None:
         """Mark the run as finished and drop what only resuming needed."""

@@ -13,11 +13,25 @@ from typing import Any, TypeVar, get_args, get_origin
 from lmindexer.errors import InputError
 
 Config = TypeVar("Config")
+OPEN: Any = type("Open", (), {"__repr__": lambda self: "OPEN"})()  # of a setting that a preset fills in
 
 
-def setting(default: Any, help: str, group: str, choices: tuple[str, ...] = ()) -> Any:
-    """A dataclass field that also carries what `--help` says of it."""
-    return field(default=default, metadata={"help": help, "group": group, "choices": choices})
+def setting(
+    default: Any, help: str, group: str, choices: tuple[str, ...] = (), presets: Mapping[str, Any] | None = None
+) -> Any:
+    """A dataclass field that also carries what `--help` says of it.
+
+    With `presets` its value is `OPEN` until `fill` puts in that of a preset, or `default` where the preset has none.
+    """
+    metadata = {"help": help, "group": group, "choices": choices, "default": default, "presets": presets or {}}
+    return field(default=OPEN if presets else default, metadata=metadata)
+
+
+def fill(config: Any, preset: str) -> None:
+    """Give every setting of a frozen dataclass that was left `OPEN` its value in the preset."""
+    for f in dataclasses.fields(config):
+        if getattr(config, f.name) is OPEN:
+            object.__setattr__(config, f.name, f.metadata["presets"].get(preset, f.metadata["default"]))
 
 
 def parse(kind: type[Config], values: Mapping[str, Any], origin: str = "the settings") -> Config:

@@ -1,5 +1,6 @@
 """Algorithm 1 on a tiny corpus: positions are added and never changed, and no interruption is felt."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,8 @@ from lmindexer.learn.learner import Learner, final_codes
 from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
 from lmindexer.model.backbone import load_backbone
+from lmindexer.model.codebook import Codebook
+from lmindexer.model.decoder import pool
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
@@ -141,6 +144,27 @@ def test_the_final_model_gives_the_codes_of_the_table(make: Make, corpus: Corpus
     assert (final_codes(learner) == table).all(1).mean() > 0.9
 
 
+@pytest.mark.parametrize(("backbone", "encoder"), [("bert", "frozen"), ("bert", "full")])
+def test_a_document_is_aligned_with_its_vector_less_the_mean_of_the_corpus_whatever_its_company(
+    make: Make, monkeypatch: pytest.MonkeyPatch, backbone: str, encoder: str
+):
+    learner, trained = make(backbone=backbone, encoder=encoder), []
+    monkeypatch.setattr(learner.trainer, "run", trained.append)
+    warm_up_encoder(learner, 0)
+    learner.indexer.eval()
+    learner.reconstructor.eval()
+    rows = np.arange(len(learner.memories))
+    memory = learner.memories.memory(rows)
+    vectors = pool(memory.states, memory.weight)
+    hidden = learner.indexer(memory, torch.empty(len(rows), 0, dtype=torch.long))[:, 0]
+    rebuilt = learner.reconstructor.document_vector([hidden])
+    wanted = 1 - torch.cosine_similarity(rebuilt, vectors - vectors.mean(0))
+    for some in ([3], [3, 7], list(range(16))):
+        loss = trained[0].losses(np.array(some))["alignment"]
+        torch.testing.assert_close(loss, wanted[some].mean(), rtol=1e-4, atol=1e-4)
+        assert loss.grad_fn is not None
+
+
 @pytest.mark.parametrize("part", ["reconstruction", "contrastive", "commitment", "alignment"])
 def test_every_loss_can_be_switched_off_and_is_then_not_logged(make: Make, corpus: Corpus, part: str):
     learner = make(epochs=1, settle_epochs=0, **{part: 0.0})
@@ -151,6 +175,31 @@ def test_every_loss_can_be_switched_off_and_is_then_not_logged(make: Make, corpu
 def test_a_single_loss_is_enough(make: Make, corpus: Corpus):
     """At the first position there is nothing to be committed to."""
     learn_ids(make(epochs=1, reconstruction=0.0, contrastive=0.0, alignment=(0.0,), spread=0), corpus.doc_ids)
+
+
+def test_with_the_papers_objective_nothing_of_ours_is_learned(make: Make, corpus: Corpus):
+    learner = make(objective="paper")
+    learn_ids(learner, corpus.doc_ids)
+    records = [json.loads(line) for line in (learner.trainer.folder / "log.jsonl").read_text().splitlines()]
+    terms = set().union(*records) - {"stage", "epoch", "seconds", "loss", "macro_f1"}
+    assert terms <= {"reconstruction", "contrastive", "commitment", "perplexity", "used", "sharing", "difference_ratio"}
+    assert {"reconstruction", "contrastive", "commitment"} <= terms
+    assert "settling" not in {record["stage"] for record in records}
+    assert all((codebook.prior == 0).all() for codebook in learner.indexer.codebooks)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_the_code_is_rebuilt_from_at_the_temperature_that_is_set(
+    make: Make, monkeypatch: pytest.MonkeyPatch, temperature: float
+):
+    learner, used = make(gradient_temperature=temperature), []
+    real = Codebook.quantize
+    monkeypatch.setattr(Codebook, "quantize", lambda self, hidden, at: used.append(at) or real(self, hidden, at))
+    warm_up_encoder(learner, 0)
+    assert not used, "Eq. 13 has no code"
+    start_codebook(learner, 0)
+    train_position(learner, 0)
+    assert set(used) == {temperature}
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -14,7 +14,7 @@ from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
-    from lmindexer.retrievers.hits import Hit
+    from lmindexer.retrievers.hits import Hit, Retriever
 
 NAMES = ("generative", "bm25", "dense", "hybrid")
 
@@ -165,7 +165,6 @@ def _lines_of_input() -> Iterator[tuple[str, str]]:
 def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | None,
                how: dict[str, Any]) -> "Callable[[str, int, bool], list[Hit]]":  # fmt: skip
     """What answers a text, or a history written out, by k documents, perhaps without those of the history."""
-    from lmindexer.retrievers.generative import GenerativeRetriever
     from lmindexer.retrievers.registry import RECOMMENDERS, RETRIEVERS
 
     asked = asked_with([retriever], how)[retriever]
@@ -186,19 +185,27 @@ def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | No
 
     def search(line: str, k: int, no_repeats: bool) -> "list[Hit]":
         hits = found_by.search([line], k, only=only)[0]
-        if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(line)) > found_by.reads:
-            click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
+        if retriever == "generative":
+            _note_of_length(found_by, line)
         return hits
 
     return search
 
 
+def _note_of_length(found_by: "Retriever", line: str) -> None:
+    """Say so where a query is longer than what the model reads."""
+    from lmindexer.retrievers.generative import GenerativeRetriever
+
+    if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(line)) > found_by.reads:
+        click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
+
+
 def note_of_teaching(retrievers: Iterable[str], run: Path) -> None:
     """Say so where generated IDs answer words though the run was not taught to."""
-    from lmindexer.retrievers.finetuned import is_finetuned, read_config
-
     if not set(retrievers) & {"generative", "hybrid"}:
         return
+    from lmindexer.retrievers.finetuned import is_finetuned, read_config
+
     if not is_finetuned(run):
         click.echo("note: this run is not fine-tuned; queries are read as if they were documents", err=True)
     elif read_config(run).task == "recommend":

@@ -27,10 +27,12 @@ class Fields:
     keep_markup: bool = False
 
     @classmethod
-    def choose(cls, path: Path, columns: Mapping[str, bool], *, id: str, text: Sequence[str], label: str) -> "Fields":
+    def choose(
+        cls, path: Path, columns: Mapping[str, bool], *, id: str, text: Sequence[str], label: str, headed: bool = False
+    ) -> "Fields":
         """The named columns, which must exist; for those not named, the usual names that do.
 
-        `columns` says of each whether it holds text.
+        `columns` says of each whether it holds text; `headed`, whether a first line named them.
         """
         present = _listed(columns)
         asked = [("id", id), *(("text", name) for name in text), ("label", label)]
@@ -41,10 +43,8 @@ class Fields:
                 )
         id = id or next(iter(usual_names(columns, ID_NAMES)), "")
         if not id:
-            raise InputError(
-                f"{path} has none of the usual id columns; name one of {present} with --id, or put in a header "
-                "if its first line is none"
-            )
+            header = ", or put in a header if its first line is none" if headed else ""
+            raise InputError(f"{path} has none of the usual id columns; name one of {present} with --id{header}")
         text = tuple(text) or usual_text(columns)
         if not text:
             raise InputError(f"{path} has none of the usual text columns; name some of {present} with --text")

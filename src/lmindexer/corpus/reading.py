@@ -141,7 +141,7 @@ class Reading:
             label = label or (like.label if like.label in columns else "")
         if not id:
             self._note_other_ids(path, columns)
-        return Fields.choose(path, columns, id=id, text=text, label=label)
+        return Fields.choose(path, columns, id=id, text=text, label=label, headed=survey.headed)
 
     def _of_run(self, path: Path, columns: dict[str, bool], like: Fields) -> tuple[str, ...]:
         """The columns that a run was learned from; some may be missing where records need not be alike."""

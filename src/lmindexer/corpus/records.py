@@ -29,6 +29,7 @@ class Survey:
     records: int  # sound or not
     unit: str = "line"  # what a record's number counts: "line", "row" or "record"
     notes: tuple[str, ...] = ()
+    headed: bool = False  # whether a first line names the columns
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def survey(path: Path, delimiter: str) -> Survey:
             f"the first line of {path} is no header ({', '.join(map(excerpt, header[:3]))}); put one in that names the "
             f"columns, such as {delimiter.join(('id', 'text', 'more')[: max(2, len(header))])!r}"
         )
-    return Survey(dict.fromkeys(header, True), count, notes=tuple(told.notes(path)))
+    return Survey(dict.fromkeys(header, True), count, notes=tuple(told.notes(path)), headed=True)
 
 
 def records(path: Path, names: Sequence[str], delimiter: str) -> Iterator[tuple[int, Record | RecordError]]:

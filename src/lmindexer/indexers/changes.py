@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from lmindexer.corpus.documents import Corpus
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
 from lmindexer.indexers.store import load_documents, save_ids
@@ -53,6 +53,7 @@ def remove_documents(run: Path, doc_ids: Iterable[str]) -> None:
 
     Raises InputError, and changes nothing, when one of them is not there or none would be left.
     """
+    check_list(doc_ids, "the documents to remove")
     opened = Run.open(run)
     leaving = set(doc_ids)
     ids = IdTable.load(run / "ids.parquet").remove(leaving)

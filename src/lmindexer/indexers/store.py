@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,10 @@ from lmindexer.corpus.fields import Fields
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
-from lmindexer.model.backbone import Backbone
 from lmindexer.runs import Run
+
+if TYPE_CHECKING:
+    from lmindexer.model.backbone import Backbone
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
 NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
@@ -83,7 +85,7 @@ def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:
     save_documents(run, corpus)
 
 
-def save_backbone(run: Run, backbone: Backbone) -> None:
+def save_backbone(run: Run, backbone: "Backbone") -> None:
     """The pretrained model and its tokenizer, in the run's folder backbone/."""
     folder, part = run.path / "backbone", run.path / ".backbone"
     for old in (folder, part):

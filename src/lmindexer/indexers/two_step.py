@@ -78,7 +78,7 @@ class TwoStepIndexer:
         bf16 = choose_bf16(config.precision, device)
         torch.manual_seed(config.seed)
         if config.indexer != "random":
-            self.encoder = load_backbone(encoder_name(config)).to(device).eval()
+            self.encoder = load_backbone(encoder_name(config), dropout=config.dropout).to(device).eval()
         run = begin_run(config, corpus, Path(out), resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")

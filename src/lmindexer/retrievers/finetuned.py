@@ -188,8 +188,7 @@ def _backbone(run: Run, learned: LearnConfig) -> Backbone:
 
 
 def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: IdTable) -> Finetuned:
-    for module in model.backbone.small_decoder.layers if model.backbone.small_decoder is not None else ():
-        module.dropout = config.dropout  # type: ignore[assignment]
+    model.backbone.set_dropout(config.dropout)
     corpus = load_documents(run)
     finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens)
     if not config.reads_vectors:
