@@ -115,3 +115,10 @@ def test_finetune_goes_on_with_less_than_half_if_told_to(
 def test_a_list_of_ids_with_a_byte_order_mark(run: Path, tmp_path: Path):
     (tmp_path / "ids.txt").write_text("\ufeff3\r\n4\r\n", encoding="utf-8")
     assert lmindexer("remove", run, "--from", tmp_path / "ids.txt").err == "2 documents removed\n"
+
+
+@pytest.mark.parametrize("label", ["Toys > Kites", "Toys>Kites", "Toys | Kites", "Toys"])
+def test_labels_are_asked_for_as_they_are_read(label: str, run: Path):
+    answer = lmindexer("search", run, "kite", "--retriever", "bm25", "--only", label, "-k", 2, "--format", "jsonl")
+    assert len(answer.out.splitlines()) == 2, answer.err
+    assert "has the label" in lmindexer("search", run, "kite", "--retriever", "bm25", "--only", "Kites").err
