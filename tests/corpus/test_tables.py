@@ -51,6 +51,19 @@ def test_a_stray_quote_that_makes_no_row_is_one_bad_record(tmp_path: Path):
     assert (len(corpus), corpus.skipped_reasons) == (39, {"broken quotes": 1})
 
 
+def test_a_quoted_separator_parts_no_field(tmp_path: Path):
+    (tmp_path / "a.csv").write_text('id,title,more\n1,"red, blue" kite\n2,green,kite\n')
+    with pytest.raises(InputError, match="line 2: this is not a row"):
+        Corpus.read(tmp_path / "a.csv")
+
+
+def test_most_lines_need_to_be_rows(tmp_path: Path):
+    rows = ["kite", '"Windy', "kite", "one, two", 'kite 12"', "kite"]
+    corpus = Corpus.read(table(tmp_path / "a.csv", rows), skip_bad=True)
+    assert corpus.doc_ids == ("0", "1", "2", "4", "5")
+    assert corpus.skipped_reasons == {"wrong number of fields": 1}
+
+
 def test_a_field_over_many_lines_is_kept_and_told(tmp_path: Path):
     poem = "\n".join(f"line {n}, of a poem" for n in range(30))
     (tmp_path / "a.csv").write_text(f'id,title\n1,red kite\n2,"{poem}"\n3,"two\nlines"\n')

@@ -228,11 +228,14 @@ def _alone(text: str, delimiter: str, width: int) -> list[str] | None:
             continue
         row = _parsed(text, delimiter, width, dialect)
         if row is not None:
-            parted = any(part.lstrip().startswith('"') for part in row[:-1]) and any(
-                part.rstrip().endswith('"') and not part.lstrip().startswith('"') for part in row[1:]
-            )
-            return None if parted and "quoting" in dialect else row  # a quoted separator would part the field
+            return None if "quoting" in dialect and _may_be_one_field(row) else row
     return None
+
+
+def _may_be_one_field(row: list[str]) -> bool:
+    """Whether a quote opens in one field and another stands in a later one: its separators may be quoted."""
+    opening = next((n for n, part in enumerate(row) if part.startswith('"')), len(row))
+    return any('"' in part for part in row[opening + 1 :])
 
 
 def _parsed(text: str, delimiter: str, width: int, dialect: dict[str, Any]) -> list[str] | None:
