@@ -36,7 +36,6 @@ Numbers = dict[str, list[float]]  # of a term, one a batch
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--objectives", default="default,paper", help="comma-separated")
     parser.add_argument("--sample", type=int, default=1500, help="take this many documents at random; 0: all")
     parser.add_argument("--batches", type=int, default=8, help="how many are looked at, at each position")
     arguments, rest = parser.parse_known_args()
@@ -46,12 +45,16 @@ def main() -> None:
         parser.error(str(error))
     read = Corpus.read(arguments.files, text=config.text, id=config.id, label=config.label, skip_bad=True)
     corpus = sample_of(read, arguments.sample, config.seed)
+    print(compare(config, corpus, arguments.batches))
+
+
+def compare(config: LearnConfig, corpus: Corpus, batches: int) -> str:
+    """The table of both objectives, each with its own settings and the rest of `config`."""
     columns: dict[str, Numbers] = {}
-    for objective in arguments.objectives.split(","):
-        settings = settings_of(rest) | {"objective": objective}
-        for position, numbers in gradients(from_mapping(settings), corpus, arguments.batches).items():
+    for objective in ("default", "paper"):
+        for position, numbers in gradients(config.replace(objective=objective), corpus, batches).items():
             columns[f"{objective}, {position}"] = numbers
-    print(table(columns))
+    return table(columns)
 
 
 def gradients(config: LearnConfig, corpus: Corpus, batches: int) -> dict[str, Numbers]:

@@ -134,7 +134,6 @@ def test_a_wrong_type_is_named(key: str, value: Any, wanted: str):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("sizes", ()),
         ("sizes", (8, 0)),
         ("hints", ()),
         ("hints", (1.0,)),

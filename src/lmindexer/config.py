@@ -29,7 +29,12 @@ class LearnConfig:
     indexer: str = setting(
         "lmindexer", "what learns the IDs; all but lmindexer embed first and quantise then", MODEL, INDEXER_NAMES
     )
-    sizes: tuple[int, ...] = setting((256, 256), "codes at each learned position; not of hc, see --clusters", MODEL)
+    sizes: tuple[int, ...] = setting(
+        (),
+        "codes at each learned position, such as 256,256; where none are given, from the number of documents "
+        "(hc has --clusters instead)",
+        MODEL,
+    )
     backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL)
     encoder: str = setting(
         "frozen", "how much of the pretrained encoder learns: nothing, its --top-layers, or all", MODEL,
@@ -74,7 +79,9 @@ class LearnConfig:
         1.0, "of the softmax whose gradient stands for that of a code (Eq. 6): higher, more of it reaches h^t", LOSS,
         presets={PAPER: 1.0},
     )  # fmt: skip
-    center: bool = setting(False, "K-means at later positions on vectors centred by prefix", LOSS)
+    center: bool = setting(
+        False, "after c1, h^t is seen from the mean of the documents of the same first code, not of all", LOSS
+    )
     crowding: float = setting(
         0.5,
         "first codes may be as uneven as the documents are: weight of a cluster's log share; 0: K-means",
@@ -143,7 +150,7 @@ def from_mapping(values: Mapping[str, Any], origin: str = "the settings") -> Lea
 
 
 def _check(config: LearnConfig) -> None:
-    if not config.sizes or min(config.sizes) < 1:
+    if min(config.sizes, default=1) < 1:
         raise InputError(f"sizes must be one or more numbers of codes, such as 256,256, not {config.sizes}")
     if not config.hints or not all(0 <= ratio < 1 for ratio in config.hints):
         raise InputError(f"hints must be shares from 0 to below 1, such as 0.5,0.3, not {config.hints}")

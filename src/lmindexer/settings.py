@@ -127,7 +127,7 @@ def check_settings(config: Any, positive: tuple[str, ...]) -> None:
         numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int | float)]
         if not all(v >= 0 for v in numbers):
             raise InputError(f"{f.name} must not be negative, but is {_shown(value)}")
-        if isinstance(value, tuple) and not value and element_type(f)[0] is not str:
+        if value == () and f.default != ():
             raise InputError(f"{f.name} must have at least one number")
 
 

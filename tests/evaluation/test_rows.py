@@ -39,6 +39,8 @@ def test_what_is_not_told_apart_from_the_best_is_bold_too():
     values = (0.5, 0.7, 0.69, math.nan)
     apart = Row("Labels", "ami", "AMI", values, "fraction", 1, like_best=(False, True, True, False))
     assert apart.cells() == [".500", "**.700**", "**.690**", "-"]
+    alike = Row("Labels", "ami", "AMI", values, "fraction", 1, like_best=(True, True, True, False))
+    assert alike.cells() == [".500", ".700", ".690", "-"], "bold would tell nothing"
 
 
 def test_intervals_stand_behind_their_value():

@@ -118,8 +118,8 @@ def test_who_is_not_told_apart_from_the_best_by_hand():
     assert lines[2] == "| mrr@10 | 0.0000 | **0.8889** p=0.008 | **1.0000** p=0.008 |"
 
 
-def test_nothing_is_bold_where_all_are_alike():
-    judged = {name: judged_as([0.5, 0.5]) for name in ("a", "b")}
+def test_nothing_is_bold_where_nothing_is_told_apart():
+    judged = {"a": judged_as([0.0, 0.5]), "b": judged_as([1.0, 0.5])}
     assert "**" not in "".join(to_table(judged, differences_to_first(judged, ["mrr@10"]), ["mrr@10"]))
 
 

@@ -13,6 +13,7 @@ from lmindexer.ids.table import IdTable
 DESKTOP, PHONE = (1280, 800), (390, 844)
 KINDS = ["nail polish", "hair shampoo", "lip stick", "face cream"]
 N = 400
+ZOOM = {"x": 40, "y": 60}  # where a click goes into the largest tile
 
 
 def documents() -> tuple[list[str], list[tuple[str, ...]]]:
@@ -50,6 +51,7 @@ def opened(
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, **({"reduced_motion": "reduce"} | settings)
     )
+    context.set_default_timeout(0)  # a busy machine takes its time
     page = context.new_page()
     page.add_init_script(script)
     page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
@@ -58,8 +60,8 @@ def opened(
         "request", lambda request: wrong.append(request.url) if request.url.split("#")[0] != path.as_uri() else None
     )
     page.goto(path.as_uri() + view)
-    page.wait_for_selector("html[data-state=ready]", state="attached", timeout=20_000)
-    page.wait_for_timeout(50)
+    page.wait_for_selector("html[data-state=ready]", state="attached")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     yield page
     context.close()
     assert not [what for what in wrong if not what.startswith("data:")]
@@ -86,6 +88,10 @@ def path_of(page: Any, figure: int = 0) -> str:
 
 def lit(page: Any, figure: int = 0) -> str:
     return page.get_attribute(f"#run-{figure} .where", "data-lit")
+
+
+def where(page: Any, figure: int = 0) -> str:
+    return page.inner_text(f"#run-{figure} .where")
 
 
 def search(page: Any, query: str) -> None:

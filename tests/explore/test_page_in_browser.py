@@ -47,14 +47,16 @@ def test_a_click_zooms_and_escape_goes_back(browser: Any, pages: dict[str, Path]
 
 def test_the_zoom_moves_and_arrives(browser: Any, pages: dict[str, Path]):
     with opened(browser, pages["one"], reduced_motion="no-preference") as page:
+        page.clock.install(time=0)
+        page.clock.pause_at(1000)  # from here on the page's time is what `run_for` makes it
         page.click("canvas", position={"x": 40, "y": 60})
         seen = set()
         for _ in range(30):
             seen.add(page.evaluate("document.querySelector('canvas').toDataURL().length"))
-            page.wait_for_timeout(20)
+            page.clock.run_for(20)
         assert len(seen) > 2
         arrived = page.evaluate("document.querySelector('canvas').toDataURL()")
-        page.wait_for_timeout(60)
+        page.clock.run_for(60)
         assert page.evaluate("document.querySelector('canvas').toDataURL()") == arrived
 
 

@@ -27,6 +27,8 @@ def make_model(checkpoint: Path, sizes: tuple[int, ...], seed: int, sharpness: f
     with torch.no_grad():
         model.start.normal_()
         model.centre.normal_(std=0.1)
+        for t in range(1, len(sizes)):
+            model.shift(t).normal_(std=0.1)
         for codebook in model.codebooks:
             codebook.weight.normal_(std=sharpness)
         if model.backbone.small_decoder is not None:
@@ -88,7 +90,7 @@ def worlds(draw: st.DrawFn) -> tuple[tuple[int, ...], np.ndarray, list[int]]:
 
 
 @pytest.mark.parametrize("name", ["bert", "t5"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     worlds(), st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 30), st.integers(0, 99), st.booleans()
 )
@@ -111,7 +113,7 @@ def test_wide_beams_and_the_exact_search_equal_scoring_every_document(
         check(exact_search(model, memory, trie, k, beams=beams, renormalise=renormalise), scores, rows, k)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(worlds(), st.integers(1, 30), st.integers(0, 99))
 def test_favoured_documents_score_more_and_the_search_is_still_exact(
     checkpoints: dict[str, Path], world: tuple[tuple[int, ...], np.ndarray, list[int]], k: int, seed: int
@@ -204,7 +206,7 @@ def test_equal_scores_come_in_the_order_of_ranks(checkpoints: dict[str, Path]):
     assert beam_search(model, memory, Trie.of(codes, sizes, ranks), 2, beams=2).rows.tolist() == [[6, 3]] * 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds(), st.integers(1, 4), st.integers(0, 99), st.booleans(), st.booleans(), st.booleans())
 def test_more_documents_are_more_of_the_same(
     checkpoints: dict[str, Path],
@@ -263,7 +265,7 @@ def test_wider_rounds_are_appended_and_score_no_more_than_what_stands_before(che
         torch.testing.assert_close(found.scores.exp(), torch.tensor([[0.05, 0.05, 0.03, 0.03][:k]]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(worlds(), st.integers(1, 4), st.integers(1, 12), st.integers(0, 99), st.booleans())
 def test_the_order_of_rows_is_no_matter(
     checkpoints: dict[str, Path],

@@ -75,7 +75,7 @@ def ask(request: pytest.FixtureRequest, run: Path) -> Ask:
     return lambda k, only: recommender.recommend(HISTORIES, k, only=only)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.integers(1, 90), min_size=2, max_size=4, unique=True).map(sorted),
     st.none() | st.sets(st.sampled_from(THERE), min_size=1),

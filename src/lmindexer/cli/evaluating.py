@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import make_room, write_or_print
+from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, write_or_print
 from lmindexer.cli.searching import NAMES, asked_with, how_to_search, note_of_teaching
 from lmindexer.errors import InputError
 from lmindexer.progress import Progress
@@ -57,11 +57,11 @@ Lists = dict[str, list[tuple[str, float]]]  # query -> documents and their score
                    "they count as not found, as in every benchmark.")  # fmt: skip
 @click.option("--trec", type=click.Path(path_type=Path),
               help="Also write what the first retriever found, as a TREC run file.")  # fmt: skip
-@click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default.")
+@click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
 def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Path | None, split: str, metrics: str,
              retrievers: tuple[str, ...], keep_going: bool, level: float | None, leave_self_out: bool, answerable: bool,
-             trec: Path | None, kind: str, out: Path | None, **how: Any) -> None:  # fmt: skip
+             trec: Path | None, named: str | None, out: Path | None, **how: Any) -> None:  # fmt: skip
     """Ask RUN the questions of a test set and tell how well it answers.
 
     Every metric is over documents, with intervals over queries, and counts all relevant documents. A run that
@@ -75,6 +75,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     from lmindexer.runs import Run
 
     opened = Run.open(run)
+    kind = format_to_write(out, named, TABLE_ENDS, "markdown")
     if queries is not None and sequences is not None:
         raise InputError("name either --queries or --sequences: one is asked at a time")
     from lmindexer.evaluation.metrics import parse_metrics

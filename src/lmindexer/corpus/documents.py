@@ -136,6 +136,10 @@ class Corpus:
 def _checked(documents: Iterable[Document], keep_empty: bool) -> Iterator[Document]:
     seen: dict[str, int] = {}
     for row, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise InputError(
+                f"a corpus is made of Documents, not of {excerpt(document)}; give Document(id, text) for each"
+            )
         if (first := seen.setdefault(document.id, row)) != row:
             raise InputError(f"documents {first} and {row} share the id {excerpt(document.id)}; rename one")
         if LONE_SURROGATE.search(document.id):
@@ -144,7 +148,8 @@ def _checked(documents: Iterable[Document], keep_empty: bool) -> Iterator[Docume
             text = checked_text([document.text], f"document {excerpt(document.id)}", keep_empty)
         except RecordError as fault:
             raise InputError(f"document {row} ({excerpt(document.id)}): {fault}") from None
-        yield Document(document.id, text, tuple(map(clean, document.label)))
+        label = (document.label,) if isinstance(document.label, str) else document.label  # a path of one level
+        yield Document(document.id, text, tuple(map(clean, label)))
 
 
 def _store(documents: Iterable[Document]) -> pa.Table:

@@ -135,7 +135,7 @@ def to_table(
 ) -> list[str]:
     """Lines of Markdown: a row a metric, a column a system: mean (95 % interval) and p; then what these are.
 
-    Bold are the best of a row and what is not told apart from it.
+    Bold are the best of a row and what is not told apart from it; nothing is, where that is all.
     """
     first, *others = judged
     bold = not_told_apart(judged, differences, metrics) if differences else {}
@@ -145,7 +145,7 @@ def to_table(
         means = {name: f"{system.means[metric]:.4f}" for name, system in judged.items()}
         cells = []
         for name, system in judged.items():
-            is_bold = len(set(means.values())) > 1 and name in bold.get(metric, ())
+            is_bold = len(bold.get(metric, judged)) < len(judged) and name in bold[metric]
             cell = (f"**{means[name]}**" if is_bold else means[name]) + _span(system.intervals[metric])
             if name in differences:
                 cell += f" {_p(differences[name][metric].p_holm)}"

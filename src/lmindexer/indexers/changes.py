@@ -10,6 +10,7 @@ from lmindexer.errors import InputError, check_list
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
 from lmindexer.indexers.store import load_documents, save_ids
+from lmindexer.progress import Progress
 from lmindexer.runs import Run
 
 
@@ -21,7 +22,7 @@ class Added:
     known: int  # documents of the corpus that the run had already, with the same text
 
 
-def add_documents(run: Path, corpus: Corpus) -> Added:
+def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None) -> Added:
     """Give the new documents of `corpus` IDs from the run's model, unique at once, and keep both in the run.
 
     No other document's ID changes. Raises InputError, and changes nothing, when a document of the run comes
@@ -42,7 +43,7 @@ def add_documents(run: Path, corpus: Corpus) -> Added:
             )
     if not new:
         return Added(indexer.ids.select([]), len(corpus))
-    ids = indexer.index(Corpus.from_documents((corpus[row] for row in new), keep_empty=True))
+    ids = indexer.index(Corpus.from_documents((corpus[row] for row in new), keep_empty=True), progress=progress)
     table = indexer.ids.add(ids.doc_ids, ids.codes)
     _keep(indexer.run, table, Corpus.from_documents(chain(old, (corpus[row] for row in new)), keep_empty=True))
     return Added(ids, len(corpus) - len(new))

@@ -18,7 +18,7 @@ from lmindexer.ids.table import IdTable
 from lmindexer.runs import Run
 
 if TYPE_CHECKING:
-    from lmindexer.model.backbone import Backbone
+    from lmindexer.model.backbone import Backbone  # torch: seconds that looking at a run need not wait for
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
 NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
@@ -53,29 +53,30 @@ def columns_of(run: Run) -> Fields | None:
         raise InputError(f"{run.path}/run.json is damaged (its columns lack {error}); learn the run anew") from None
 
 
-def check_corpus(corpus: Corpus, sizes: tuple[int, ...]) -> None:
-    """Raise InputError unless these documents can carry IDs of `sizes` codes."""
-    N = len(corpus)
-    if N < 2:
+def check_corpus(corpus: Corpus) -> None:
+    """Raise InputError unless there is something to tell these documents apart by."""
+    _check_type(corpus)
+    if len(corpus) < 2:
         raise InputError("there is only one document; IDs tell documents apart, so give at least two")
-    if max(sizes, default=0) > N:
-        raise InputError(
-            f"sizes {','.join(map(str, sizes))} ask for more codes than there are documents ({N}); "
-            f"try --sizes {max(2, int(N**0.5) // 2)},{max(2, int(N**0.5) // 2)}"
-        )
     first = corpus[0].text
     if all(text == first for batch in corpus.text_batches(1024) for text in batch):
-        raise InputError(f"all {N:,} documents have the same text; there is nothing to tell them apart by")
+        raise InputError(f"all {len(corpus):,} documents have the same text; there is nothing to tell them apart by")
 
 
 def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus, list[int]], np.ndarray]) -> IdTable:
     """The IDs of the corpus' documents, in its order: those in the table, others by `codes_of` their rows."""
     if table is None:
         raise InputError(NOT_LEARNED)
+    _check_type(corpus)
     new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in table]
     if new:
         table = table.add([corpus.doc_ids[row] for row in new], codes_of(corpus, new))
     return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
+
+
+def _check_type(corpus: object) -> None:
+    if not isinstance(corpus, Corpus):
+        raise InputError(f"the documents must be a Corpus, not {corpus!r}; make one with Corpus.read or from_documents")
 
 
 def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:

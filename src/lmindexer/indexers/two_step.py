@@ -22,6 +22,7 @@ from lmindexer.indexers.judge import judge
 from lmindexer.indexers.quantisers import QUANTISERS, Quantiser
 from lmindexer.indexers.random_codes import random_vectors
 from lmindexer.indexers.rq_vae import residual_vq
+from lmindexer.indexers.sizes import say_sizes, with_sizes
 from lmindexer.indexers.store import (
     NOT_LEARNED,
     begin_run,
@@ -53,6 +54,7 @@ class TwoStepIndexer:
         self.config = config or from_mapping({"indexer": "rq-kmeans"} | settings)
         if self.config.indexer not in QUANTISERS:
             raise InputError(f"indexer must be one of {', '.join(QUANTISERS)} here, not {self.config.indexer!r}")
+        self._settings = self.config  # perhaps without sizes: each corpus has its own
         self.run: Run | None = None  # this and what follows: after fit or load
         self.ids: IdTable | None = None
         self.encoder: Backbone | None = None  # none for random IDs
@@ -70,28 +72,33 @@ class TwoStepIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        began, progress, config = time.monotonic(), progress or Progress(), self.config
-        check_corpus(corpus, () if config.indexer == "hc" else config.sizes)
+        began, progress = time.monotonic(), progress or Progress()
+        check_corpus(corpus)
+        self.config = config = with_sizes(self._settings, len(corpus), Path(out) if resume else None)
         if config.indexer == "rq-vae":
             residual_vq()  # a missing extra is told now, not after embedding
         device = choose_device(config.device)
         bf16 = choose_bf16(config.precision, device)
         torch.manual_seed(config.seed)
         if config.indexer != "random":
+            progress.say(f"loading the model {encoder_name(config)}")
             self.encoder = load_backbone(encoder_name(config), dropout=config.dropout).to(device).eval()
         run = begin_run(config, corpus, Path(out), resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(TwoStepIndexer.load(out))
+        say_sizes(config, self._settings.sizes, len(corpus), progress)
         earlier = sum(record["seconds"] for record in run.log_records())
         if resume:
             progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
         if self.encoder is None:
             vectors = random_vectors(corpus.doc_ids, len(config.sizes), config.seed)
         else:
+            progress.say(f"tokenising {len(corpus):,} documents")
             memories = self._memories(corpus)
             if config.embeddings == "simcse":
                 train_simcse(memories, config, run.path, resume, progress)
+            progress.say(f"embedding {len(corpus):,} documents, {memories.lengths.sum():,} tokens")
             vectors = memories.embeddings(progress)
         progress.say(f"{len(corpus):,} documents, vectors of {vectors.shape[1]}; {config.indexer} on {device}")
         self.quantiser = QUANTISERS[config.indexer].fit(vectors, config, progress)
@@ -124,7 +131,7 @@ class TwoStepIndexer:
         indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
         return indexer
 
-    def index(self, corpus: Corpus) -> IdTable:
+    def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
         """The IDs of the corpus' documents, in its order, without learning.
 
         A document whose id was learned keeps its ID. Every other gets the codes of its embedding, and a
@@ -134,7 +141,7 @@ class TwoStepIndexer:
         def codes(corpus: Corpus, rows: list[int]) -> np.ndarray:
             assert self.quantiser is not None
             new = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
-            return self.quantiser.codes(self.vectors(new))
+            return self.quantiser.codes(self.vectors(new, progress))
 
         return index_with(self.ids, corpus, codes)
 
@@ -144,11 +151,11 @@ class TwoStepIndexer:
             raise InputError(NOT_LEARNED)
         return load_documents(self.run)
 
-    def vectors(self, corpus: Corpus) -> Tensor:
+    def vectors(self, corpus: Corpus, progress: Progress | None = None) -> Tensor:
         """What is quantised, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
         if self.encoder is None:
             return random_vectors(corpus.doc_ids, len(self.config.sizes), self.config.seed)
-        return self._memories(corpus).embeddings()
+        return self._memories(corpus).embeddings(progress)
 
     def _memories(self, corpus: Corpus) -> Memories:
         assert self.encoder is not None
