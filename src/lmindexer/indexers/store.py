@@ -15,7 +15,7 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.model.backbone import Backbone
-from lmindexer.runs import Run
+from lmindexer.runs import Change, Run
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
 NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
@@ -60,10 +60,41 @@ def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus
 
 
 def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:
-    """ids.parquet, ids.jsonl and documents.parquet."""
-    ids.save(run.path / "ids.parquet")
-    ids.export(run.path / "ids.jsonl", "jsonl")
-    save_documents(run, corpus)
+    """ids.parquet, ids.jsonl and documents.parquet of a run that is learning."""
+    save_table(run.path.joinpath, ids)
+    save_documents(run.path / "documents.parquet", corpus)
+    run.update(sizes=list(ids.sizes))
+
+
+def keep(change: Change, ids: IdTable, corpus: Corpus) -> None:
+    """Other documents and their IDs in a run that was learned; its report stays that of the learned ones."""
+    save_table(change.path, ids)
+    save_documents(change.path("documents.parquet"), corpus)
+    of_corpus = {"documents": len(corpus), "fingerprint": corpus.fingerprint}
+    change.facts |= {"corpus": of_corpus, "changed_since_learned": True, "sizes": list(ids.sizes)}
+    for stale in ("report.md", "explore.html"):
+        (change.run.path / stale).unlink(missing_ok=True)
+
+
+def save_table(place: Callable[[str], Path], ids: IdTable) -> None:
+    """ids.parquet and ids.jsonl, each at the path that `place` gives it."""
+    ids.save(place("ids.parquet"))
+    ids.export(place("ids.jsonl"), "jsonl")
+
+
+def documents_and_ids(run: Run) -> tuple[Corpus, IdTable]:
+    """What a run holds: row n of both is of the same document.
+
+    Raises:
+        InputError: when a file is missing or damaged, or the two are not of the same documents.
+    """
+    corpus, ids = load_documents(run), IdTable.load(run.file("ids.parquet"))
+    if corpus.doc_ids != ids.doc_ids:
+        raise InputError(
+            f"the IDs and the documents of {run.path} do not belong together; mend it with: lmindexer check "
+            f"{run.path} --mend"
+        )
+    return corpus, ids
 
 
 def save_backbone(run: Run, backbone: Backbone) -> None:
@@ -75,8 +106,8 @@ def save_backbone(run: Run, backbone: Backbone) -> None:
     part.rename(folder)
 
 
-def save_documents(run: Run, corpus: Corpus, chunk: int = 10_000) -> None:
-    """documents.parquet, written `chunk` documents at a time."""
+def save_documents(path: Path, corpus: Corpus, chunk: int = 10_000) -> None:
+    """The documents as Parquet, written `chunk` at a time."""
 
     def write(path: object) -> None:
         with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
@@ -85,14 +116,12 @@ def save_documents(run: Run, corpus: Corpus, chunk: int = 10_000) -> None:
                 columns = [[d.id for d in part], [d.text for d in part], [list(d.label) for d in part]]
                 writer.write_table(pa.table(columns, schema=SCHEMA))
 
-    write_atomically(run.path / "documents.parquet", write)
+    write_atomically(path, write)
 
 
 def load_documents(run: Run) -> Corpus:
     """The corpus back; raises InputError when the file is gone or damaged."""
-    path = run.path / "documents.parquet"
-    if not path.exists():
-        raise InputError(f"{path} is missing; the run folder is incomplete, learn it anew")
+    path = run.file("documents.parquet")
     try:
         file = pq.ParquetFile(path)
         documents = (
@@ -101,5 +130,5 @@ def load_documents(run: Run) -> Corpus:
             for row in batch.to_pylist()
         )
         return Corpus.from_documents(documents, keep_empty=True)
-    except (pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged; learn the run anew") from error

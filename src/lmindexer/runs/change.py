@@ -26,6 +26,8 @@ class Change:
         return self.run.path / self._written[name]
 
     def _commit(self) -> None:
+        if not self._written and not self.facts:
+            return
         before = self.run.files
         files = dict(before)
         for name, written in self._written.items():
