@@ -22,6 +22,12 @@ def test_defaults_are_sound_and_told():
         assert f.metadata["group"], f.name
 
 
+def test_the_encoder_is_frozen_on_every_machine_unless_told_otherwise():
+    assert LearnConfig().encoder == "frozen"
+    with pytest.raises(InputError, match="encoder must be one of frozen, top, full, not 'auto'"):
+        from_mapping({"encoder": "auto"})
+
+
 def test_a_config_does_not_change_but_is_replaced():
     config = LearnConfig()
     with pytest.raises(dataclasses.FrozenInstanceError):

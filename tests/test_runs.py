@@ -176,6 +176,16 @@ def test_a_log_cut_off_in_a_line_loses_only_that_line(tmp_path: Path):
     assert Run(tmp_path / "none").log_records() == []
 
 
+@pytest.mark.parametrize(("device", "encoder"), [("cpu", "frozen"), ("cuda", "full"), ("mps", "full")])
+def test_a_run_of_the_time_when_the_machine_chose_the_encoder_says_what_it_chose(
+    device: str, encoder: str, tmp_path: Path
+):
+    run = Run.create(tmp_path / "run", LearnConfig(), {"device": device})
+    text = (run.path / "config.toml").read_text()
+    (run.path / "config.toml").write_text(text.replace('encoder = "frozen"', 'encoder = "auto"'))
+    assert run.config == LearnConfig(encoder=encoder)
+
+
 def test_a_new_run_is_learning_until_it_is_finished(tmp_path: Path):
     run = Run.create(tmp_path / "a" / "run", LearnConfig(seed=5), {"device": "cpu"})
     assert entries(run.path) == ["config.toml", "run.json"]

@@ -186,6 +186,23 @@ def test_the_learning_rate_rises_then_falls(tmp_path: Path, monkeypatch: pytest.
     assert 0 < rates[-1] < 0.001
 
 
+def test_gradients_are_clipped_to_one_norm_over_all_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Gradients 3 and 4 in two groups have norm 5; clipped to 1 they are .6 and .8, not 1 and 1."""
+    norms: list[list[float]] = []
+    monkeypatch.setattr(
+        torch.optim.AdamW,
+        "step",
+        lambda self: norms.append([p.grad.item() for group in self.param_groups for p in group["params"]]),
+    )
+    run = Run(tmp_path)
+    run.model.register_parameter("first", first := nn.Parameter(torch.zeros(())))
+    run.model.register_parameter("second", second := nn.Parameter(torch.zeros(())))
+    groups = [{"params": [first], "lr": 0.1}, {"params": [second], "lr": 0.2}]
+    losses = lambda rows: {"loss": 3 * first + 4 * second}  # noqa: E731
+    run.trainer.run(run.stage("only", epochs=1, losses=losses, parameters=groups))
+    assert norms == [pytest.approx([0.6, 0.8], abs=1e-5)] * BATCHES
+
+
 def test_dropout_is_on_in_steps_and_off_after_an_epoch(tmp_path: Path):
     run = Run(tmp_path)
     seen: list[bool] = []

@@ -31,8 +31,8 @@ class LearnConfig:
     sizes: tuple[int, ...] = setting((256, 256), "codes at each learned position; not of hc, see --clusters", MODEL)
     backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL)
     encoder: str = setting(
-        "auto", "how much of the encoder learns; auto: frozen on a CPU, full on a GPU", MODEL,
-        ("auto", "frozen", "top", "full"),
+        "frozen", "how much of the pretrained encoder learns: nothing, its --top-layers, or all", MODEL,
+        ("frozen", "top", "full"),
     )  # fmt: skip
     top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL)
     decoder_layers: int = setting(2, "layers of the small decoder put on an encoder-only backbone", MODEL)

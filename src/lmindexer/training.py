@@ -154,8 +154,7 @@ class Trainer:
             losses = stage.losses(rows)
         optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        for group in optimizer.param_groups:
-            nn.utils.clip_grad_norm_(group["params"], self.clip)
+        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], self.clip)
         optimizer.step()
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.detach().float()

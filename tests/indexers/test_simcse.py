@@ -28,6 +28,14 @@ def settings(checkpoints: dict[str, Path]) -> dict[str, object]:
     }  # fmt: skip
 
 
+def test_the_loss_is_in_single_precision_under_autocast():
+    torch.manual_seed(0)
+    first, second = torch.randn(8, 64), torch.randn(8, 64)
+    full = simcse_loss(first, second)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert simcse_loss(first, second).item() == full.item()
+
+
 def test_the_encoder_learns_and_is_kept(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path):
     indexer = TwoStepIndexer(**settings(checkpoints)).fit(corpus, tmp_path / "run", progress=Progress(None))
     assert indexer.run is not None

@@ -20,6 +20,7 @@ from lmindexer.learn.learner import Learner, final_codes
 from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
 from lmindexer.model.backbone import load_backbone
+from lmindexer.model.decoder import pool
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
@@ -139,6 +140,27 @@ def test_the_final_model_gives_the_codes_of_the_table(make: Make, corpus: Corpus
     learner = make(settle_epochs=15)
     table = learn_ids(learner, corpus.doc_ids).codes
     assert (final_codes(learner) == table).all(1).mean() > 0.9
+
+
+@pytest.mark.parametrize(("backbone", "encoder"), [("bert", "frozen"), ("bert", "full")])
+def test_a_document_is_aligned_with_its_vector_less_the_mean_of_the_corpus_whatever_its_company(
+    make: Make, monkeypatch: pytest.MonkeyPatch, backbone: str, encoder: str
+):
+    learner, trained = make(backbone=backbone, encoder=encoder), []
+    monkeypatch.setattr(learner.trainer, "run", trained.append)
+    warm_up_encoder(learner, 0)
+    learner.indexer.eval()
+    learner.reconstructor.eval()
+    rows = np.arange(len(learner.memories))
+    memory = learner.memories.memory(rows)
+    vectors = pool(memory.states, memory.weight)
+    hidden = learner.indexer(memory, torch.empty(len(rows), 0, dtype=torch.long))[:, 0]
+    rebuilt = learner.reconstructor.document_vector([hidden])
+    wanted = 1 - torch.cosine_similarity(rebuilt, vectors - vectors.mean(0))
+    for some in ([3], [3, 7], list(range(16))):
+        loss = trained[0].losses(np.array(some))["alignment"]
+        torch.testing.assert_close(loss, wanted[some].mean(), rtol=1e-4, atol=1e-4)
+        assert loss.grad_fn is not None
 
 
 @pytest.mark.parametrize("part", ["reconstruction", "contrastive", "commitment", "alignment"])

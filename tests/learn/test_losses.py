@@ -20,6 +20,14 @@ from lmindexer.learn.losses import (
 EMPTY = torch.empty(3, 0, dtype=torch.long)
 
 
+def test_contrast_is_in_single_precision_under_autocast():
+    torch.manual_seed(0)
+    h, view, prefix = torch.randn(16, 64), torch.randn(16, 64), torch.zeros(16, 1, dtype=torch.long)
+    full = contrastive_loss(h, view, prefix)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert contrastive_loss(h, view, prefix).item() == full.item()
+
+
 def test_contrastive_by_hand():
     h = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     prefix = torch.tensor([[7], [7], [2]])  # documents 0 and 1 share a path

@@ -55,6 +55,21 @@ def test_half_precision_states_give_probabilities_in_full_precision(codebook: Co
     assert codebook.quantize(hidden).dtype == torch.float32
 
 
+def test_autocast_changes_neither_logits_nor_codes_nor_the_gradient():
+    """What is chosen while learning in bfloat16 is what is chosen when asked."""
+    torch.manual_seed(0)
+    codebook = Codebook(200, 64)
+    hidden = torch.randn(500, 64, requires_grad=True)
+    upstream = torch.randn(500, 64)
+    answers = []
+    for bf16 in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits, codes, vectors = codebook.logits(hidden), codebook.assign(hidden), codebook.quantize(hidden)
+        answers.append((logits, codes, vectors, *torch.autograd.grad(vectors, (hidden, codebook.weight), upstream)))
+    for full, mixed in zip(*answers, strict=True):
+        assert torch.equal(full, mixed)
+
+
 def test_the_start_brings_centres_to_one_length_and_keeps_their_directions(codebook: Codebook):
     centres = torch.randn(K, D) * torch.arange(1, K + 1)[:, None]
     prior = -torch.arange(K, dtype=torch.float32)

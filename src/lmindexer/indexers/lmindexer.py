@@ -76,8 +76,7 @@ class LMIndexer:
         bf16 = choose_bf16(self.config.precision, device)
         torch.manual_seed(self.config.seed)
         backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
-        encoder = self.config.encoder
-        backbone.freeze("frozen" if encoder == "auto" and device.type == "cpu" else encoder, self.config.top_layers)
+        backbone.freeze(self.config.encoder, self.config.top_layers)
         run = begin_run(self.config, corpus, Path(out), resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
@@ -145,7 +144,7 @@ class LMIndexer:
         memories = Memories(backbone, tokens, bf16)
         codes = np.empty((len(texts), len(self.config.sizes)), np.int32)
         for rows in memories.batches(128):
-            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            with torch.no_grad():
                 memory = memories.memory(rows)
             codes[rows] = model.generate(memory).cpu().numpy()
         return codes

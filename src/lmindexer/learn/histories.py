@@ -63,7 +63,6 @@ def item_vectors(memories: Memories) -> Tensor:
     memories.backbone.eval()
     vectors = torch.empty(len(memories), memories.backbone.dim, dtype=torch.float16, device=memories.device)
     for rows in memories.batches(128):
-        with torch.autocast(memories.device.type, torch.bfloat16, enabled=memories.bf16):
-            memory = memories.memory(rows)
-        vectors[torch.from_numpy(rows).to(vectors.device)] = pool(memory.states.float(), memory.weight).half()
+        memory = memories.memory(rows)
+        vectors[torch.from_numpy(rows).to(vectors.device)] = pool(memory.states, memory.weight).half()
     return vectors

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lmindexer.config import LearnConfig
 from lmindexer.learn.memories import Memories
+from lmindexer.model.decoder import pool
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.training import Trainer
@@ -56,6 +57,17 @@ def assign(learner: Learner, t: int) -> np.ndarray:
         hidden = learner.indexer(learner.memories.memory(rows), learner.codes(t)[rows])
         codes[rows] = learner.indexer.codebooks[t].assign(hidden[:, -1]).cpu().numpy()
     return codes
+
+
+@torch.no_grad()
+def mean_document(learner: Learner) -> Tensor:
+    """The mean (D) over all documents of their own vectors, the pooled encoder states that the decoder starts from."""
+    learner.indexer.eval()
+    total = torch.zeros(learner.indexer.backbone.dim, device=learner.memories.device)
+    for rows in learner.memories.batches():
+        memory = learner.memories.memory(rows)
+        total += pool(memory.states, memory.weight).sum(0)
+    return total / len(learner.memories)
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ def reconstruction_loss(
 
     `targets` index the C candidate tokens; `importance` makes it a weighted mean. Logits exist for
     `chunk` slots at a time, so a full vocabulary never stands in memory; gradients are made in the same pass.
+    Under autocast the products with `weight` are in half precision, as of any output layer; the softmax is not.
     """
     share = torch.full_like(z[:, 0], 1 / max(len(z), 1)) if importance is None else importance / importance.sum()
     loss: Tensor = _ChunkedCrossEntropy.apply(z, targets, weight, bias, share, chunk)
@@ -41,7 +42,8 @@ def contrastive_loss(
     products; training passes 1 / (temperature * D), so that it works on cosines.
     """
     same_path = (prefix[:, None] == prefix[None, :]).all(-1)  # (B, B)
-    scores = (hidden @ view.T * scale).masked_fill(~same_path, -torch.inf)  # (B, B)
+    with torch.autocast(hidden.device.type, enabled=False):
+        scores = (hidden.float() @ view.float().T * scale).masked_fill(~same_path, -torch.inf)  # (B, B)
     return F.cross_entropy(scores, torch.arange(len(hidden), device=hidden.device))
 
 

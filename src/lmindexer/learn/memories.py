@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +49,15 @@ class Memories:
         return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
 
     def memory(self, rows: np.ndarray) -> Memory:
-        """The encoder's memory of the rows, with gradients where the encoder learns."""
+        """The encoder's memory of the rows, with gradients where the encoder learns.
+
+        The encoder runs in the precision of `bf16` whoever asks, so that codes assigned to the documents
+        while learning are those of the same documents when they come again. The states are float32.
+        """
         tokens, mask = self.tokens(rows)
-        return self.backbone.remember(tokens, mask, self._cached(rows, mask))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            memory = self.backbone.remember(tokens, mask, self._cached(rows, mask))
+        return replace(memory, states=memory.states.float())
 
     def batches(self, batch_size: int = 256) -> Iterator[np.ndarray]:
         """All rows, those of similar length together: the order for a pass without learning."""
@@ -86,9 +93,8 @@ class Memories:
         pooled = torch.empty(len(self), self.backbone.dim, dtype=torch.float16, device=self.device)
         done = 0
         for rows in self.batches(128):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                memory = self.memory(rows)
-            pooled[torch.from_numpy(rows)] = self.backbone.pooled(memory.states.float(), memory.mask).half()
+            memory = self.memory(rows)
+            pooled[torch.from_numpy(rows)] = self.backbone.pooled(memory.states, memory.mask).half()
             done += len(rows)
             if progress is not None:
                 progress.at("embedding documents", 0, 1, done / len(self))

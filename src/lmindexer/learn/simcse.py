@@ -58,5 +58,6 @@ def train_simcse(memories: Memories, config: LearnConfig, folder: Path, resume: 
 
 def simcse_loss(first: Tensor, second: Tensor) -> Tensor:
     """Cross-entropy of finding each row of `first` (B, D) again in `second` (B, D), by cosine."""
-    scores = F.normalize(first, dim=1) @ F.normalize(second, dim=1).T / TEMPERATURE  # (B, B)
+    with torch.autocast(first.device.type, enabled=False):
+        scores = F.normalize(first, dim=1) @ F.normalize(second, dim=1).T / TEMPERATURE  # (B, B)
     return F.cross_entropy(scores, torch.arange(len(first), device=first.device))

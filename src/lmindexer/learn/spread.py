@@ -30,7 +30,7 @@ def spread_targets(learner: Learner, t: int, alike: float) -> torch.Tensor:
         memory = learner.memories.memory(rows)
         best = learner.indexer.codebooks[t].logits(learner.indexer(memory, learner.codes(t)[rows])[:, -1]).topk(wanted)
         scores[rows], codes[rows] = best.values.cpu().numpy(), best.indices.cpu().numpy()
-        vectors[rows] = pool(memory.states, memory.weight).float().cpu()
+        vectors[rows] = pool(memory.states, memory.weight).cpu()
     vectors = F.normalize(vectors - vectors.mean(0), dim=1)
     prefix = path_ids(learner.codes(t).cpu().numpy())
     return torch.from_numpy(assign_apart(prefix, codes, scores, vectors.numpy(), alike))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lmindexer.config import LearnConfig
 from lmindexer.learn.batches import prefix_batches
-from lmindexer.learn.learner import Learner, hidden_states
+from lmindexer.learn.learner import Learner, hidden_states, mean_document
 from lmindexer.learn.losses import commitment_loss, contrastive_loss, document_loss
 from lmindexer.learn.rebuild import rebuild
 from lmindexer.learn.spread import spread_targets
@@ -98,7 +98,7 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
             targets = learner.trainer.arrays["targets"][rows]
             terms["spread"] = nn.functional.cross_entropy(codebook.logits(h), targets)
         if config.at("alignment", t):
-            terms["alignment"] = _align(learner, memory, [*known, h])
+            terms["alignment"] = _align(learner, memory, [*known, h], t)
         return _with_total(config, t, terms)
 
     def after_epoch(epoch: int) -> dict[str, float]:
@@ -114,6 +114,8 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
         targets = spread_targets(learner, t, learner.config.spread)
         learner.trainer.arrays["targets"] = targets.to(learner.memories.device)
 
+    if learner.config.at("alignment", t):
+        learner.trainer.once(f"c{t + 1}: mean", lambda: _take_mean(learner, t))
     learner.trainer.arrays.setdefault("chosen", torch.zeros(len(learner.memories), dtype=torch.long))
     if spreading:
         learner.trainer.once(f"{name}, targets", aim)
@@ -140,10 +142,19 @@ def _centre(learner: Learner, t: int) -> None:
     learner.indexer.centre[t] = hidden_states(learner, t, rows).mean(0)
 
 
-def _align(learner: Learner, memory: Memory, vectors: list[Tensor]) -> Tensor:
-    documents = pool(memory.states, memory.weight).detach().float()
+def _take_mean(learner: Learner, t: int) -> None:
+    """Fix the mean (D) of the documents' vectors before position t learns: what alignment at t centres by.
+
+    With a frozen encoder it is the same at every position. Where the encoder learns the vectors move with
+    it, so the mean is taken anew at each position and stays while that position learns.
+    """
+    learner.trainer.arrays[f"mean_{t}"] = mean_document(learner)
+
+
+def _align(learner: Learner, memory: Memory, vectors: list[Tensor], t: int) -> Tensor:
+    documents = pool(memory.states, memory.weight).detach()
     rebuilt = learner.reconstructor.document_vector(vectors).float()
-    return document_loss(rebuilt, documents - documents.mean(0))
+    return document_loss(rebuilt, documents - learner.trainer.arrays[f"mean_{t}"])
 
 
 def _commitment(learner: Learner, hidden: Tensor, codes: Tensor) -> Tensor:
@@ -152,10 +163,15 @@ def _commitment(learner: Learner, hidden: Tensor, codes: Tensor) -> Tensor:
 
 
 def _with_total(config: LearnConfig, t: int, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    weights = {name: getattr(config, name) for name in ("reconstruction", "contrastive", "commitment")}
-    weights |= {"alignment": config.at("alignment", t), "spread": 1.0}
-    weighted = [weights[name] * x for name, x in terms.items() if name in weights]
-    total = torch.stack(weighted).sum() if weighted else torch.zeros((), requires_grad=True)
+    """The paper's sum (Eq. 11 and 13) and the two terms that are ours; a loss that is switched off is 0."""
+    off = torch.zeros((), requires_grad=True)
+    total = (
+        config.reconstruction * terms.get("reconstruction", off)
+        + config.contrastive * terms.get("contrastive", off)
+        + config.commitment * terms.get("commitment", off)
+        + config.at("alignment", t) * terms.get("alignment", off)
+        + terms.get("spread", off)
+    )
     return {"loss": total, **terms}
 
 

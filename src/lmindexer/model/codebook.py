@@ -20,8 +20,12 @@ class Codebook(nn.Module):
         self.register_buffer("prior", torch.zeros(size))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Eq. 2: hidden (..., D) -> unnormalised log P_s over the codes (..., K)."""
-        return hidden.float() @ self.weight.float().T * self.weight.shape[1] ** -0.5 + self.prior
+        """Eq. 2: hidden (..., D) -> unnormalised log P_s over the codes (..., K), always in single precision.
+
+        Autocast is off here: codes chosen while learning are those chosen when asked.
+        """
+        with torch.autocast(hidden.device.type, enabled=False):
+            return hidden.float() @ self.weight.float().T * self.weight.shape[1] ** -0.5 + self.prior
 
     def assign(self, hidden: Tensor) -> Tensor:
         """Eq. 3: the most probable code of hidden (..., D), as int64 (...)."""
@@ -30,7 +34,8 @@ class Codebook(nn.Module):
     def quantize(self, hidden: Tensor) -> Tensor:
         """Eq. 6: forward the chosen code's vector, backward the softmax-weighted mean of all vectors."""
         logits = self.logits(hidden)
-        soft = logits.softmax(-1) @ self.weight.float()  # (..., D)
+        with torch.autocast(hidden.device.type, enabled=False):
+            soft = logits.softmax(-1) @ self.weight.float()  # (..., D)
         hard = self.weight[logits.argmax(-1)].float()
         return soft + (hard - soft).detach()
 

@@ -98,9 +98,10 @@ class DecoderLayer(nn.Module):
 
 
 def pool(states: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean of the token states: (B, L, D), (B, L) -> (B, D)."""
-    weight = weight.to(states.dtype)
-    return torch.einsum("bld,bl->bd", states, weight) / weight.sum(1, keepdim=True).clamp_min(1e-6)
+    """Weighted mean of the token states: (B, L, D), (B, L) -> (B, D), in single precision."""
+    states, weight = states.float(), weight.float()
+    with torch.autocast(states.device.type, enabled=False):
+        return torch.einsum("bld,bl->bd", states, weight) / weight.sum(1, keepdim=True).clamp_min(1e-6)
 
 
 def unit_rms(x: Tensor) -> Tensor:

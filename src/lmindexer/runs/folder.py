@@ -92,7 +92,10 @@ class Run:
         """The settings it was learned with. Raises InputError when they cannot be read."""
         path = self.path / "config.toml"
         self._check_listed("config.toml")
-        return from_mapping(read_toml(path), str(path))
+        values = read_toml(path)
+        if values.get("encoder") == "auto":  # of a run before 2026-11-25: the machine decided
+            values["encoder"] = "frozen" if self.facts.get("device", "cpu") == "cpu" else "full"
+        return from_mapping(values, str(path))
 
     @property
     def files(self) -> Mapping[str, Mapping[str, Any]]:

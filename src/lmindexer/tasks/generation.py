@@ -18,8 +18,7 @@ from lmindexer.training import Trainer
 def id_loss(finetuned: Finetuned, asked: Asked, rows: np.ndarray, codes: Tensor, weight: Tensor) -> Tensor:
     """Eq. 14 of inputs `rows` whose answers have these codes (B, T)."""
     hidden = finetuned.model(asked.memory(rows), codes[:, :-1])  # (B, T, D)
-    with torch.autocast(codes.device.type, enabled=False):  # as a search scores them
-        logits = [codebook.logits(hidden[:, t]) for t, codebook in enumerate(finetuned.model.codebooks)]
+    logits = [codebook.logits(hidden[:, t]) for t, codebook in enumerate(finetuned.model.codebooks)]
     return generation_loss(logits, codes, weight, finetuned.config.label_smoothing)
 
 
