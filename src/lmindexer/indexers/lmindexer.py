@@ -114,7 +114,7 @@ class LMIndexer:
         if unexpected or any(not name.startswith("backbone.model.") for name in missing):
             raise InputError(f"{weights} is not of this run; learn the run anew")
         indexer = cls(config)
-        indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
+        indexer.run, indexer.ids = folder, IdTable.load(folder.file("ids.parquet"))
         indexer.indexer = model.to(choose_device("auto" if config.device != "cpu" else "cpu")).eval()
         return indexer
 

@@ -121,7 +121,7 @@ class TwoStepIndexer:
             own = folder.path / "backbone"
             name = str(own) if own.is_dir() else encoder_name(indexer.config)
             indexer.encoder = load_backbone(name).to(device).eval()
-        indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
+        indexer.run, indexer.ids = folder, IdTable.load(folder.file("ids.parquet"))
         return indexer
 
     def index(self, corpus: Corpus) -> IdTable:
