@@ -33,7 +33,7 @@ FLAGS = {
     "column": (["--text", "titel"], r"no column 'titel' .*its columns are 'id', 'title'"),
     "id column": (["--id", "asin"], r"no column 'asin' .*its columns are 'id', 'title'"),
     "label column": (["--label", "kind"], r"no column 'kind' .*its columns are 'id', 'title'"),
-    "sizes": (["--sizes", "256,256"], r"more codes than there are documents \(6\); try --sizes 2,2"),
+    "sizes": (["--sizes", "256,256"], r"more codes than there are documents \(6\); leave --sizes out for 2,2"),
     "no number": (["--sizes", "4,x"], r"sizes must be a list of int"),
     "negative epochs": (["--epochs", "-1"], r"epochs must be above 0, not -1"),
     "negative weight": (["--contrastive", "-0.5"], r"contrastive must not be negative, but is -0\.5"),
@@ -114,7 +114,7 @@ def test_an_unknown_key_of_a_recipe_names_the_near_one(items: Path, tmp_path: Pa
 
 
 def test_a_backbone_that_cannot_be_cut_leaves_no_run(items: Path, checkpoints: dict[str, Path], tmp_path: Path):
-    flags = ("--backbone", checkpoints["t5"], "--encoder", "top", "--quiet")
+    flags = ("--backbone", checkpoints["distilbert"], "--encoder", "top", "--quiet")
     answer = lmindexer("learn", items, "--out", tmp_path / "new", *SMALL, *flags)
     assert is_refused(answer, r"--encoder frozen or full")
     assert entries(tmp_path) == ["items.jsonl"]

@@ -73,7 +73,7 @@ def test_what_was_left_out_is_told(here: Path):
     loud = [each for each in FAST if each != "--quiet"]
     answer = lmindexer("finetune", "run", "--queries", "some.jsonl", "--out", "new", *loud)
     assert answer.code == 0, answer.err
-    assert "note: 10 of 19 relevant documents are not in the corpus (the first: 'gone')" in answer.err
+    assert "note: 10 of 19 relevant documents are not in the corpus and are left out (the first: 'gone')" in answer.err
     assert "note: 1 of 10 queries have no relevant document in the corpus" in answer.err
     assert "note: there are no dev queries, so 1 of the training queries are kept apart" in answer.err
     assert "8 pairs to learn from; cpu" in answer.err
@@ -113,9 +113,12 @@ def test_a_history_is_answered(home: Path, corpus: Corpus, tmp_path: Path):
     ]
     labelled = ids_of(lmindexer(*asked, "--only", "garden", "-k", 5, "--format", "jsonl"))
     assert {corpus[corpus.row_of[doc_id]].label[0] for doc_id in labelled} == {"garden"}
-    without = ids_of(lmindexer(*asked, "--format", "jsonl", "--no-repeats", "-k", 78))
+    without = ids_of(lmindexer(*asked, "--format", "jsonl", "-k", 78))
     assert set(without) == set(corpus.doc_ids) - {"doc3", "doc70"}
-    assert lmindexer(*asked, "--no-repeats").err == ""
+    assert set(ids_of(lmindexer(*asked, "--format", "jsonl", "--repeats", "-k", 80))) == set(corpus.doc_ids)
+    assert lmindexer(*asked).err == lmindexer(*asked, "--repeats").err == ""
+    first = json.loads(lmindexer(*asked, "--format", "jsonl", "-k", 1).out)
+    assert (first["history"], first["rank"]) == (["doc3", "doc70", "doc3"], 1)
     for other in (("dense",), ("hybrid", "--weights", "1,2")):
         assert len(ids_of(lmindexer(*asked, "--format", "jsonl", "--retriever", *other))) == 10
     words = lmindexer("search", home / "recommend", "old rose", "-k", 1)
@@ -194,7 +197,8 @@ def test_evaluate_asks_what_users_took_last(here: Path):
     answer = lmindexer("evaluate", "recommend", "--retriever", "popular", "--retriever", "generative")
     assert answer.code == 0, answer.err
     assert "As recommended: 80 users" in answer.out
-    assert re.search(r"\| recall@10 \| \d\.\d+[^|]* \| \d\.\d+[^|]*p=\d\.\d+[^|]* \|", answer.out), answer.out
+    assert re.search(r"\| recall@10 \| \**\d\.\d+[^|]* \| \**\d\.\d+[^|]*p[=<]\d\.\d+[^|]* \|", answer.out), answer.out
+    assert "asking popular  80/80 users" in answer.err
     finetuned("run", "taken.txt", "--out", "again", "--history", "ids", "--seed", 7)
     assert lmindexer("evaluate", "again").code == 0
     compared = lmindexer("compare", "recommend", "again", "--resamples", 0).out
@@ -275,10 +279,10 @@ BAD_QUESTIONS = {
     "not taught": (("search", "search", "--history", "doc1"), "was not taught to recommend; run lmindexer finetune"),
     "not taught at all": (("search", "run", "--history", "doc1"), "or choose --retriever dense, which needs no teachi"),
     "history and words": (("search", "recommend", "pan", "--history", "doc1"), "either words to search for, or --hist"),
-    "repeats of words": (("search", "search", "pan", "--no-repeats"), "--no-repeats leaves out what is in a --history"),
+    "repeats of words": (("search", "search", "pan", "--repeats"), "--repeats finds also what is in a --history"),
     "neither": (("search", "recommend"), "either words to search for, or --history"),
     "nothing left": (
-        ("search", "recommend", "--history", "doc1", "--no-repeats", "--only-ids", "one.txt"), "the history has all"
+        ("search", "recommend", "--history", "doc1", "--only-ids", "one.txt"), "the history has all"
     ),
     "novelty of nothing": (("search", "run", "pan", "--novelty", "3"), "run was not fine-tuned; leave it out"),
     "weights first": (("search", "run", "pan", *HYBRID, "--partner", "dense"), "which has no model to generate IDs"),

@@ -50,10 +50,14 @@ def test_a_change_is_seen_whole_and_the_generation_before_stays_for_those_who_re
 
 
 def test_a_change_that_fails_leaves_nothing(run: Run):
+    def fail() -> None:
+        with changing(run.path) as new:
+            new.path("ids.parquet").write_text("half")
+            raise RuntimeError("in the middle")
+
     before = entries(run.path)
-    with pytest.raises(RuntimeError, match="in the middle"), changing(run.path) as new:
-        new.path("ids.parquet").write_text("half")
-        raise RuntimeError("in the middle")
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
     assert contents(run.path) == ("first", "first")
     assert entries(run.path) == before
 
@@ -90,9 +94,9 @@ def test_killed_before_any_rename_the_run_is_old_or_new_and_can_be_changed_again
 WRITER = """
 import sys
 from pathlib import Path
-from lmindexer.errors import InputError
+from lmindexer.progress import Progress
 from lmindexer.runs import changing
-with changing(Path(sys.argv[1]), say=lambda text: print(text, flush=True)) as new:
+with changing(Path(sys.argv[1]), Progress(sys.stdout)) as new:
     count = int(new.run.file("ids.parquet").read_text())
     print("in", flush=True)
     if len(sys.argv) > 2:
@@ -125,8 +129,9 @@ def test_who_learns_is_refused_at_once_where_another_writes(run: Run):
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "in\n"
-    with pytest.raises(InputError, match="another process is writing to .*; wait until it has ended"), writing(
-        run.path, wait=False
+    with (
+        pytest.raises(InputError, match=r"another process is writing to .*; wait until it has ended"),
+        writing(run.path, wait=False),
     ):
         pass
     process.kill()
@@ -144,7 +149,10 @@ def test_a_folder_made_for_nothing_goes_again(tmp_path: Path):
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
 def test_a_file_that_stands_in_the_way_is_told(tmp_path: Path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(InputError, match="exists already and is not a run folder"), writing(tmp_path / "run", make=True):
+    with (
+        pytest.raises(InputError, match="exists already and is not a run folder"),
+        writing(tmp_path / "run", make=True),
+    ):
         pass
 
 
@@ -153,8 +161,10 @@ def test_a_single_flipped_bit_is_told(run: Run, name: str):
     path = run.path / name
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
     with pytest.raises(InputError, match=rf"{path.name} is damaged: its bytes are not those .* lmindexer check"):
-        _ = Run.open(run.path).folder("backbone") if "/" in name else (
-            Run.open(run.path).config if name == "config.toml" else Run.open(run.path).file(name)
+        _ = (
+            Run.open(run.path).folder("backbone")
+            if "/" in name
+            else (Run.open(run.path).config if name == "config.toml" else Run.open(run.path).file(name))
         )
 
 

@@ -198,9 +198,28 @@ def test_gradients_are_clipped_to_one_norm_over_all_groups(tmp_path: Path, monke
     run.model.register_parameter("first", first := nn.Parameter(torch.zeros(())))
     run.model.register_parameter("second", second := nn.Parameter(torch.zeros(())))
     groups = [{"params": [first], "lr": 0.1}, {"params": [second], "lr": 0.2}]
-    losses = lambda rows: {"loss": 3 * first + 4 * second}  # noqa: E731
-    run.trainer.run(run.stage("only", epochs=1, losses=losses, parameters=groups))
-    assert norms == [pytest.approx([0.6, 0.8], abs=1e-5)] * BATCHES
+    for scale, clipped in ((1.0, [0.6, 0.8]), (0.1, [0.3, 0.4])):  # what is below the norm stays as it is
+        norms.clear()
+        losses = lambda rows, scale=scale: {"loss": scale * (3 * first + 4 * second)}  # noqa: E731
+        run.trainer.run(run.stage(f"{scale}", epochs=1, losses=losses, parameters=groups))
+        assert norms == [pytest.approx(clipped, abs=1e-5)] * BATCHES
+
+
+def test_every_step_and_every_epoch_draw_their_own_numbers(tmp_path: Path):
+    run = Run(tmp_path)
+    drawn: list[float] = []
+    read: list[tuple[int, ...]] = []
+
+    def losses(rows: np.ndarray) -> dict[str, Tensor]:
+        drawn.append(torch.rand(()).item())
+        read.append(tuple(rows.tolist()))
+        return run.losses(rows)
+
+    run.trainer.run(run.stage("first", losses=losses))
+    run.trainer.run(run.stage("second", losses=losses))
+    assert len(set(drawn)) == STEPS
+    epochs = [tuple(read[at : at + BATCHES]) for at in range(0, STEPS, BATCHES)]
+    assert len(set(epochs)) == 2 * EPOCHS, "other company in every epoch"
 
 
 def test_dropout_is_on_in_steps_and_off_after_an_epoch(tmp_path: Path):

@@ -81,7 +81,9 @@ def load_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str]) -
     return Checkpoint(done, at, _below("array.", tensors), _below("optimizer.", tensors))
 
 
-def _check_fits(path: Path, state: Mapping[str, Tensor], weights: Mapping[str, Tensor], frozen: Collection[str]) -> None:
+def _check_fits(
+    path: Path, state: Mapping[str, Tensor], weights: Mapping[str, Tensor], frozen: Collection[str]
+) -> None:
     learns = weights.keys() - set(frozen)
     odd = sorted((learns - state.keys()) | (state.keys() - weights.keys()))
     odd += sorted(name for name in state.keys() & weights.keys() if state[name].shape != weights[name].shape)

@@ -9,7 +9,7 @@ def choose_device(name: str) -> torch.device:
     """`auto` takes a GPU where there is one; raises InputError for a device this machine lacks."""
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return torch.device("cuda", torch.cuda.current_device())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
@@ -18,6 +18,14 @@ def choose_device(name: str) -> torch.device:
         here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise InputError(f"no device {name!r} on this machine; there are: {', '.join(here)}") from None
     return device
+
+
+def device_to_load(name: str) -> torch.device:
+    """Where a run that was made on the device `name` is loaded: there, or where this machine lacks it as `auto`."""
+    try:
+        return choose_device(name)
+    except InputError:
+        return choose_device("auto")
 
 
 def choose_bf16(precision: str, device: torch.device) -> bool:

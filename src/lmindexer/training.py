@@ -179,8 +179,7 @@ def _check_finite(stage: Stage, epoch: int, loss: float) -> None:
 
 def _no_number(what: str, where: str, rate: str) -> InputError:
     return InputError(
-        f"{what} is no longer a number in {where}; "
-        f"start again in another --out with a lower {rate} or --precision fp32"
+        f"{what} is no longer a number in {where}; start again in another --out with a lower {rate} or --precision fp32"
     )
 
 

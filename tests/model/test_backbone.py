@@ -1,6 +1,7 @@
 """Any Hugging Face model behind one interface: whole or cut, alone or padded, saved or loaded."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,12 +9,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor
+from transformers import BertConfig, BertModel
 
 from conftest import WIDTH
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.bundled import bundled_folder
+from lmindexer.model.decoder import SmallDecoder
 
 
 def liven(backbone: Backbone) -> Backbone:
@@ -54,7 +57,7 @@ def test_shapes(backbone: Backbone, corpus: Corpus):
 
 def test_a_document_is_cut_after_max_tokens(backbone: Backbone, corpus: Corpus):
     assert max(map(len, backbone.tokenize(corpus.texts(), max_tokens=4))) == 4
-    assert backbone.special[backbone.pad_id]
+    assert backbone.special[backbone.pad_id] or backbone.tokenizer.pad_token is None
 
 
 @torch.no_grad()
@@ -109,7 +112,7 @@ def test_exactly_the_chosen_part_learns(backbone: Backbone, corpus: Corpus, part
     memory = backbone.remember(*batch(backbone, corpus.texts(range(4))))
     backbone.decode(memory, torch.randn(4, 3, backbone.dim)).square().mean().backward()
     names = {name for name, _ in backbone.encoder.named_parameters() if "pooler" not in name}  # which nothing reads
-    top = {name for name in names if name.startswith(("encoder.layer.1.", "encoder.layer.2."))}
+    top = {name for name in names if re.match(r"(encoder\.layer|block|layers)\.[12]\.", name)}  # of layers 0, 1 and 2
     assert learning(backbone.encoder) == {"frozen": set(), "top": top, "full": names}[part]
     decoder = backbone.small_decoder or backbone.model.get_decoder()
     assert len(learning(decoder)) > 10
@@ -251,3 +254,108 @@ def test_what_is_frozen_has_no_dropout_in_training(checkpoint: Path):
         mask = torch.ones_like(tokens, dtype=torch.bool)
         assert torch.equal(backbone.frozen_states(tokens, mask), backbone.frozen_states(tokens, mask))
         assert not backbone.eval().training
+
+
+@pytest.mark.parametrize("part", ["frozen", "top", "full"])
+def test_dropout_is_that_of_all_that_learns(checkpoint: Path, corpus: Corpus, part: str):
+    backbone = load_backbone(str(checkpoint), dropout=0.0)
+    if part == "top" and backbone.layers is None:
+        pytest.skip("its encoder cannot be cut")
+    backbone = liven(backbone)
+    backbone.freeze(part, 1)
+    tokens, mask = batch(backbone, corpus.texts(range(4)))
+    inputs = torch.randn(4, 2, WIDTH)
+
+    def looks(share: float) -> list[tuple[Tensor, Tensor]]:
+        """States of the encoder and of the decoder of one memory, twice."""
+        backbone.set_dropout(share)
+        backbone.train()
+        memory = backbone.remember(tokens, mask)
+        return [(backbone.remember(tokens, mask).states, backbone.decode(memory, inputs)) for _ in range(2)]
+
+    (states, hidden), (same_states, same_hidden) = looks(0.0)
+    assert torch.equal(states, same_states)
+    assert torch.equal(hidden, same_hidden)
+    (states, hidden), (other_states, other_hidden) = looks(0.5)
+    assert torch.equal(states, other_states) == (part == "frozen")
+    assert not torch.equal(hidden, other_hidden)
+    loaded = load_backbone(str(checkpoint), dropout=0.5).train()
+    again = loaded.remember(tokens, mask).states, loaded.remember(tokens, mask).states
+    assert not torch.equal(*again), "what --dropout says holds from the start"
+
+
+@torch.no_grad()
+def test_what_learns_above_a_cut_drops_out_as_in_the_whole(checkpoint: Path, corpus: Corpus):
+    backbone = load_backbone(str(checkpoint), dropout=0.5)
+    if backbone.layers is None:
+        pytest.skip("its encoder cannot be cut")
+    tokens, mask = batch(backbone, corpus.texts(range(4)))
+    still = backbone.remember(tokens, mask).states
+    backbone.freeze("top", 1)
+    backbone.train()
+    if isinstance(end := getattr(backbone.encoder, "dropout", None), torch.nn.Module):
+        end.eval()  # T5's, which the whole has at its beginning, too
+    torch.manual_seed(0)
+    above = backbone.remember(tokens, mask).states
+    backbone.freeze("full", 0)
+    backbone.eval()
+    assert backbone.layers is not None
+    backbone.layers[-1].train()
+    torch.manual_seed(0)
+    whole = backbone.remember(tokens, mask).states
+    torch.testing.assert_close(above[mask], whole[mask], rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(whole, still, atol=1e-2)
+
+
+@torch.no_grad()
+def test_padding_counts_for_nothing_where_no_token_is_padding():
+    """Token 0 may be a word where the tokenizer has no token for padding; what fills up a batch is not that word."""
+    model = BertModel(BertConfig(vocab_size=9, hidden_size=WIDTH, num_attention_heads=2, num_hidden_layers=1))
+    tokenizer = SimpleNamespace(pad_token_id=None, all_special_ids=[])
+    backbone = Backbone(model.eval(), tokenizer, SmallDecoder(WIDTH, 1, 1, 0.0))
+    tokens, mask = torch.tensor([[0, 5, 0, 0, 0]]), torch.tensor([[True, True, False, False, False]])
+    padded, alone = backbone.remember(tokens, mask), backbone.remember(tokens[:, :2], mask[:, :2])
+    assert alone.weight.tolist() == [[1.0, 1.0]]
+    assert padded.weight.tolist() == [[1.0, 1.0, 0.0, 0.0, 0.0]]
+
+
+def test_rows_without_a_token_tell_nothing(checkpoint: Path, corpus: Corpus):
+    backbone = load_backbone(str(checkpoint))
+    rows, tokens = len(backbone.vocabulary), len(backbone.tokenizer)
+    assert (rows > tokens) == (checkpoint.name in ("t5", "mt5")), "as the published ones are"
+    backbone.weigh_tokens(torch.full((rows,), 0.2))
+    telling = backbone.token_weight > 1e-5
+    assert not telling[tokens:].any()
+    assert not telling[backbone.special].any()
+    (ids,) = backbone.tokenize(["a knife"], 32)
+    words = backbone.tokenizer.convert_ids_to_tokens(ids)
+    spaces = [bool(telling[token]) for token, word in zip(ids, words, strict=True) if word in ("▁a", "Ġa", "a")]
+    assert spaces in ([False], [False, False]), "one letter tells nothing, whatever stands for the space before it"
+    assert telling[ids].any()
+
+
+def test_a_token_without_a_row_is_unknown(checkpoints: dict[str, Path]):
+    backbone = load_backbone(str(checkpoints["bart"]))
+    mask = backbone.tokenizer.mask_token_id
+    assert mask == len(backbone.vocabulary), "as of bart-large-cnn"
+    (tokens,) = backbone.tokenize(["rose <mask> pan"], 32)
+    assert mask in backbone.tokenizer("rose <mask> pan")["input_ids"]
+    assert mask not in tokens
+    assert backbone.tokenizer.unk_token_id in tokens
+
+
+@pytest.mark.parametrize(("name", "tied"), [("t5", True), ("mt5", False)])
+def test_a_head_stays_tied_or_its_own(name: str, tied: bool, checkpoints: dict[str, Path], tmp_path: Path):
+    backbone = load_backbone(str(checkpoints[name]))
+    backbone.save(tmp_path / "saved")
+    loaded = load_backbone(str(tmp_path / "saved"))
+    for one in (backbone, loaded):
+        assert (one.model.lm_head.weight is one.vocabulary) == tied
+    assert torch.equal(backbone.model.lm_head.weight, loaded.model.lm_head.weight)
+
+
+def test_positions_behind_padding_leave_fewer_for_tokens(checkpoints: dict[str, Path]):
+    assert load_backbone(str(checkpoints["roberta"])).longest == 66 - 2
+    assert load_backbone(str(checkpoints["bart"])).longest == 64
+    assert load_backbone(str(checkpoints["bert"])).longest == 64
+    assert load_backbone(str(checkpoints["t5"])).longest > 10**6

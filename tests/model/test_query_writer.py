@@ -58,7 +58,9 @@ def test_only_the_ten_likeliest_tokens_are_drawn_and_not_too_many(
     ids = tokenizer([corpus[0].text], return_tensors="pt")["input_ids"]
     with torch.no_grad():
         start = torch.tensor([[model.config.decoder_start_token_id]])
-        likely = model(input_ids=ids, decoder_input_ids=start).logits[0, -1].topk(10).indices
+        logits = model(input_ids=ids, decoder_input_ids=start).logits[0, -1]
+        likely = logits[: len(tokenizer)].topk(10).indices  # the rows behind stand for no token
+        assert len(tokenizer) < len(logits)
     drawn: list[torch.Tensor] = []
     generate = model.generate
 

@@ -12,7 +12,7 @@ from lmindexer.retrievers.hybrid import HybridRecommender
 from lmindexer.retrievers.registry import RECOMMENDERS, hybrid_recommender
 from lmindexer.tasks.finetune import finetune
 from lmindexer.tasks.recommendation import recommender_of
-from lmindexer.tasks.sequences import Sequences, load_sequences
+from lmindexer.tasks.sequences import Sequences, load_taught
 from small_tasks import QUICK, QUIET, learn, write_sequences
 
 HISTORIES = [["doc1"], ["doc5", "doc2", "doc5"], ["doc7", "doc8", "doc9"]]
@@ -29,7 +29,7 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def sequences(run: Path, corpus: Corpus) -> Sequences:
-    return load_sequences(run / "sequences.jsonl", corpus.doc_ids, parted=True)
+    return load_taught(run / "sequences.jsonl", corpus.doc_ids)
 
 
 @pytest.fixture(scope="module", params=[*RECOMMENDERS, "popular"])
@@ -57,6 +57,12 @@ def test_bad_questions_are_refused(recommender: Recommender):
         recommender.recommend(HISTORIES, only=["nobody"])
     with pytest.raises(InputError, match="restricted to no document at all"):
         recommender.recommend(HISTORIES, only=[])
+    with pytest.raises(InputError, match="the documents of only= must be a list, not the one text 'doc1'"):
+        recommender.recommend(HISTORIES, only="doc1")
+    with pytest.raises(InputError, match="histories must be a list, not the one text 'doc1'"):
+        recommender.recommend("doc1")
+    with pytest.raises(InputError, match=r"a history must be a list, not the one text 'doc1'; .*: \['doc1'\]"):
+        recommender.recommend(["doc1", "doc2"])
     assert recommender.recommend([], 3) == []
 
 

@@ -22,9 +22,10 @@ def check(run: Path, mend: bool) -> None:
       lmindexer check runs/beauty --mend
     """
     from lmindexer.indexers.check import check_run, mend_run
+    from lmindexer.progress import Progress
 
     before = check_run(run)
-    after = mend_run(run, lambda text: click.echo(text, err=True)) if mend else before
+    after = mend_run(run, Progress(sys.stderr)) if mend else before
     for fault in before:
         mended = mend and fault not in after
         hint = f" ({'mended' if mended else 'with --mend'}: {fault.mending})" if fault.mending else ""
@@ -33,7 +34,9 @@ def check(run: Path, mend: bool) -> None:
         if fault not in before:
             click.echo(f"{run}: {fault.what}")
     if any(not fault.mending for fault in after):
-        click.echo(f"what has no remedy above must be learned or fine-tuned anew, or taken from a copy of {run}", err=True)
+        click.echo(
+            f"what has no remedy above must be learned or fine-tuned anew, or taken from a copy of {run}", err=True
+        )
     if not before:
         click.echo(f"{run} is whole")
     sys.exit(1 if after else 0)

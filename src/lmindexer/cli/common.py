@@ -1,6 +1,8 @@
 """What several verbs do."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,10 +10,24 @@ import click
 
 from lmindexer.errors import InputError
 from lmindexer.files import write_text
+from lmindexer.progress import Progress
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
     from lmindexer.runs import Run
+
+
+TABLE_ENDS = {".md": "markdown", ".txt": "markdown", "": "markdown", ".json": "json"}  # of files with a table in them
+
+
+@contextmanager
+def steps() -> Iterator[Progress]:
+    """What is done now, for a user who waits at a terminal; elsewhere nothing is said."""
+    progress = Progress(sys.stderr if sys.stderr.isatty() else None)
+    try:
+        yield progress
+    finally:
+        progress.clear()
 
 
 def tell_skipped(corpus: "Corpus") -> None:
@@ -30,9 +46,20 @@ def make_room(out: Path, flag: str = "--out") -> None:
         raise InputError(f"cannot make the folder of {flag} {out} ({error.strerror}); choose another") from None
 
 
-def format_of(path: Path) -> str:
-    """The end of a file's name, such as jsonl."""
-    return path.suffix.lstrip(".").lower()
+def format_to_write(out: Path | None, named: str | None, ends: Mapping[str, str], usual: str) -> str:
+    """What to write: as --format `named` it, else as the end of `out` says by `ends`, to the screen the `usual`.
+
+    Raises InputError where the two contradict each other, or neither says.
+    """
+    if out is None:
+        return named or usual
+    meant = ends.get(out.suffix.lower())
+    if named is None and meant is None:
+        known = ", ".join(end for end in ends if end)
+        raise InputError(f"cannot tell the format of --out {out}; end it in one of {known}, or give --format")
+    if named is not None and out.suffix and meant not in (None, named):
+        raise InputError(f"--out {out} is {meant} by its name and --format says {named}; leave one of them out")
+    return named or meant or usual
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
 from lmindexer.files import write_atomically
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class IdTable:
         Their suffix continues after the highest in use for the path. So the ID of a removed document
         is given again only if it was the last of its path.
         """
+        check_list(doc_ids, "the new documents")
         old, N = self._suffix(), len(self)
         new = IdTable(tuple(doc_ids), np.asarray(codes, dtype=np.int32), self.sizes)
         if known := [doc_id for doc_id in doc_ids if doc_id in self]:
@@ -89,7 +90,8 @@ class IdTable:
         return IdTable(self.doc_ids + new.doc_ids, all_codes, self.sizes, suffix)
 
     def remove(self, doc_ids: Iterable[str]) -> "IdTable":
-        """Without these documents; the others keep their IDs."""
+        """Without these documents; the others keep their IDs. Raises InputError for one that is not there."""
+        check_list(doc_ids, "the documents to remove")
         stays = np.ones(len(self), dtype=bool)
         for doc_id in doc_ids:
             if doc_id not in self.row_of:

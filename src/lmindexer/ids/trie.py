@@ -40,14 +40,17 @@ class Trie:
     sizes: tuple[int, ...]  # T, the codebook size of each position
     levels: tuple[Level, ...]  # T
     leaf_start: Tensor  # (leaves + 1,) int32
-    rows: Tensor  # (N,) int32, ascending within a leaf
+    rows: Tensor  # (N,) int32, of ascending rank within a leaf
+    ranks: Tensor  # (N,) int32, of each of `rows`: of equal scores the lower rank comes first
     favours: tuple[Tensor, ...] = ()  # T + 2, from the root to `rows`, float32: the highest favour below each node
 
     @classmethod
-    def of(cls, codes: np.ndarray, sizes: tuple[int, ...] | None = None) -> "Trie":
+    def of(cls, codes: np.ndarray, sizes: tuple[int, ...] | None = None, ranks: np.ndarray | None = None) -> "Trie":
         """The trie of documents with paths `codes` (N, T), row n the document n; sizes by default as the codes need.
 
-        A path has T codes: one that ends early goes on with code 0. Raises ValueError for a code outside its size.
+        `ranks` (N,) are N different numbers: of documents with equal scores the lower comes first; by default the
+        lower row. A path has T codes: one that ends early goes on with code 0. Raises ValueError for a code outside
+        its size.
         """
         N, T = codes.shape
         if T == 0:
@@ -58,7 +61,8 @@ class Trie:
         if len(sizes) != T or lowest < 0 or any(code >= size for code, size in zip(highest, sizes, strict=True)):
             raise ValueError(f"codes from {lowest} up to {highest} do not fit codebooks of sizes {sizes}")
         columns = [column.astype(_narrow(size), copy=False) for column, size in zip(codes.T, sizes, strict=True)]
-        order = np.lexsort(columns[::-1])  # stable: documents of one path stay in row order
+        ranks = np.arange(N, dtype=np.int32) if ranks is None else ranks.astype(np.int32, copy=False)
+        order = np.lexsort([ranks, *columns[::-1]])  # by path, documents of one path by rank
         first = np.zeros(N, dtype=bool)  # of the documents of its node, in that order
         first[:1] = True
         above, levels = np.zeros(1, dtype=np.int64), list[Level]()  # where each node above begins, the root first
@@ -70,7 +74,8 @@ class Trie:
             levels.append(Level.of(torch.from_numpy(start), torch.from_numpy(column[here])))
             above = here
         leaf_start, rows = np.append(above, N).astype(np.int32), order.astype(np.int32)
-        return cls(sizes, tuple(levels), torch.from_numpy(leaf_start), torch.from_numpy(rows))
+        leaves, documents = torch.from_numpy(leaf_start), torch.from_numpy(rows)
+        return cls(sizes, tuple(levels), leaves, documents, torch.from_numpy(ranks[order]))
 
     def __len__(self) -> int:
         """How many documents there are."""
@@ -79,7 +84,7 @@ class Trie:
     @property
     def nbytes(self) -> int:
         """Memory of all arrays."""
-        arrays = [self.leaf_start, self.rows, *self.favours]
+        arrays = [self.leaf_start, self.rows, self.ranks, *self.favours]
         arrays += [array for level in self.levels for array in (level.start, level.code)]
         return sum(array.nbytes for array in arrays)
 
@@ -91,8 +96,8 @@ class Trie:
         levels = tuple(
             replace(level, start=level.start.to(device), code=level.code.to(device)) for level in self.levels
         )
-        favours = tuple(favour.to(device) for favour in self.favours)
-        return Trie(self.sizes, levels, self.leaf_start.to(device), self.rows.to(device), favours)
+        leaf_start, rows, ranks = (array.to(device) for array in (self.leaf_start, self.rows, self.ranks))
+        return Trie(self.sizes, levels, leaf_start, rows, ranks, tuple(favour.to(device) for favour in self.favours))
 
     def favouring(self, favour: np.ndarray) -> "Trie":
         """The same trie, in which a search adds to the score of document n what `favour` (N,) says, in nats."""
@@ -121,7 +126,7 @@ class Trie:
             if depth:
                 codes[depth - 1] = codes[depth - 1][below]
         levels = tuple(Level.of(start, code) for start, code in zip(starts, codes, strict=False))
-        part = Trie(self.sizes, levels, starts[-1], self.rows[kept])
+        part = Trie(self.sizes, levels, starts[-1], self.rows[kept], self.ranks[kept])
         return part._favouring(self.favours[-1][kept]) if self.favours else part
 
     def children(self, nodes: Tensor, level: int) -> Children:
@@ -152,6 +157,10 @@ class Trie:
     def widest_leaf(self) -> int:
         """How many documents the path has that most share."""
         return int(self.leaf_start.diff().max()) if len(self.leaf_start) > 1 else 0
+
+    def leaf_ranks(self, leaves: Tensor) -> Tensor:
+        """The lowest rank among the documents of each leaf (...)."""
+        return self.ranks[self.leaf_start[leaves].long()]
 
     def leaf_sizes(self, leaves: Tensor) -> Tensor:
         """How many documents share the path of each leaf (...)."""

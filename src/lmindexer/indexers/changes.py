@@ -1,15 +1,16 @@
 """Documents come and go without learning again: a run folder's IDs and documents, changed together."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from lmindexer.corpus.documents import Corpus
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
 from lmindexer.indexers.store import documents_and_ids, keep
+from lmindexer.progress import Progress
 from lmindexer.runs import changing
 
 
@@ -21,15 +22,15 @@ class Added:
     known: int  # documents of the corpus that the run had already, with the same text
 
 
-def add_documents(run: Path, corpus: Corpus, say: Callable[[str], None] | None = None) -> Added:
+def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None) -> Added:
     """Give the new documents of `corpus` IDs from the run's model, unique at once, and keep both in the run.
 
-    No other document's ID changes. Another process that changes the run is waited for, which `say` tells.
+    No other document's ID changes. Another process that changes the run is waited for.
 
     Raises:
         InputError: when a document of the run comes with another text (remove it first). Then nothing is changed.
     """
-    with changing(run, say) as change:
+    with changing(run, progress) as change:
         indexer = load_indexer(run)
         old, ids = documents_and_ids(change.run)
         new = []
@@ -43,20 +44,21 @@ def add_documents(run: Path, corpus: Corpus, say: Callable[[str], None] | None =
                 )
         if not new:
             return Added(ids.select([]), len(corpus))
-        found = indexer.index(Corpus.from_documents((corpus[row] for row in new), keep_empty=True))
+        found = indexer.index(Corpus.from_documents((corpus[row] for row in new), keep_empty=True), progress=progress)
         both = Corpus.from_documents(chain(old, (corpus[row] for row in new)), keep_empty=True)
         keep(change, ids.add(found.doc_ids, found.codes), both)
         return Added(found, len(corpus) - len(new))
 
 
-def remove_documents(run: Path, doc_ids: Iterable[str], say: Callable[[str], None] | None = None) -> None:
-    """Take documents out of a run; the others keep their IDs. Another writer is waited for, which `say` tells.
+def remove_documents(run: Path, doc_ids: Iterable[str], *, progress: Progress | None = None) -> None:
+    """Take documents out of a run; the others keep their IDs. Another process that changes it is waited for.
 
     Raises:
         InputError: when one of them is not there or none would be left. Then nothing is changed.
     """
+    check_list(doc_ids, "the documents to remove")
     leaving = set(doc_ids)
-    with changing(run, say) as change:
+    with changing(run, progress) as change:
         corpus, ids = documents_and_ids(change.run)
         ids = ids.remove(leaving)
         if not len(ids):

@@ -1,6 +1,6 @@
 """Whether a run folder is whole: its files as they were written, IDs and documents that agree; and mending it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
 from lmindexer.indexers.store import keep, load_documents, save_table
+from lmindexer.progress import Progress
 from lmindexer.runs import Change, Run, changing
 from lmindexer.runs.contents import fault_of, leftovers, listed_names
 
 MADE_ANEW = ("dense.parquet", "items.parquet")  # caches: whoever needs them makes them
+TWINS = {"ids.parquet": "ids.jsonl", "ids.jsonl": "ids.parquet"}  # each can be made from the other
 EVALUATE = "deleted; evaluate again"
 
 
@@ -40,7 +42,7 @@ def check_run(path: Path) -> list[Fault]:
     return [*_file_faults(run), *_cache_faults(run), *_agreement_faults(run), *_left(run)]
 
 
-def mend_run(path: Path, say: Callable[[str], None]) -> list[Fault]:
+def mend_run(path: Path, progress: Progress | None = None) -> list[Fault]:
     """Mend what can be mended; the faults that stay. Where there is one that cannot be, nothing is changed.
 
     A damaged one of ids.parquet and ids.jsonl is made from the other; an ID without its document goes, a document
@@ -52,12 +54,12 @@ def mend_run(path: Path, say: Callable[[str], None]) -> list[Fault]:
     faults = check_run(path)
     if not faults or any(not fault.mending for fault in faults):
         return faults
-    with changing(path, say) as change:
+    with changing(path, progress) as change:
         for name in [*MADE_ANEW, *_results(change.run)]:
             if (change.run.path / name).exists() and not _is_parquet(change.run.path / name):
                 (change.run.path / name).unlink()
         _mend_table(change)
-    with changing(path, say) as change:
+    with changing(path, progress) as change:
         _mend_agreement(change)
     return check_run(path)
 
@@ -67,9 +69,9 @@ def _file_faults(run: Run) -> Iterator[Fault]:
     for name, entry in run.files.items():
         fault = fault_of(run.path / str(entry.get("as", name)), entry)
         if fault:
-            other = {"ids.parquet": "ids.jsonl", "ids.jsonl": "ids.parquet"}.get(name)
-            sound = other in run.files and not fault_of(run.path / str(run.files[other].get("as", other)), run.files[other])
-            yield Fault(f"{name} {fault}", f"made from {other}" if other and sound else "")
+            other = TWINS.get(name, "")
+            sound = other in run.files and not _is_faulty(run, other)
+            yield Fault(f"{name} {fault}", f"made from {other}" if sound else "")
     for name in listed_names(run.path) if not run.files else ():
         if name.endswith(".safetensors") and not _is_safetensors(run.path / name):
             yield Fault(f"{name} cannot be read")

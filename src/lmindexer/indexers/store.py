@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,11 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
-from lmindexer.model.backbone import Backbone
 from lmindexer.runs import Change, Run
+from lmindexer.settings import same_settings
+
+if TYPE_CHECKING:
+    from lmindexer.model.backbone import Backbone  # torch: seconds that looking at a run need not wait for
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
 NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
@@ -29,24 +32,18 @@ def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **fa
     run = Run.open(out, finished=False)
     if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
         raise InputError(f"{run.path} was learning another corpus; resume with the same files and columns")
-    if run.config != config:
+    if not same_settings(run.config, config):
         raise InputError(f"{run.path} was learning with other settings; resume without changing any")
     return run
 
 
-def check_corpus(corpus: Corpus, sizes: tuple[int, ...]) -> None:
-    """Raise InputError unless these documents can carry IDs of `sizes` codes."""
-    N = len(corpus)
-    if N < 2:
+def check_corpus(corpus: Corpus) -> None:
+    """Raise InputError unless there is something to tell these documents apart by."""
+    if len(corpus) < 2:
         raise InputError("there is only one document; IDs tell documents apart, so give at least two")
-    if max(sizes, default=0) > N:
-        raise InputError(
-            f"sizes {','.join(map(str, sizes))} ask for more codes than there are documents ({N}); "
-            f"try --sizes {max(2, int(N**0.5) // 2)},{max(2, int(N**0.5) // 2)}"
-        )
     first = corpus[0].text
     if all(text == first for batch in corpus.text_batches(1024) for text in batch):
-        raise InputError(f"all {N:,} documents have the same text; there is nothing to tell them apart by")
+        raise InputError(f"all {len(corpus):,} documents have the same text; there is nothing to tell them apart by")
 
 
 def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus, list[int]], np.ndarray]) -> IdTable:
@@ -89,15 +86,20 @@ def documents_and_ids(run: Run) -> tuple[Corpus, IdTable]:
         InputError: when a file is missing or damaged, or the two are not of the same documents.
     """
     corpus, ids = load_documents(run), IdTable.load(run.file("ids.parquet"))
+    check_agreement(run, corpus, ids)
+    return corpus, ids
+
+
+def check_agreement(run: Run, corpus: Corpus, ids: IdTable) -> None:
+    """Raise InputError unless row n of both is of the same document."""
     if corpus.doc_ids != ids.doc_ids:
         raise InputError(
             f"the IDs and the documents of {run.path} do not belong together; mend it with: lmindexer check "
             f"{run.path} --mend"
         )
-    return corpus, ids
 
 
-def save_backbone(run: Run, backbone: Backbone) -> None:
+def save_backbone(run: Run, backbone: "Backbone") -> None:
     """The pretrained model and its tokenizer, in the run's folder backbone/."""
     folder, part = run.path / "backbone", run.path / ".backbone"
     for old in (folder, part):

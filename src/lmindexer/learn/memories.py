@@ -48,12 +48,15 @@ class Memories:
         ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id)
         return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
 
-    def memory(self, rows: np.ndarray) -> Memory:
+    def memory(self, rows: np.ndarray, views: int = 1) -> Memory:
         """The encoder's memory of the rows, with gradients where the encoder learns.
 
-        The encoder runs in the precision of `bf16` whoever asks, so that codes assigned to the documents
-        while learning are those of the same documents when they come again. The states are float32.
+        Of `views` of a document, each has a memory of its own, side by side, where dropout in the encoder makes them
+        differ (Eq. 9); where they would be equal they share one. The encoder runs in the precision of `bf16` whoever
+        asks, so that codes assigned to the documents while learning are those of the same documents when they come
+        again. The states are float32.
         """
+        rows = np.repeat(rows, views) if self.backbone.looks_differ else rows
         tokens, mask = self.tokens(rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             memory = self.backbone.remember(tokens, mask, self._cached(rows, mask))

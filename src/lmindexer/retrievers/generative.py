@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Protocol, TypedDict
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,24 +11,16 @@ from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
+from lmindexer.ids.ties import tie_ranks
 from lmindexer.ids.trie import Trie
 from lmindexer.learn.memories import Memories
 from lmindexer.model.backbone import Memory
 from lmindexer.model.beam import beam_search, exact_search
 from lmindexer.model.semantic_indexer import SemanticIndexer
-from lmindexer.retrievers.hits import Hit, check_question, rows_of
+from lmindexer.retrievers.hits import Hit, How, check_question, rows_of
 
 BATCH = 16  # queries encoded and searched together
 MOST_NOVELTY = 100  # nats: beyond it single precision would round log P away
-
-
-class How(TypedDict, total=False):
-    """How IDs are searched; `GenerativeRetriever` says what each means."""
-
-    beams: int
-    exact: bool
-    renormalise: bool
-    novelty: float
 
 
 class Asked(Protocol):
@@ -47,7 +39,7 @@ class GenerativeRetriever:
     """Searches the documents of `ids` with `model`, the semantic indexer that gave their codes, or one fine-tuned.
 
     Without fine-tuning, a query is read as if it were a document. Where the model has not learned the suffix,
-    documents that share all learned codes share a score and come in the order in which the table holds them.
+    documents that share all learned codes share a score.
     Scores are log P of a document's path given the query, in nats; of new documents and `novelty`.
     """
 
@@ -74,7 +66,8 @@ class GenerativeRetriever:
         self.settings: How = {"beams": beams, "exact": exact, "renormalise": renormalise, "novelty": novelty}
         self.device = next(model.parameters()).device
         self._bf16 = choose_bf16(precision, self.device)
-        self._whole = Trie.of(known_paths(ids, model.sizes), model.sizes).to(self.device)
+        trie = Trie.of(known_paths(ids, model.sizes), model.sizes, tie_ranks(ids.doc_ids))
+        self._whole = trie.to(self.device)
         if not abs(novelty) <= MOST_NOVELTY:  # nan neither
             raise InputError(f"novelty is nats such as 2, from -{MOST_NOVELTY} to {MOST_NOVELTY}, not {novelty:g}")
         if len(new):

@@ -5,8 +5,8 @@ from typing import Unpack
 
 from lmindexer.learn.histories import HistoryMemories
 from lmindexer.retrievers.finetuned import Finetuned
-from lmindexer.retrievers.generative import GenerativeRetriever, How
-from lmindexer.retrievers.hits import Hit, check_question, history_rows
+from lmindexer.retrievers.generative import GenerativeRetriever
+from lmindexer.retrievers.hits import Hit, How, check_question, history_rows
 
 NOVELTY = {"search": 2.0, "recommend": 3.0}  # nats: as much as costs the known ones little (docs/log.md)
 BATCH = 64  # histories read and searched together

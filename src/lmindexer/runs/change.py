@@ -1,10 +1,11 @@
 """A change of a run: new generations of its files, then one rename of run.json that names them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lmindexer.progress import Progress
 from lmindexer.runs.contents import digest_of, generation_of, generations, name_of_generation
 from lmindexer.runs.folder import Run
 from lmindexer.runs.lock import writing
@@ -49,7 +50,7 @@ class Change:
 
 
 @contextmanager
-def changing(path: Path, say: Callable[[str], None] | None = None) -> Iterator[Change]:
+def changing(path: Path, progress: Progress | None = None) -> Iterator[Change]:
     """Change a finished run: nothing of it is seen before the end, and nothing stays of it where it fails.
 
     The generation before stays on disk until the next change, for readers that have just opened the run.
@@ -58,7 +59,7 @@ def changing(path: Path, say: Callable[[str], None] | None = None) -> Iterator[C
         InputError: when there is no finished run, or another process goes on writing to it.
     """
     Run.open(path)  # what is wrong is told before a lock file is made
-    with writing(path, say=say):
+    with writing(path, progress=progress):
         change = Change(Run.open(path))
         change.run.sweep()
         try:

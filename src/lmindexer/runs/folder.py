@@ -98,14 +98,24 @@ class Run:
         return from_mapping(values, str(path))
 
     @property
+    def bf16(self) -> bool:
+        """Whether texts are read in bfloat16 here, as was resolved when the run began, whatever machine goes on."""
+        return bool(self.facts.get("bf16", False))
+
+    @property
     def files(self) -> Mapping[str, Mapping[str, Any]]:
         """By name, size and digest of every listed file, and its present name ("as") where that is another."""
         return check_listing(self.facts.get("files", {}), self.path / "run.json")
 
     @property
+    def is_finetuning(self) -> bool:
+        """Whether fine-tuning made this folder, finished or not."""
+        return "began_with" in self.facts
+
+    @property
     def way_on(self) -> str:
         """The command that finishes what was begun here."""
-        if "began_with" in self.facts:  # as fine-tuning writes it
+        if self.is_finetuning:
             source = self.facts.get("indexed_by", "RUN")
             return f"lmindexer finetune {source} ... --resume --out {self.path}, with the same data and settings"
         return f"lmindexer learn FILES --resume --out {self.path}"

@@ -1,25 +1,24 @@
 """One writer a run folder, over all processes and threads of a machine; the lock ends with its process."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from lmindexer.errors import InputError
+from lmindexer.progress import Progress
 
 LOCK = ".lock"  # the file in the run folder
 PATIENCE = 600.0  # seconds that a short change waits for another one
 
 
 @contextmanager
-def writing(
-    folder: Path, *, wait: bool = True, make: bool = False, say: Callable[[str], None] | None = None
-) -> Iterator[None]:
+def writing(folder: Path, *, wait: bool = True, make: bool = False, progress: Progress | None = None) -> Iterator[None]:
     """Be the only one that writes in a run folder; entered again in the same thread, it goes on.
 
-    With `wait` another writer is waited for, which `say` tells; without, as for learning, which takes long, it
+    With `wait` another writer is waited for, which `progress` tells; without, as for learning, which takes long, it
     is refused at once. `make` makes the folder where there is none, and removes it if it is left empty.
 
     Raises:
@@ -35,8 +34,8 @@ def writing(
             raise InputError(
                 f"another process is writing to {folder}; wait until it has ended, stop it, or choose another folder"
             ) from None
-        if say is not None:
-            say(f"another process is writing to {folder}; waiting for it")
+        if progress is not None:
+            progress.say(f"another process is writing to {folder}; waiting for it")
         try:
             lock.acquire(timeout=PATIENCE)
         except Timeout:

@@ -17,8 +17,9 @@ from lmindexer.learn.memories import Memories
 from lmindexer.retrievers.finetuned import Finetuned
 from lmindexer.retrievers.generative import Asked
 from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search, written_out
-from lmindexer.tasks.queries import Queries
+from lmindexer.tasks.queries import Queries, text_key
 from lmindexer.tasks.sequences import Sequences, held_out, training_examples
+from lmindexer.tasks.splits import keep_apart
 
 DEV_SHARE = 0.1  # of training queries without a dev split
 FEW_DEV = 200  # queries: fewer choose by luck, so that pseudo-queries are asked, too
@@ -61,7 +62,7 @@ class RecommendTask:
         dev = held_out(sequences, "dev")
         if not len(dev):
             raise InputError("no user took 3 items or more, so there is none to choose by; give longer sequences")
-        self.fingerprint = _fingerprint(sequences.users, sequences.rows, sequences.offsets)
+        self.fingerprint = _fingerprint(sequences.users, sequences.rows, sequences.offsets, sequences.parts)
         chosen = _sample(len(dev), config)
         self._histories = [[corpus.doc_ids[row] for row in dev.history(e)] for e in chosen]
         self._taken = [{corpus.doc_ids[dev.target[e]]: 1.0} for e in chosen]
@@ -83,23 +84,26 @@ class RecommendTask:
 class SearchTask:
     """A query -> a document that answers it; beside them, documents -> themselves.
 
-    `train` may have several sets of queries, such as pseudo-queries. Where `splits` has no "dev", a tenth of the
-    first is kept apart to choose by; where that is fewer than 200, others fill it up. `queries` are those splits, with
-    "train" and "dev" as they are used.
+    `train` may have several sets of queries: behind the first, pseudo-queries. No text of the test or dev queries is
+    learned from (`keep_apart`). Where `splits` has no "dev", a tenth of the first is kept apart to choose by; where
+    that is fewer than 200, others fill it up. `queries` are those splits, with "train" and "dev" as they are used;
+    dev and test queries that no document answers yet are among them.
     """
 
     def __init__(
         self, train: Sequence[Queries], splits: dict[str, Queries], corpus: Corpus, config: FinetuneConfig
     ) -> None:
         self.corpus, self.config = corpus, config
+        train, splits = keep_apart(train, splits)
         self.notes = tuple(note for queries in train for note in queries.notes)
-        if "dev" in splits:
-            dev = splits["dev"]
-        else:
+        dev = splits.get("dev", Queries((), (), ()))
+        answerable_dev = dev.within(corpus.row_of)
+        if not len(answerable_dev):
             train, dev, note = _apart(train, config)
+            answerable_dev = dev
             self.notes += (note,)
         self.queries = splits | {"train": train[0], "dev": dev}
-        self._dev = dev.select(_sample(len(dev), config))
+        self.dev_queries = answerable_dev.select(_sample(len(answerable_dev), config))
         self._texts: list[str] = []
         source, target, weight = list[int](), list[int](), list[float]()
         for queries in train:
@@ -124,8 +128,10 @@ class SearchTask:
 
     def dev(self, finetuned: Finetuned) -> float:
         metric = parse_metric(self.config.dev_metric)
-        hits = finetuned_search(finetuned).search(self._dev.texts, metric.k)
-        return _judged([[hit.doc_id for hit in each] for each in hits], self._dev.relevant, self.config.dev_metric)
+        hits = finetuned_search(finetuned).search(self.dev_queries.texts, metric.k)
+        return _judged(
+            [[hit.doc_id for hit in each] for each in hits], self.dev_queries.relevant, self.config.dev_metric
+        )
 
 
 def _fingerprint(texts: Iterable[str], *arrays: np.ndarray) -> str:
@@ -146,30 +152,38 @@ def _apart(train: Sequence[Queries], config: FinetuneConfig) -> tuple[list[Queri
     A text that is kept apart is in no set, so that nothing that is asked was trained on.
     """
     first, *others = train
-    texts = sorted(set(first.texts))
-    if len(texts) < 2:
+    keys = sorted(set(map(text_key, first.texts)))
+    if len(keys) < 2:
         raise InputError("there is only one training query; give at least two, or a dev split")
-    own = _drawn(texts, max(round(DEV_SHARE * len(texts)), 1), config)
-    pool = sorted({text for queries in others for text in queries.texts} - set(texts))
-    more = _drawn(pool, max(min(FEW_DEV - len(own), round(DEV_SHARE * len(pool))), 0), config)
-    kept = [_of_texts(first, own), *(_of_texts(queries, more) for queries in others)]
-    left = [_of_texts(queries, set(queries.texts) - own - more) for queries in train]
-    dev = Queries(
-        tuple(f"{n}/{id}" for n, queries in enumerate(kept) for id in queries.query_ids),
-        tuple(text for queries in kept for text in queries.texts),
-        tuple(grades for queries in kept for grades in queries.relevant),
+    of_first = _drawn(keys, max(round(DEV_SHARE * len(keys)), 1), config)
+    pool = sorted({text_key(text) for queries in others for text in queries.texts} - set(keys))
+    of_others = _drawn(pool, max(min(FEW_DEV - len(of_first), round(DEV_SHARE * len(pool))), 0), config)
+    dev = [_of_keys(first, of_first), *(_of_keys(queries, of_others) for queries in others)]
+    left = [_of_keys(queries, set(map(text_key, queries.texts)) - of_first - of_others) for queries in train]
+    taken: set[str] = set()
+    query_ids = []
+    for n, queries in enumerate(dev):
+        query_ids += [f"{n}/{id}" if id in taken else id for id in queries.query_ids]
+        taken.update(queries.query_ids)
+    whole = Queries(
+        tuple(query_ids),
+        tuple(text for queries in dev for text in queries.texts),
+        tuple(grades for queries in dev for grades in queries.relevant),
+        joined_ids=dev[0].joined_ids,
     )
-    told = f"{len(kept[0]):,} of the training queries" + (f" and {len(dev) - len(kept[0]):,} others" if more else "")
-    return left, dev, f"there are no dev queries, so {told} are kept apart to choose by"
+    told = f"{len(dev[0]):,} of the training queries" + (
+        f" and {len(whole) - len(dev[0]):,} others" if of_others else ""
+    )
+    return left, whole, f"there are no dev queries, so {told} are kept apart to choose by"
 
 
-def _drawn(texts: Sequence[str], n: int, config: FinetuneConfig) -> set[str]:
-    order = np.random.default_rng(config.seed).permutation(len(texts))
-    return {texts[place] for place in order[:n].tolist()}
+def _drawn(keys: Sequence[str], n: int, config: FinetuneConfig) -> set[str]:
+    order = np.random.default_rng(config.seed).permutation(len(keys))
+    return {keys[place] for place in order[:n].tolist()}
 
 
-def _of_texts(queries: Queries, texts: Container[str]) -> Queries:
-    return queries.select(n for n, text in enumerate(queries.texts) if text in texts)
+def _of_keys(queries: Queries, keys: Container[str]) -> Queries:
+    return queries.select(n for n, text in enumerate(queries.texts) if text_key(text) in keys)
 
 
 def _sample(n: int, config: FinetuneConfig) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.files import write_atomically
 from lmindexer.indexers.store import load_documents
@@ -22,8 +22,9 @@ from lmindexer.runs import Run
 from lmindexer.settings import parse, to_toml
 from lmindexer.tasks.examples import RecommendTask, SearchTask, Task
 from lmindexer.tasks.generation import freeze_encoder
-from lmindexer.tasks.queries import Queries, load_queries, save_queries, splits_of
+from lmindexer.tasks.queries import load_queries, save_queries
 from lmindexer.tasks.sequences import load_sequences, save_sequences
+from lmindexer.tasks.splits import load_splits
 from lmindexer.tasks.train import train
 
 QUERIES, SEQUENCES = "queries.jsonl", "sequences.jsonl"  # of the task, kept in the run
@@ -64,6 +65,8 @@ def finetune(
         InputError: for files that do not fit the run's documents, a setting out of range, or `out` that exists
             (or, with `resume`, does not hold this fine-tuning).
     """
+    check_list(pseudo, "the files of pseudo=")
+    check_list(sources, "the marks of sources=")
     run, out, progress = Path(run), Path(out), progress or Progress()
     if config is not None and settings:
         raise InputError("give finetune either a FinetuneConfig or keywords, not both")
@@ -110,19 +113,11 @@ def _search_task(
     pseudo: Sequence[str | Path],
     sources: Sequence[str],
 ) -> SearchTask:
-    made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources) for file in pseudo]
+    made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources, answerable=True) for file in pseudo]
     if queries is None:
         return SearchTask(made, {}, corpus, config)
-    judgements = None if qrels is None else Path(qrels)
-    splits = splits_of(Path(queries), judgements)
-    if splits and "train" not in splits:
-        raise InputError(f"{queries} has no split 'train' to learn from, only {', '.join(map(repr, sorted(splits)))}")
-    own: dict[str, Queries] = {
-        split: load_queries(Path(queries), judgements, split, corpus.doc_ids)
-        for split in ("train", "dev", "test")
-        if split in splits or (split == "train" and not splits)
-    }
-    return SearchTask([own["train"], *made], own, corpus, config)
+    splits = load_splits(Path(queries), None if qrels is None else Path(qrels), corpus.row_of)
+    return SearchTask([splits["train"], *made], splits, corpus, config)
 
 
 def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:

@@ -1,0 +1,62 @@
+"""What a published model says of itself: of which kind it is, how it pools, which files it has."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lmindexer.errors import InputError
+
+POOLING_FILE = "1_Pooling/config.json"  # of a sentence-transformers model
+KINDS = "use 'bundled', an encoder such as BERT, RoBERTa or MPNet, or a seq2seq model such as T5, mT5 or BART"
+
+
+def check_kind(name: str, config: Any) -> None:
+    """Refuse by its configuration, before its weights are read, what is neither an encoder nor a seq2seq of text."""
+    from transformers.models.auto import modeling_auto as auto
+
+    kind = config.model_type
+    masked, causal = auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES, auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if config.is_encoder_decoder:
+        speech = auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES
+        good = kind in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES and kind not in speech
+        what = "an encoder-decoder model of something else than text"
+    elif getattr(config, "is_decoder", False) or (kind in causal and kind not in masked):
+        good, what = False, "a causal language model, as GPT-2, Llama and Qwen are, which is not supported yet"
+    else:
+        good = kind in masked or kind in auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
+        what = "not a model that reads text alone"
+    if not good:
+        raise InputError(f"the model {name!r} ({kind}) is {what}; {KINDS}")
+
+
+def pooling_of(name: str) -> str:
+    """How a sentence-transformers model makes one vector of a text; the mean where nothing is said.
+
+    Raises ValueError where it takes more than mean or cls pooling and a scaling to length 1.
+    """
+    for module in published(name, "modules.json") or []:
+        kind = str(module["type"]).rsplit(".", 1)[-1]
+        if kind not in ("Transformer", "Pooling", "Normalize"):
+            raise ValueError(f"it ends in a layer {kind}, which is not read here")
+    settings = published(name, POOLING_FILE) or {"pooling_mode": "mean"}
+    told = [key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
+            for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]  # fmt: skip
+    mode = settings.get("pooling_mode") or "+".join(told)
+    if mode not in ("mean", "cls"):
+        raise ValueError(f"it pools by {mode!r}, and only mean and cls are known here")
+    return str(mode)
+
+
+def published(name: str, file: str) -> Any:
+    """A JSON file of a folder or of a model on the hub; None where there is none."""
+    path = find_file(name, file)
+    return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def find_file(name: str, file: str) -> str | None:
+    """Where a file of a folder or of a model on the hub lies; None where there is none."""
+    from transformers.utils import cached_file
+
+    silent = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    path: str | None = cached_file(name, file, **silent)
+    return path

@@ -1,0 +1,53 @@
+"""Every kind of backbone from end to end: learned, indexed, fine-tuned, searched and loaded again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from command_line import SMALL, lmindexer, write_items
+from lmindexer import Corpus, Document, LMIndexer
+from lmindexer.model.backbone import load_backbone
+from lmindexer.retrievers.generative import GenerativeRetriever
+from lmindexer.retrievers.registry import generative
+from lmindexer.tasks.finetune import finetune
+from small_tasks import QUICK, QUIET, learn, write_queries
+
+ODD = "rose <mask> ISBN [PAD] <extra_id_3> 薔薇 pan pan"  # what no document holds, or no row stands for
+
+
+@pytest.fixture(scope="module")
+def few(corpus: Corpus) -> Corpus:
+    return Corpus.from_documents([*(corpus[row] for row in range(40)), Document("odd", ODD)])
+
+
+@pytest.mark.parametrize("encoder", ["frozen", "top", "full"])
+def test_learn_index_finetune_search_and_load(encoder: str, checkpoint: Path, few: Corpus, tmp_path: Path):
+    if encoder == "top" and load_backbone(str(checkpoint)).layers is None:
+        pytest.skip("its encoder cannot be cut")
+    part = {"encoder": encoder, "top_layers": 1}
+    run = learn(few, tmp_path / "run", indexer="lmindexer", sizes=(4, 3), backbone=str(checkpoint), **part)
+    first, second = LMIndexer.load(run), LMIndexer.load(run)
+    new = Corpus.from_documents([Document("new", "a rose"), Document("odd again", ODD)])
+    assert first.ids is not None
+    assert first.index(few) == first.ids
+    assert np.array_equal(first.index(new).paths, second.index(new).paths)
+    queries = write_queries(tmp_path / "queries.jsonl")
+    searcher = finetune(run, tmp_path / "tuned", queries=queries, progress=QUIET, **QUICK, **part)
+    again = generative(tmp_path / "tuned")
+    assert isinstance(searcher, GenerativeRetriever)
+    assert isinstance(again, GenerativeRetriever)
+    hits = searcher.search(["the rose", "pan", ODD], k=5)
+    assert hits == again.search(["the rose", "pan", ODD], k=5)
+    assert all(len({hit.doc_id for hit in found}) == 5 for found in hits)
+
+
+@pytest.mark.parametrize("encoder", ["auto", "top", "full"])
+def test_the_papers_backbone_from_the_command_line(
+    encoder: str, checkpoints: dict[str, Path], few: Corpus, tmp_path: Path
+):
+    items = write_items(few, tmp_path / "items.jsonl")
+    backbone = ("--backbone", checkpoints["t5"], "--encoder", encoder, "--quiet")
+    answer = lmindexer("learn", items, "--out", tmp_path / "run", *backbone, *SMALL)
+    assert answer.code == 0, answer.err
+    assert lmindexer("search", tmp_path / "run", "rose").out
