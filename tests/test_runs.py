@@ -187,7 +187,8 @@ def test_a_run_of_the_time_when_the_machine_chose_the_encoder_says_what_it_chose
 
 
 def test_a_new_run_is_learning_until_it_is_finished(tmp_path: Path):
-    run = Run.create(tmp_path / "a" / "run", LearnConfig(seed=5), {"device": "cpu"})
+    corpus = {"documents": 1, "fingerprint": "f"}
+    run = Run.create(tmp_path / "a" / "run", LearnConfig(seed=5), {"device": "cpu", "corpus": corpus})
     assert entries(run.path) == ["config.toml", "run.json"]
     assert run.facts["state"] == "learning"
     assert run.facts["device"] == "cpu"
