@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils import _device
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 CUDA = torch.device("cuda", 0)
 aten = torch.ops.aten
@@ -54,6 +54,15 @@ class OnCuda(Tensor):
     def numpy(self, *_: Any, **__: Any) -> Any:
         raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy it first")
 
+    def __getitem__(self, index: Any) -> Tensor:
+        return super().__getitem__(on_cuda(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        super().__setitem__(on_cuda(index), value)
+
+    def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:
+        return torch.tensor(data, device=CUDA, **{"dtype": self.dtype} | kwargs)
+
     def untyped_storage(self) -> Any:
         return self.inner.untyped_storage()  # what is written to files tells shared weights apart by it
 
@@ -70,6 +79,13 @@ class OnCuda(Tensor):
         return compute(func, args, dict(kwargs or {}))
 
 
+def on_cuda(index: Any) -> Any:
+    """An index as CUDA takes it: numbers in a list are copied there. (Of the meta device torch would not read them.)"""
+    if isinstance(index, tuple):
+        return tuple(on_cuda(part) for part in index)
+    return torch.tensor(index, device=CUDA) if isinstance(index, list | np.ndarray) else index
+
+
 class FakeCuda(TorchDispatchMode):
     """While it is on, torch makes a tensor on cuda:0 where it is asked to."""
 
@@ -79,23 +95,44 @@ class FakeCuda(TorchDispatchMode):
 
 def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """What `func` gives on the inner tensors, on the device that its arguments are on or that it names."""
-    tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, Tensor)]
+    tensors: list[Tensor] = []
+    collect((args, tuple(kwargs.values())), tensors)
     here = any(isinstance(x, OnCuda) for x in tensors)
-    refuse_mixed(func, args, tensors)
+    if here:
+        refuse_mixed(func, args, tensors)
     kwargs.pop("pin_memory", None)  # what safetensors reads into
-    device = kwargs.get("device")
-    if device is not None:
-        device = torch.device(device)
+    if kwargs.get("device") is not None:
+        device = torch.device(kwargs["device"])
         loading = torch.device("meta") == _device.CURRENT_DEVICE  # transformers puts empty models there on purpose
         here = device.type == "cuda" or (device.type == "meta" and not loading)  # where C++ takes a tensor to be
         if here:
-            kwargs = kwargs | {"device": torch.device("cpu")}
-    result = func(*tree_map(unwrap, args), **tree_map(unwrap, kwargs))
-    if func._schema.name.endswith("_") and isinstance(args[0], Tensor):  # in place
+            kwargs["device"] = torch.device("cpu")
+    result = func(*unwrap(args), **{name: unwrap(value) for name, value in kwargs.items()})
+    if not here:
+        return result
+    if func._schema.name.endswith("_"):  # in place
         return args[0]
-    if "out" in kwargs:
-        return kwargs["out"]
-    return tree_map(lambda x: OnCuda(x) if here and isinstance(x, Tensor) else x, result)
+    return wrap(result)
+
+
+def collect(x: Any, tensors: list[Tensor]) -> None:
+    if isinstance(x, Tensor):
+        tensors.append(x)
+    elif isinstance(x, tuple | list):
+        for part in x:
+            collect(part, tensors)
+
+
+def unwrap(x: Any) -> Any:
+    if isinstance(x, tuple | list):
+        return type(x)([unwrap(part) for part in x])
+    return x.inner if isinstance(x, OnCuda) else x
+
+
+def wrap(x: Any) -> Any:
+    if isinstance(x, tuple | list):
+        return type(x)([wrap(part) for part in x])
+    return OnCuda(x) if isinstance(x, Tensor) else x
 
 
 def refuse_mixed(func: Any, args: Any, tensors: list[Tensor]) -> None:
@@ -106,13 +143,10 @@ def refuse_mixed(func: Any, args: Any, tensors: list[Tensor]) -> None:
         tensors = [args[0], *args[2:3]] if isinstance(args[0], OnCuda) else tensors
     numbers_pass = torch.Tag.pointwise in func.tags or func in INDEXED
     counted = [x for x in tensors if isinstance(x, OnCuda) or x.ndim or not numbers_pass]
-    if len({isinstance(x, OnCuda) for x in counted}) > 1:
+    into_the_cpu = func._schema.name.endswith("_") and not isinstance(args[0], OnCuda)
+    if into_the_cpu or len({isinstance(x, OnCuda) for x in counted}) > 1:
         places = [f"{x.device}{list(x.shape)}" for x in tensors]
         raise MixedDevicesError(f"{func} was given tensors of two devices: {', '.join(places)}")
-
-
-def unwrap(x: Any) -> Any:
-    return x.inner if isinstance(x, OnCuda) else x
 
 
 @contextmanager
@@ -122,7 +156,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (1 << 40, 1 << 40))
     swapping = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(True)  # so that tied weights stay tied

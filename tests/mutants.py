@@ -144,7 +144,11 @@ def _pytest(tree: Path, tests: Sequence[str], told: Path) -> None:
     if found is None or not str(found.origin).startswith(str(tree)):
         raise SystemExit(f"the package at {found and found.origin} would be tested, not that of {tree}")
     import pytest
+    from hypothesis import Phase, settings
 
+    phases = [Phase.explicit, Phase.generate]  # one example that fails is enough: it need not be the smallest
+    settings.register_profile("mutants", phases=phases, deadline=None, database=None, derandomize=True)
+    settings.load_profile("mutants")
     options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", f"--rootdir={tree}"]
     sys.exit(int(pytest.main([*options, *(f"tests/{test}" for test in tests)])))
 

@@ -333,3 +333,14 @@ def test_texts_live_in_a_file_not_in_memory(tmp_path: Path):
     corpus = Corpus.from_documents(Document(str(n), "word " * 2000) for n in range(3000))  # 30 MB
     assert pa.total_allocated_bytes() - before < 1_000_000
     assert len(corpus) == 3000
+
+
+def test_a_text_is_no_list_of_documents():
+    with pytest.raises(InputError, match=r"a corpus is made of Documents, not of 's'; give Document\(id, text\)"):
+        Corpus.from_documents("some text")  # type: ignore[arg-type]
+
+
+def test_one_name_is_one_column_and_one_label_one_level(tmp_path: Path):
+    (tmp_path / "items.jsonl").write_text('{"id": "1", "title": "rose", "t": "wrong"}\n')
+    assert Corpus.read(tmp_path / "items.jsonl", text="title").texts() == ["rose"]
+    assert Corpus.from_documents([Document("1", "rose", "Garden")]).labels == [("Garden",)]  # type: ignore[arg-type]

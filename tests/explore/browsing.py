@@ -13,6 +13,7 @@ from lmindexer.ids.table import IdTable
 DESKTOP, PHONE = (1280, 800), (390, 844)
 KINDS = ["nail polish", "hair shampoo", "lip stick", "face cream"]
 N = 400
+ZOOM = {"x": 40, "y": 60}  # where a click goes into the largest tile
 
 
 def documents() -> tuple[list[str], list[tuple[str, ...]]]:
@@ -87,6 +88,10 @@ def path_of(page: Any, figure: int = 0) -> str:
 
 def lit(page: Any, figure: int = 0) -> str:
     return page.get_attribute(f"#run-{figure} .where", "data-lit")
+
+
+def where(page: Any, figure: int = 0) -> str:
+    return page.inner_text(f"#run-{figure} .where")
 
 
 def search(page: Any, query: str) -> None:

@@ -357,6 +357,21 @@ def test_h_is_told_from_the_mean_of_all_documents(make: Make, t: int):
     torch.testing.assert_close(hidden_states(learner, t), unit_rms(raw - raw.mean(0)), rtol=1e-3, atol=1e-3)
 
 
+def test_with_center_it_is_told_from_the_mean_of_those_with_its_first_code(make: Make):
+    learner = make(center=True, sizes=(12, 5))
+    stage_of(learner, "c2: warm-up")
+    learner.indexer.eval()
+    codes = learner.codes(1)
+    memory = learner.memories.memory(np.arange(len(codes)))
+    with torch.no_grad():
+        raw = unit_rms(learner.indexer.backbone.decode(memory, learner.indexer.inputs(codes)))[:, 1]
+    hidden = hidden_states(learner, 1)
+    for code in codes.unique().tolist():
+        mates = codes[:, 0] == code
+        origin = (raw[mates] if mates.sum() > 1 else raw).mean(0)
+        torch.testing.assert_close(hidden[mates], unit_rms(raw[mates] - origin), rtol=1e-3, atol=1e-3)
+
+
 # Around the stages
 
 

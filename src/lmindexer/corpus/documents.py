@@ -168,13 +168,16 @@ class _Gate:
 def _checked(documents: Iterable[Document], keep_empty: bool) -> Iterator[Document]:
     seen: dict[str, int] = {}
     for row, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise InputError(f"a corpus is made of Documents, not of {document!r}; give Document(id, text) for each")
         if (first := seen.setdefault(document.id, row)) != row:
             raise InputError(f"documents {first} and {row} share the id {document.id!r}; rename one")
         try:
             text = checked_text([document.text], f"document {document.id!r}", keep_empty)
         except RecordError as fault:
             raise InputError(f"document {row} ({document.id!r}): {fault}") from None
-        yield Document(document.id, text, tuple(map(clean, document.label)))
+        label = (document.label,) if isinstance(document.label, str) else document.label  # a path of one level
+        yield Document(document.id, text, tuple(map(clean, label)))
 
 
 def _store(documents: Iterable[Document]) -> pa.Table:

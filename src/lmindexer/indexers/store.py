@@ -39,6 +39,7 @@ def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **fa
 
 def check_corpus(corpus: Corpus) -> None:
     """Raise InputError unless there is something to tell these documents apart by."""
+    _check_type(corpus)
     if len(corpus) < 2:
         raise InputError("there is only one document; IDs tell documents apart, so give at least two")
     first = corpus[0].text
@@ -50,10 +51,16 @@ def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus
     """The IDs of the corpus' documents, in its order: those in the table, others by `codes_of` their rows."""
     if table is None:
         raise InputError(NOT_LEARNED)
+    _check_type(corpus)
     new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in table]
     if new:
         table = table.add([corpus.doc_ids[row] for row in new], codes_of(corpus, new))
     return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
+
+
+def _check_type(corpus: object) -> None:
+    if not isinstance(corpus, Corpus):
+        raise InputError(f"the documents must be a Corpus, not {corpus!r}; make one with Corpus.read or from_documents")
 
 
 def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:

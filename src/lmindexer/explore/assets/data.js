@@ -137,7 +137,7 @@ class Tree {
   }
 
   path(node) {
-    return this.way(node).map((each) => this.code[each]);
+    return this.way(node).map((step) => this.code[step]);
   }
 
   /** The node of a path such as "3.5"; the root where there is none. */

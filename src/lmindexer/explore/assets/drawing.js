@@ -118,7 +118,7 @@ class Drawing {
     const sizes = [14, 13, 12, 11, 10, 9].filter((size) => size <= most);
     const beside = (size) => width(code, 400, size) + 5 + width(head, 600, size) <= room;
     const together = head && sizes.find((size) => (size > 10 || tile.h < 32) && beside(size));
-    const size = together ?? sizes.find((each) => width(head ?? code, 600, each) <= room) ?? 9;
+    const size = together ?? sizes.find((points) => width(head ?? code, 600, points) <= room) ?? 9;
     const small = Math.min(size, 12);
     const lines = [{ text: code, weight: 400, size: together ?? small, indent: 0, line: 0 }];
     if (together) lines.push({ text: head, weight: 600, size, indent: width(code, 400, size) + 5, line: 0 });

@@ -1,6 +1,5 @@
-"""In a real browser: what is written on the tiles, where hits are, and the view kept in the address."""
+"""In a real browser: what is written on the tiles, and where hits are."""
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import DESKTOP, KINDS, PHONE, N, lit, opened, path_of, scattered, search, shown, tidy
+from browsing import DESKTOP, KINDS, PHONE, ZOOM, N, lit, opened, path_of, scattered, search, shown, tidy, where
 
 from lmindexer.explore.page import write_page
 
@@ -28,24 +27,6 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
   fillText.call(this, text, x, y);
 };
 """
-# the address whose view was shown last, after the listeners of the page have run
-FOLLOW = 'addEventListener("hashchange", () => setTimeout(() => { window.followed = location.hash; }));'
-ZOOM = {"x": 40, "y": 60}
-
-
-def where(page: Any, figure: int = 0) -> str:
-    return page.inner_text(f"#run-{figure} .where")
-
-
-def view(page: Any) -> str:
-    """What the address has behind its "#"."""
-    return page.evaluate("decodeURIComponent(location.hash.slice(1)).replaceAll('+', ' ')")
-
-
-def followed(page: Any, hash: str) -> None:
-    """Wait until the page has gone to this address, which it did not bring about itself."""
-    page.wait_for_function("hash => window.followed === hash", arg=hash)
-    page.evaluate("delete window.followed")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -148,6 +129,14 @@ def test_hits_of_the_whole_tree_are_named_by_code(browser: Any, pages: dict[str,
         assert where(page, 1).count("(") == 5
 
 
+def test_pictures_side_by_side_begin_at_one_height(browser: Any, pages: dict[str, Path]):
+    with opened(browser, pages["two"], view="#path=1.2&path=", size=(1000, 700)) as page:
+        search(page, "number1")
+        heights = [page.locator(f"#run-{r} .where").bounding_box()["height"] for r in (0, 1)]
+        assert heights[0] != heights[1]  # lines of text
+        assert len({page.locator(f"#run-{r} canvas").bounding_box()["y"] for r in (0, 1)}) == 1
+
+
 def test_hits_that_a_run_does_not_have_are_counted(browser: Any, tmp_path: Path):
     write_page(tmp_path / "page.html", [tidy(), shown("half", np.arange(200)[:, None] % 4)])
     with opened(browser, tmp_path / "page.html") as page:
@@ -160,6 +149,9 @@ def test_the_way_to_hits_by_keyboard_and_on_a_phone(browser: Any, pages: dict[st
     with opened(browser, pages["two"], PHONE, view="#path=1&path=") as page:
         search(page, "number12")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        pictures = [page.locator(f"#run-{r} canvas").bounding_box() for r in (0, 1)]
+        assert min(box["width"] for box in pictures) > 300  # one below the other
+        assert pictures[0]["y"] + pictures[0]["height"] < pictures[1]["y"]
         box = page.locator("#run-0 .where").bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE[0]
@@ -178,151 +170,3 @@ def test_the_title_is_the_name_of_the_run(browser: Any, pages: dict[str, Path]):
         with opened(browser, pages[name]) as page:
             assert page.title() == title
             assert page.inner_text("h1") == title
-
-
-def test_the_address_brings_the_view_again(browser: Any, pages: dict[str, Path]):
-    state = """() => ({
-      paths: [...document.querySelectorAll("figure")].map((figure) => figure.dataset.path),
-      where: [...document.querySelectorAll(".where")].map((line) => line.innerText),
-      active: document.querySelector("figure.active")?.id,
-      query: document.getElementById("query").value,
-      found: document.getElementById("found").textContent,
-      document: document.querySelector("#document h3")?.innerText,
-      pressed: document.querySelector("#legend [aria-pressed=true]")?.innerText,
-      level: document.querySelector("#legend select").value,
-      tab: document.querySelector("[aria-selected=true]").innerText,
-      panel: document.querySelector("h2.path").innerText,
-    })"""
-    with opened(browser, pages["two"]) as page:
-        page.click("#run-0 canvas", position=ZOOM)
-        page.select_option("select", "0")
-        page.click(".key:has-text('Beauty')")
-        search(page, "polish & number1")
-        search(page, "polish number1")
-        page.click("#list [role=option]")
-        page.click("#run-1 canvas", position=ZOOM)
-        page.click("[role=tab]:has-text('Documents')")
-        first, address = page.evaluate(state), page.evaluate("location.hash")
-        picture = page.evaluate("document.querySelector('#run-1 canvas').toDataURL()")
-    assert first["query"] == "polish number1"
-    assert first["document"]
-    assert first["pressed"]
-    assert (first["active"], first["level"], first["tab"].split()[0]) == ("run-1", "0", "Documents")
-    with opened(browser, pages["two"], view=address) as page:
-        page.mouse.move(0, 0)
-        assert page.evaluate(state) == first
-        assert page.evaluate("location.hash") == address
-        assert page.evaluate("history.length") == 2  # about:blank and this one: nothing was added
-        assert page.evaluate("document.querySelector('#run-1 canvas').toDataURL()") == picture
-
-
-def test_back_and_forward(browser: Any, pages: dict[str, Path]):
-    with opened(browser, pages["one"], script=FOLLOW) as page:
-        assert view(page) == ""
-        page.click("canvas", position=ZOOM)
-        first = path_of(page)
-        assert view(page) == f"path={first}"
-        search(page, "number1")
-        search(page, "number12")
-        page.fill("#query", "number123")
-        page.wait_for_function("() => location.hash.includes('number123')")
-        assert view(page) == f"path={first}&query=number123"
-        page.press("#query", "Enter")
-        assert "document=doc-123" in view(page)
-        page.go_back()
-        followed(page, f"#path={first}&query=number123")
-        assert page.locator("#document").count() == 0
-        assert page.inner_text("#found") == "1 found"
-        assert (path_of(page), page.input_value("#query")) == (first, "number123")
-        page.go_back()  # the words typed were one step, from the empty box on
-        followed(page, f"#path={first}")
-        assert (page.input_value("#query"), lit(page)) == ("", "")
-        page.go_forward()
-        followed(page, f"#path={first}&query=number123")
-        assert lit(page) == ("1" if first == str(123 % 4) else "0")
-        page.keyboard.press("Escape")
-        page.wait_for_function("() => !location.hash.includes('query')")
-        page.focus("canvas")
-        page.keyboard.press("Backspace")
-        assert (path_of(page), view(page)) == ("", "")
-        assert "#" not in page.url
-
-
-def test_typing_is_one_step_of_the_history(browser: Any, pages: dict[str, Path]):
-    with opened(browser, pages["one"], script=FOLLOW) as page:
-        before = page.evaluate("history.length")
-        for typed in ("n", "nu", "number12"):
-            page.fill("#query", typed)
-            page.wait_for_function("typed => location.hash === `#query=${typed}`", arg=typed)
-        page.click("[role=tab]:has-text('Documents')")
-        assert view(page) == "query=number12&list=documents"
-        assert page.evaluate("history.length") == before + 1
-        page.go_back()
-        followed(page, "")
-        assert (page.input_value("#query"), page.inner_text("#found"), lit(page)) == ("", "", "")
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        "path=99",
-        "path=1.99",
-        "path=1.2.0",
-        "path=1..2",
-        "path=-1",
-        "path=__proto__",
-        "query=&document=doc-999",
-        "document=",
-        "run=2",
-        "run=0",
-        "level=0",
-        "level=3",
-        "level=two",
-        "colour=9",  # no label beyond the eight of this page
-        "colour=99",
-        "colour=1e0",
-        "list=found",
-        "list=constructor",
-        "%E0%A4%A",
-        "=&&=path",
-        "nonsense",
-    ],
-)
-def test_what_an_address_names_wrongly_is_ignored(browser: Any, pages: dict[str, Path], bad: str):
-    with opened(browser, pages["one"], view=f"#{bad}", script=FOLLOW) as page:
-        assert (path_of(page), lit(page), view(page)) == ("", "", "")
-        assert page.input_value("#query") == ""
-        assert page.locator("#document").count() == 0
-        assert page.locator("#legend [aria-pressed=true]").count() == 0
-        assert page.inner_text("[role=tab][aria-selected=true]") == "Codes 4"
-        page.evaluate("bad => { location.hash = bad }", f"{bad}&path=2&path=7")  # what is right beside it counts
-        expected = "2" if not bad.startswith("path") else ""
-        followed(page, f"#path={expected}" if expected else "")
-
-
-def test_a_hostile_address_stays_text(browser: Any, pages: dict[str, Path]):
-    hostile = "</script><img src=x onerror=alert(1)> & # ? + %00 שלום"
-    with opened(browser, pages["one"]) as page:
-        search(page, hostile)
-        address = page.evaluate("location.hash")
-        elements = page.locator("*").count()
-    with opened(browser, pages["one"], view=address) as page:
-        assert page.input_value("#query") == hostile
-        assert page.inner_text("#found") == "0 found"
-        assert where(page) == "0 here"
-        assert page.locator("img").count() == 0
-        assert page.locator("*").count() == elements
-
-
-def test_ids_and_names_with_odd_signs_are_kept_in_the_address(browser: Any, tmp_path: Path):
-    run = tidy()
-    ids = ("a&b=c#d %41 + ü", *run.table.doc_ids[1:])
-    table = type(run.table)(ids, run.table.codes, run.table.sizes).with_suffix()
-    write_page(tmp_path / "page.html", [type(run)("<i>run</i> & co", table, run.texts, run.labels)])
-    with opened(browser, tmp_path / "page.html") as page:
-        assert page.title() == page.inner_text("h1") == "<i>run</i> & co"
-        search(page, "number0")
-        page.press("#query", "Enter")
-        address = page.evaluate("location.hash")
-    with opened(browser, tmp_path / "page.html", view=address) as page:
-        assert json.loads(page.evaluate("JSON.stringify(document.querySelector('#document h3').innerText)")) == ids[0]
