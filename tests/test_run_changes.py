@@ -10,7 +10,7 @@ import pytest
 from command_line import entries
 from lmindexer.config import LearnConfig
 from lmindexer.errors import InputError
-from lmindexer.runs import Run, changing, writing
+from lmindexer.runs import ReadOnlyError, Run, changing, writing
 
 FACTS = {"corpus": {"documents": 1, "fingerprint": "f"}}
 
@@ -205,3 +205,13 @@ def test_a_folder_of_the_first_format_opens_and_becomes_one_of_the_second(run: R
     change(run.path, "second")
     assert contents(run.path) == ("second", "second")
     assert Run.open(run.path).facts["format"] == 2
+
+
+def test_a_run_that_may_only_be_read_is_told_apart(run: Run, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*arguments: object, **how: object) -> None:
+        raise OSError(30, os.strerror(30))
+
+    monkeypatch.setattr("lmindexer.runs.lock.FileLock.acquire", refuse)
+    with pytest.raises(ReadOnlyError, match="cannot write to the run folder .*Read-only file system"):
+        change(run.path, "second")
+    assert contents(run.path) == ("first", "first")

@@ -230,14 +230,14 @@ def tree_of(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, chi
     """The tree of a run's IDs; report.md is written where there is none yet."""
     from lmindexer.explore.report import write_report
     from lmindexer.explore.tree import build_tree
-    from lmindexer.runs import writing
+    from lmindexer.runs import ReadOnlyError, writing
 
     tree = build_tree(ids, corpus.texts(), corpus.labels, codes=codes, children=children, samples=samples)
     if not (run.path / "report.md").exists():
         try:
             with writing(run.path, wait=False):
                 write_report(run, tree)
-        except (InputError, OSError) as error:
+        except ReadOnlyError as error:
             click.echo(f"note: report.md is not kept ({error})", err=True)
     return tree
 

@@ -9,6 +9,6 @@ ones, such as ids.1.parquet, and then run.json, which names them.
 
 from lmindexer.runs.change import Change, changing
 from lmindexer.runs.folder import Run
-from lmindexer.runs.lock import writing
+from lmindexer.runs.lock import ReadOnlyError, writing
 
-__all__ = ["Change", "Run", "changing", "writing"]
+__all__ = ["Change", "ReadOnlyError", "Run", "changing", "writing"]

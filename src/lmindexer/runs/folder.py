@@ -120,6 +120,10 @@ class Run:
             return f"lmindexer finetune {source} ... --resume --out {self.path}, with the same data and settings"
         return f"lmindexer learn FILES --resume --out {self.path}"
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return name in self.files or (self.path / name).exists()
+
     def file(self, name: str) -> Path:
         """Where the present `name` lies, such as ids.parquet.
 

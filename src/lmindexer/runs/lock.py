@@ -14,6 +14,10 @@ LOCK = ".lock"  # the file in the run folder
 PATIENCE = 600.0  # seconds that a short change waits for another one
 
 
+class ReadOnlyError(InputError):
+    """A run that may be read and not be changed."""
+
+
 @contextmanager
 def writing(folder: Path, *, wait: bool = True, make: bool = False, progress: Progress | None = None) -> Iterator[None]:
     """Be the only one that writes in a run folder; entered again in the same thread, it goes on.
@@ -22,7 +26,7 @@ def writing(folder: Path, *, wait: bool = True, make: bool = False, progress: Pr
     is refused at once. `make` makes the folder where there is none, and removes it if it is left empty.
 
     Raises:
-        InputError: when another process or thread is writing there, or the folder cannot be written to.
+        InputError: when another process or thread is writing there; ReadOnlyError where the folder cannot be written to.
     """
     if make:
         make_folder(folder)
@@ -44,7 +48,8 @@ def writing(folder: Path, *, wait: bool = True, make: bool = False, progress: Pr
                 "has ended, or stop it"
             ) from None
     except OSError as error:
-        raise InputError(f"cannot write to the run folder {folder} ({error.strerror}); check its permissions") from None
+        reason = error.strerror or str(error)
+        raise ReadOnlyError(f"cannot write to the run folder {folder} ({reason}); check its permissions") from None
     try:
         yield
     finally:
