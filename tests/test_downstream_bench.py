@@ -87,10 +87,11 @@ def test_what_has_another_answer_was_trained_on_and_is_not_asked(
         {"_id": "f", "query": "another", "item_ids": ["doc2"], "split": "test"},
         {"_id": "g", "query": "passed over", "item_ids": ["doc2"], "split": "spare"},
         {"_id": "h", "query": "Held out alone", "item_ids": ["doc2"], "split": "dev"},
+        {"_id": "i", "query": "one of each", "item_ids": ["doc1", "doc9"], "split": "test"},
     ]
     (tmp_path / "queries.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
     told = argparse.Namespace(queries=tmp_path / "queries.jsonl", qrels=None)
-    assert _questions(told, corpus, set()).query_ids == ("c", "d", "f"), "nothing is held out: the test queries"
+    assert _questions(told, corpus, set()).query_ids == ("c", "d", "f", "i"), "nothing is held out: the test queries"
     found = _questions(told, corpus, {"doc1", "doc2"})
     assert sorted(found.texts) == ["Held out alone", "held out, two of them"]
     with pytest.raises(InputError, match="no query has held-out documents for its only answers"):

@@ -36,6 +36,7 @@ def test_the_address_brings_the_view_again(browser: Any, pages: dict[str, Path])
       tab: document.querySelector("[aria-selected=true]").innerText,
       panel: document.querySelector("h2.path").innerText,
     })"""
+    pictures = "[...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())"
     with opened(browser, pages["two"]) as page:
         page.click("#run-0 canvas", position=ZOOM)
         page.select_option("select", "0")
@@ -46,7 +47,7 @@ def test_the_address_brings_the_view_again(browser: Any, pages: dict[str, Path])
         page.click("#run-1 canvas", position=ZOOM)
         page.click("[role=tab]:has-text('Documents')")
         first, address = page.evaluate(state), page.evaluate("location.hash")
-        picture = page.evaluate("document.querySelector('#run-1 canvas').toDataURL()")
+        drawn = page.evaluate(pictures)
     assert first["query"] == "polish number1"
     assert first["document"]
     assert first["pressed"]
@@ -56,7 +57,7 @@ def test_the_address_brings_the_view_again(browser: Any, pages: dict[str, Path])
         assert page.evaluate(state) == first
         assert page.evaluate("location.hash") == address
         assert page.evaluate("history.length") == 2  # about:blank and this one: nothing was added
-        assert page.evaluate("document.querySelector('#run-1 canvas').toDataURL()") == picture
+        assert page.evaluate(pictures) == drawn
 
 
 def test_back_and_forward(browser: Any, pages: dict[str, Path]):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lmindexer.corpus.documents import Corpus
@@ -78,6 +79,16 @@ def test_bad_histories_are_refused(run: Path, sequences: Sequences, name: str):
 def test_the_nearest_to_the_newest_is_itself(run: Path, sequences: Sequences, corpus: Corpus):
     for hits, history in zip(recommender_of("dense", run, sequences).recommend(HISTORIES, 1), HISTORIES, strict=True):
         assert corpus[corpus.row_of[hits[0].doc_id]].text in {corpus[corpus.row_of[each]].text for each in history}
+
+
+def test_an_item_weighs_less_than_the_one_after_it(run: Path, sequences: Sequences, corpus: Corpus):
+    """The cosines with a history of two are those with .7 of the older one and the whole of the newer, scaled."""
+    histories = [["doc1", "doc8"], ["doc1"], ["doc8"]]
+    lists = recommender_of("dense", run, sequences).recommend(histories, len(corpus))
+    scores = [{hit.doc_id: hit.score for hit in hits} for hits in lists]
+    both, older, newer = (np.array([each[doc_id] for doc_id in corpus.doc_ids]) for each in scores)
+    expected = 0.7 * older + newer
+    assert both / np.linalg.norm(both) == pytest.approx(expected / np.linalg.norm(expected), abs=1e-3)
 
 
 class Fixed:

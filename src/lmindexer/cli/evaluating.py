@@ -46,6 +46,7 @@ Lists = dict[str, list[tuple[str, float]]]  # query -> documents and their score
               type=click.Choice([*NAMES, "popular"]),
               help="As of lmindexer search; several times: side by side, tested against the first.")  # fmt: skip
 @how_to_search
+@click.option("--keep-going", is_flag=True, help="Go on even if most of --sequences is of unknown documents.")
 @click.option("--relevance-level", "level", type=click.FloatRange(min=0, min_open=True), metavar="FLOAT",
               help="A document is relevant from this grade on, as 2 in TREC's Deep Learning track; ndcg takes the "
                    "grades as they are. [any grade above 0]")  # fmt: skip
@@ -59,7 +60,7 @@ Lists = dict[str, list[tuple[str, float]]]  # query -> documents and their score
 @click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
 def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Path | None, split: str, metrics: str,
-             retrievers: tuple[str, ...], level: float | None, leave_self_out: bool, answerable: bool,
+             retrievers: tuple[str, ...], keep_going: bool, level: float | None, leave_self_out: bool, answerable: bool,
              trec: Path | None, named: str | None, out: Path | None, **how: Any) -> None:  # fmt: skip
     """Ask RUN the questions of a test set and tell how well it answers.
 
@@ -104,7 +105,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         answered = _search(run, test, split, wanted, asked, judging)
     else:
         assert sequences is not None
-        examples = _examples(sequences, sequences == run / SEQUENCES, split, corpus)
+        examples = _examples(sequences, sequences == run / SEQUENCES, split, corpus, keep_going)
         _check_ids(trec, corpus, examples.sequences.users)
         answered = _recommend(run, corpus, examples, split, wanted, asked)
     _show(json.dumps(answered.evaluation.to_dict(), indent=2) if kind == "json" else answered.evaluation.to_markdown(),
@@ -164,14 +165,15 @@ def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", as
     return with_note_of_training(test, load_queries(taught, None, "train", corpus.doc_ids))
 
 
-def _examples(sequences: Path, own: bool, split: str, corpus: "Corpus") -> "Examples":
+def _examples(sequences: Path, own: bool, split: str, corpus: "Corpus", keep_going: bool) -> "Examples":
     """`own`: the run was taught them, so they are parted already."""
     from lmindexer.tasks.sequences import HELD_OUT, held_out, load_sequences, load_taught
 
     if split not in HELD_OUT:
         raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")
-    load = load_taught if own else load_sequences
-    return held_out(load(sequences, corpus.doc_ids), "test" if split == "test" else "dev")
+    ids = corpus.doc_ids
+    taken = load_taught(sequences, ids) if own else load_sequences(sequences, ids, keep_going=keep_going)
+    return held_out(taken, "test" if split == "test" else "dev")
 
 
 def _search(run: Path, test: "Queries", split: str, metrics: "tuple[Metric, ...]", asked: dict[str, dict[str, Any]],

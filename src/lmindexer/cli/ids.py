@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import format_to_write, lines_of, make_room, steps, tell_skipped
+from lmindexer.cli.common import format_to_write, how_to_read, lines_of, make_room, read_like, steps, tell_skipped
 from lmindexer.errors import InputError
 
 ENDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -20,10 +20,8 @@ FORMATS = ("jsonl", "csv", "parquet")
 )
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
-@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
-@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
-def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, skip_bad: bool,
-          keep_empty: bool) -> None:  # fmt: skip
+@how_to_read
+def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, **reading: bool) -> None:
     """Give IDs to documents, also to ones never seen.
 
     Documents that RUN has learned keep their IDs; the others in FILES get theirs from its model. The run
@@ -39,14 +37,12 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
         if out.suffix.lower() not in ENDS:
             raise InputError(f"cannot tell the format of --out {out}; end it in .jsonl, .csv or .parquet")
         make_room(out)
-    config = Run.open(run).config
-    from lmindexer.corpus.documents import Corpus
+    opened = Run.open(run)
     from lmindexer.indexers.registry import load_indexer
 
-    columns = tuple(map(str.strip, text.split(","))) if text else config.text
     with steps() as progress:
         progress.doing(f"reading {', '.join(map(str, files))}")
-        corpus = Corpus.read(list(files), text=columns, id=id or config.id, skip_bad=skip_bad, keep_empty=keep_empty)
+        corpus = read_like(opened, files, id, text, "", reading)
         progress.doing(f"loading {run}")
         indexer = load_indexer(run)
         ids = indexer.index(corpus, progress=progress)
@@ -66,10 +62,9 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
-@click.option("--label", default="", help="Column of the label; without it the new documents have none.")
-@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
-@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
-def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, skip_bad: bool, keep_empty: bool) -> None:
+@click.option("--label", default="", help="Column of the label, where it differs from the run's.")
+@how_to_read
+def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, **reading: bool) -> None:
     """Add documents to a run, without learning again.
 
     Each gets an ID from the run's model, unique at once; the IDs of the others stay. Documents that RUN has
@@ -81,16 +76,12 @@ def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, skip
     """
     from lmindexer.runs import Run
 
-    config = Run.open(run).config
-    from lmindexer.corpus.documents import Corpus
+    opened = Run.open(run)
     from lmindexer.indexers.changes import add_documents
 
-    columns = tuple(map(str.strip, text.split(","))) if text else config.text
     with steps() as progress:
         progress.doing(f"reading {', '.join(map(str, files))}")
-        corpus = Corpus.read(
-            list(files), text=columns, id=id or config.id, label=label, skip_bad=skip_bad, keep_empty=keep_empty
-        )
+        corpus = read_like(opened, files, id, text, label, reading)
         added = add_documents(run, corpus, progress=progress)
     tell_skipped(corpus)
     for line in added.ids.jsonl_lines():

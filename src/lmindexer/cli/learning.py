@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import tell_skipped
+from lmindexer.cli.common import READ_BY, how_to_read, tell_skipped
 from lmindexer.cli.looking import show, tree_of
 from lmindexer.config import DATA, LearnConfig
 from lmindexer.errors import InputError
@@ -34,15 +34,13 @@ DEMO_DOCUMENTS = 1500
 @click.option("--config", "recipe", type=click.Path(path_type=Path), help="A TOML file with the settings below.")
 @click.option("--resume", is_flag=True,
               help="Go on with a run that was stopped, with its own settings; start it if there is none.")  # fmt: skip
-@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them, instead of stopping.")
-@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
+@how_to_read
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @settings()
-def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool, skip_bad: bool, keep_empty: bool,
-          quiet: bool, **given: Any) -> None:  # fmt: skip
+def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool, quiet: bool, **given: Any) -> None:
     """Learn the IDs of the documents in FILES.
 
-    FILES are JSONL, CSV, TSV or Parquet, plain or .gz, or folders of such files. IDs, model and report
+    FILES are JSON, CSV, TSV or Parquet, plain or packed, or folders of such files. IDs, model and report
     go to the run folder named by --out. Flags win over the settings of --config.
 
     \b
@@ -50,14 +48,16 @@ def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool,
       lmindexer learn items.jsonl.gz --text title,brand --label categories --out runs/beauty
     """
     begun = _begun(out, resume)
+    reading = {name: given.pop(name) for name in READ_BY}
     config = resolve(LearnConfig, recipe, given, (out, begun.config) if begun else None)
     from lmindexer.corpus.documents import Corpus
+    from lmindexer.indexers.store import columns_of
     from lmindexer.progress import Progress
 
     progress = Progress(None if quiet else sys.stderr, warnings=sys.stderr)
     progress.say(f"reading {', '.join(map(str, files))}")
-    corpus = Corpus.read(list(files), text=config.text, id=config.id, label=config.label, skip_bad=skip_bad,
-                         keep_empty=keep_empty)  # fmt: skip
+    like = columns_of(begun) if begun else None
+    corpus = Corpus.read(list(files), text=config.text, id=config.id, label=config.label, like=like, **reading)
     tell_skipped(corpus)
     _fit(corpus, config, out, begun, progress, quiet)
 

@@ -229,11 +229,15 @@ def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]
     """Ids of the documents whose label begins with one of `labels`."""
     if corpus.labels is None:
         raise InputError(f"{run} has no labels to choose by; learn it with --label, or use --only-ids")
+    from lmindexer.corpus.labels import parse_label
+
     found: list[str] = []
     for label in labels:
-        wanted = tuple(part.strip() for part in label.split(">"))
+        paths = {parse_label(label), (label.strip(),)}  # the second: made in Python, with a > in it
         some = [
-            doc_id for doc_id, own in zip(corpus.doc_ids, corpus.labels, strict=True) if own[: len(wanted)] == wanted
+            doc_id
+            for doc_id, own in zip(corpus.doc_ids, corpus.labels, strict=True)
+            if any(own[: len(path)] == path for path in paths if path)
         ]
         if not some:
             known = sorted({own[0] for own in corpus.labels if own})

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.corpus.fields import Fields
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
@@ -28,6 +29,8 @@ def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **fa
     """A new run folder; with `resume` the one at `out`, if it is of this corpus with these settings."""
     if not resume:
         of_corpus = {"documents": len(corpus), "fingerprint": corpus.fingerprint}
+        if corpus.fields is not None:
+            facts["columns"] = corpus.fields.to_mapping()
         return Run.create(out, config, {"corpus": of_corpus, **facts})
     run = Run.open(out, finished=False)
     if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
@@ -35,6 +38,20 @@ def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **fa
     if not same_settings(run.config, config):
         raise InputError(f"{run.path} was learning with other settings; resume without changing any")
     return run
+
+
+def columns_of(run: Run) -> Fields | None:
+    """The columns that the run's documents were read from; None where they were made in Python.
+
+    A run of before they were kept has those its settings name, and HTML as it was.
+    """
+    kept, config = run.facts.get("columns"), run.config
+    if kept is None:
+        return Fields(config.id, config.text, config.label, keep_markup=True) if config.text else None
+    try:
+        return Fields.from_mapping(kept)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run.path}/run.json is damaged (its columns lack {error}); learn the run anew") from None
 
 
 def check_corpus(corpus: Corpus) -> None:

@@ -51,6 +51,7 @@ def finetune(
     qrels: str | Path | None = None,
     pseudo: Sequence[str | Path] = (),
     sources: Sequence[str] = (),
+    keep_going: bool = False,
     config: FinetuneConfig | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -60,7 +61,8 @@ def finetune(
 
     `finetune(run, out, sequences="sequences.txt.gz", epochs=5)` takes every setting of `FinetuneConfig`. The new
     run has all that `run` has, and the task's data: every verb works on it. `pseudo` are files of pseudo-queries
-    to train on, too; with `sources` only those of these marks.
+    to train on, too; with `sources` only those of these marks. With `keep_going`, most of what users took may be of
+    unknown documents.
 
     Raises:
         InputError: for files that do not fit the run's documents, a setting out of range, or `out` that exists
@@ -84,7 +86,7 @@ def finetune(
     if config.task == "recommend":
         if sequences is None or queries is not None or qrels is not None or pseudo or sources:
             raise InputError("the task recommend learns from SEQUENCES alone: a file of users and what they took")
-        task = RecommendTask(load_sequences(Path(sequences), corpus.doc_ids), corpus, config)
+        task = RecommendTask(load_sequences(Path(sequences), corpus.doc_ids, keep_going=keep_going), corpus, config)
     else:
         if sequences is not None or (queries is None and not pseudo):
             raise InputError("the task search learns from --queries, --pseudo, or both; name at least one")

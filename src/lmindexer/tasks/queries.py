@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lmindexer.corpus.fields import Fields, clean
+from lmindexer.corpus.document import clean
+from lmindexer.corpus.fields import Fields
 from lmindexer.corpus.files import find_files, reader_of
 from lmindexer.corpus.readers import READERS, Record, RecordError
 from lmindexer.errors import InputError

@@ -5,24 +5,23 @@ are parted once: a run keeps the parts of each user, so that where items go late
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from lmindexer.corpus.readers import READERS, Record, RecordError, lines
+from lmindexer.corpus.readers import READERS, RecordError
 from lmindexer.errors import InputError
 from lmindexer.files import write_text
+from lmindexer.tasks.events import Taken
+from lmindexer.tasks.interactions import read_interactions
 
-USER_NAMES = ("user", "user_id")
-ITEMS_NAMES = ("items", "item_ids")
-REVIEW_NAMES = ("reviewerID", "asin", "unixReviewTime")  # of the published Amazon reviews, one a line
 PARTS = ("train", "dev", "test")  # of each user, in this order
 HELD_OUT = ("test", "dev")  # of these parts, an item each
-LATEST = 1e12  # s; also Amazon's later data, in ms, is before this
+LOST = 0.5  # of the items or users; more is no note
+TOLD_AGAIN = 0.2  # of the users who take the same item twice in a row at the end
 FEWEST = 3  # items of a user who is evaluated
 LAST_TARGETS = 3  # the paper's authors draw among so many
 
@@ -166,39 +165,21 @@ def load_taught(path: Path, doc_ids: Sequence[str]) -> Sequences:
     return _known(path, taken, doc_ids, np.array(parts, np.int8))
 
 
-def load_sequences(path: Path, doc_ids: Sequence[str]) -> Sequences:
-    """What users took of the documents `doc_ids`, users in the order of the file; plain or .gz:
-
-    - .txt: a line `user item item ...` each, parted by white space, oldest first;
-    - .jsonl (.json, .ndjson): `user` or `user_id`, and a list `items` or `item_ids`, oldest first;
-    - .jsonl of single reviews as Amazon's are published: `reviewerID`, `asin`, `unixReviewTime`. They are put in
-      order by time, and those of one time stay as they stand.
+def load_sequences(path: Path, doc_ids: Sequence[str], *, keep_going: bool = False) -> Sequences:
+    """What users took of the documents `doc_ids`, users in the order of the file; the forms are `read_interactions`'.
 
     Unknown items, and users who took no other, are left out and told in `notes`; the rest is parted. Raises
-    InputError that names file and line, also for a user who is there twice and when no known item is left.
+    InputError that names file and line, when no known item is left, and when most items or users are unknown,
+    unless `keep_going`.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is no file; name the one that holds what users took")
-    kind = Path(path.name.lower().removesuffix(".gz")).suffix
-    if kind == ".txt":
-        taken = _by_user(path, _of_text(path))
-    elif READERS.get(kind) is READERS[".jsonl"]:
-        records = _records(path)
-        first = list(islice(records, 1))
-        are_reviews = any(REVIEW_NAMES[0] in record for _, record in first)
-        records = chain(first, records)
-        taken = _of_reviews(path, records) if are_reviews else _by_user(path, _of_records(path, records))
-    else:
-        raise InputError(f"{path} is of an unknown kind; the name of a file of sequences must end in .txt or .jsonl")
-    if not taken:
-        raise InputError(f"{path} is empty; write one user a line: user item item ...")
-    return _known(path, taken, doc_ids)
+    found = read_interactions(path)
+    known = _known(path, found.taken, doc_ids, keep_going=keep_going)
+    return replace(known, notes=(*found.notes, *known.notes))
 
 
-Taken = dict[str, list[str]]  # user -> items, oldest first
-
-
-def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parts: np.ndarray | None = None) -> Sequences:
+def _known(
+    path: Path, taken: Taken, doc_ids: Sequence[str], parts: np.ndarray | None = None, *, keep_going: bool = False
+) -> Sequences:
     """Without the items that the corpus does not hold; parted after that, unless `parts` (of all items) are known."""
     row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
     users = list(taken)
@@ -224,9 +205,21 @@ def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parts: np.ndarray |
             f"{len(without):,} of {len(users):,} users took no item of the corpus and are left out "
             f"(the first: {users[without[0]]!r})"
         )
+    for what, lost, there in (("items", (rows < 0).sum(), len(rows)), ("users", len(without), len(users))):
+        if parts is None and lost > LOST * there and not keep_going:
+            raise InputError(
+                f"{lost:,} of {there:,} {what} of {path} would be left out: {'; '.join(notes)}; check that file and "
+                "documents belong together, or go on with --keep-going"
+            )
     if parts is not None and (gone := ((parts == PARTS.index("test")) & ~known).sum()):
         notes.append(f"the test items of {gone:,} users are not in the corpus, and nothing takes their place")
     kept = np.flatnonzero(lengths)
+    again = sum(len(items) >= FEWEST and items[-1] == items[-2] for items in taken.values())
+    if parts is None and again > TOLD_AGAIN * len(kept):
+        notes.append(
+            f"{again:,} of {len(kept):,} users took their last item just before, too: guessing it again is no "
+            "recommendation, so check that events do not stand twice"
+        )
     if parts is None and len(short := kept[lengths[kept] < FEWEST]):
         notes.append(
             f"{len(short):,} of {len(kept):,} users took fewer than {FEWEST} items: these are for training only "
@@ -235,74 +228,3 @@ def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parts: np.ndarray |
     offsets = np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64)
     parts = leave_one_out(lengths[kept]) if parts is None else parts[known]
     return Sequences(tuple(users[u] for u in kept), rows[known], offsets, parts, tuple(notes))
-
-
-# The three forms
-
-
-def _by_user(path: Path, found: Iterator[tuple[int, str, list[str]]]) -> Taken:
-    taken: Taken = {}
-    lines: dict[str, int] = {}
-    for number, user, items in found:
-        if user in taken:
-            raise InputError(
-                f"{path}, line {number}: user {user!r} was already in line {lines[user]}; "
-                "put all that a user took into one line"
-            )
-        if not items:
-            raise InputError(f"{path}, line {number}: user {user!r} took nothing; give at least one item, or no line")
-        taken[user], lines[user] = items, number
-    return taken
-
-
-def _of_text(path: Path) -> Iterator[tuple[int, str, list[str]]]:
-    for number, line in enumerate(lines(path), 1):
-        try:
-            words = line.decode("utf-8").split()
-        except UnicodeDecodeError:
-            told = "not UTF-8; convert the file, e.g. with iconv -t UTF-8"
-            raise InputError(f"{path}, line {number}: {told}") from None
-        if words:
-            yield number, words[0], words[1:]
-
-
-def _of_records(path: Path, records: Iterator[tuple[int, Record]]) -> Iterator[tuple[int, str, list[str]]]:
-    for number, record in records:
-        items = next((record[name] for name in ITEMS_NAMES if name in record), None)
-        if not isinstance(items, list) or not all(map(_is_id, items)):
-            raise InputError(
-                f"{path}, line {number}: there is no list of ids in 'items' or 'item_ids'; "
-                "give what the user took, oldest first"
-            )
-        user = next((record[name] for name in USER_NAMES if name in record), None)
-        yield number, _id(user, "user", path, number), [str(item).strip() for item in items]
-
-
-def _of_reviews(path: Path, records: Iterator[tuple[int, Record]]) -> Taken:
-    taken: dict[str, list[tuple[float, str]]] = {}
-    for number, record in records:
-        user, item, time = (record.get(name) for name in REVIEW_NAMES)
-        if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < LATEST:  # not so for nan
-            raise InputError(f"{path}, line {number}: there is no number in 'unixReviewTime'; give when it was, in s")
-        review = (time, _id(item, "asin", path, number))
-        taken.setdefault(_id(user, "reviewerID", path, number), []).append(review)
-    return {
-        user: [item for _, item in sorted(reviews, key=lambda review: review[0])] for user, reviews in taken.items()
-    }
-
-
-def _records(path: Path) -> Iterator[tuple[int, Record]]:
-    for number, record in READERS[".jsonl"].records(path, ()):
-        if isinstance(record, RecordError):
-            raise InputError(f"{path}, line {number}: {record}")
-        yield number, record
-
-
-def _id(value: Any, name: str, path: Path, number: int) -> str:
-    if not _is_id(value):
-        raise InputError(f"{path}, line {number}: there is no id in {name!r}; give a string or a whole number")
-    return str(value).strip()
-
-
-def _is_id(value: Any) -> bool:
-    return type(value) is int or (type(value) is str and bool(value.strip()))
