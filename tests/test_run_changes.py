@@ -141,7 +141,7 @@ def test_who_learns_is_refused_at_once_where_another_writes(run: Run):
 
 
 def test_a_folder_made_for_nothing_goes_again(tmp_path: Path):
-    with pytest.raises(InputError, match="bad corpus"), writing(tmp_path / "run", make=True):
+    with pytest.raises(InputError, match="bad corpus"), writing(tmp_path / "new" / "run", make=True):
         raise InputError("bad corpus")
     assert entries(tmp_path) == []
 
@@ -212,6 +212,6 @@ def test_a_run_that_may_only_be_read_is_told_apart(run: Run, monkeypatch: pytest
         raise OSError(30, os.strerror(30))
 
     monkeypatch.setattr("lmindexer.runs.lock.FileLock.acquire", refuse)
-    with pytest.raises(ReadOnlyError, match="cannot write to the run folder .*Read-only file system"):
+    with pytest.raises(ReadOnlyError, match=r"cannot write to the run folder .*Read-only file system"):
         change(run.path, "second")
     assert contents(run.path) == ("first", "first")

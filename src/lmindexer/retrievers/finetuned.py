@@ -70,7 +70,7 @@ class Finetuned:
 
 def is_finetuned(run: Path) -> bool:
     """Whether a run folder holds a fine-tuned model."""
-    return (run / CONFIG).is_file()
+    return Run.is_begun(run) and Run(run).has(CONFIG)
 
 
 def begin(run: Run, config: FinetuneConfig) -> Finetuned:

@@ -1,6 +1,5 @@
 """One writer a run folder, over all processes and threads of a machine; the lock ends with its process."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,11 +25,11 @@ def writing(folder: Path, *, wait: bool = True, make: bool = False, progress: Pr
     is refused at once. `make` makes the folder where there is none, and removes it if it is left empty.
 
     Raises:
-        InputError: when another process or thread is writing there; ReadOnlyError where the folder cannot be written to.
+        InputError: when another process or thread is writing there.
+        ReadOnlyError: when the folder cannot be written to.
     """
-    if make:
-        make_folder(folder)
-    lock = FileLock(folder / LOCK, is_singleton=True)
+    made = make_folder(folder) if make else []
+    lock = FileLock(folder.resolve() / LOCK, is_singleton=True)
     try:
         lock.acquire(timeout=1.0 if wait else 0.0)
     except Timeout:
@@ -53,16 +52,24 @@ def writing(folder: Path, *, wait: bool = True, make: bool = False, progress: Pr
     try:
         yield
     finally:
-        if make and lock.lock_counter == 1 and folder.is_dir() and [path.name for path in folder.iterdir()] == [LOCK]:
-            shutil.rmtree(folder)
+        if made and [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            for path in made:
+                path.rmdir()
         lock.release()
 
 
-def make_folder(folder: Path) -> None:
-    """A run folder and those above it. Raises InputError where that cannot be."""
+def make_folder(folder: Path) -> list[Path]:
+    """Make a run folder and those above it; those that were missing, innermost first.
+
+    Raises:
+        InputError: where that cannot be.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} exists already and is not a run folder; choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the run folder {folder} ({error.strerror}); choose another --out") from None
+    return missing
