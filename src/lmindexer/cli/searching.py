@@ -105,13 +105,12 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
     from lmindexer.runs import Run
 
     opened = Run.open(run)
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
     from lmindexer.retrievers.hits import rows_of
 
     with steps() as progress:
         progress.doing("reading the documents")
-        corpus, ids = load_documents(opened), IdTable.load(run / "ids.parquet")
+        corpus, ids = documents_and_ids(opened)
     only = _labelled(corpus, labels, run) if labels else None
     if listed is not None:
         named, allowed = lines_of(listed), None if only is None else set(only)
