@@ -70,10 +70,8 @@ class GenerativeRetriever:
         self._whole = trie.to(self.device)
         if not abs(novelty) <= MOST_NOVELTY:  # nan neither
             raise InputError(f"novelty is nats such as 2, from -{MOST_NOVELTY} to {MOST_NOVELTY}, not {novelty:g}")
-        if len(new):
-            favour = np.zeros(len(ids))
-            favour[list(new)] = novelty
-            self._whole = self._whole.favouring(favour)
+        if novelty and 0 < len(new) < len(ids):
+            self._whole = self._whole.with_new(new, novelty)
         self._find = partial(exact_search if exact else beam_search, beams=beams, renormalise=renormalise)
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
