@@ -123,14 +123,15 @@ def favoured(
         shared = max(t for t in range(len(path) + 1) if any(path[:t] == each[:t] for each in old))
         if shared == len(path):
             continue  # it has the path of a known one
-        n = sum(each[:shared] == path[:shared] for each in old)
+        siblings = [each for each in old if each[:shared] == path[:shared]]
         parting = torch.zeros(len(scores))
-        for t in range(shared):
+        for t in range(shared + 1):
             prefix = torch.tensor([path[:t]] * len(scores), dtype=torch.long).view(len(scores), t)
-            logits = model.codebooks[t].logits(model(memory, prefix)[:, -1])
-            parting += logits.log_softmax(-1)[:, path[t]]
+            following = model.codebooks[t].logits(model(memory, prefix)[:, -1]).log_softmax(-1)
+            parting += following[:, path[t]] if t < shared else 0
+        mean = following[:, sorted({each[shared] for each in siblings})].double().exp().sum(1) / len(siblings)
         p = (scores[:, column] - parting).double().exp()
-        raised = 1 / (1 / (p * np.exp(novelty)) + n) if novelty > 0 else p * np.exp(novelty)
+        raised = 1 / (1 / (p * np.exp(novelty)) + 1 / mean) if novelty > 0 else p * np.exp(novelty)
         scores[:, column] = (parting + (raised.maximum(p) if novelty > 0 else raised).log()).float()
     return scores
 
@@ -172,9 +173,11 @@ def test_a_new_document_by_hand(checkpoints: dict[str, Path]):
 
     assert probabilities_of(plain) == pytest.approx([0.4, 0.16, 0.016, 0.224, 0.1])
     raised = probabilities_of(plain.with_new([2, 3, 4], np.log(10)))
-    # 1 / (1 / .2 + 2) and 1 / (1 / 2.8 + 2) of .8; of the root, two known ones below it, 1 / (1 / 1 + 2)
-    assert raised == pytest.approx([0.4, 0.16, 0.8 / 7, 0.8 / (2 + 1 / 2.8), 1 / 3], rel=1e-4)
-    assert probabilities_of(plain.with_new([2, 3, 4], 100)) == pytest.approx([0.4, 0.16, 0.4, 0.4, 0.5], rel=1e-4)
+    # below code 0 known ones have (.5 + .2) / 2 on average, below the root .8 / 2
+    assert raised == pytest.approx(
+        [0.4, 0.16, 0.8 / (1 / 0.2 + 1 / 0.35), 0.8 / (1 / 2.8 + 1 / 0.35), 1 / (1 / 1 + 1 / 0.4)], rel=1e-4
+    )
+    assert probabilities_of(plain.with_new([2, 3, 4], 100)) == pytest.approx([0.4, 0.16, 0.28, 0.28, 0.4], rel=1e-4)
     assert probabilities_of(plain.with_new([2], -np.log(2)))[2] == pytest.approx(0.008, rel=1e-4)
     with pytest.raises(ValueError, match="all documents are new"):
         plain.with_new(range(5), 1.0)

@@ -45,6 +45,8 @@ class Trie:
     ranks: Tensor  # (N,) int32, of each of `rows`: of equal scores the lower rank comes first
     novelty: float = 0.0  # nats, see `with_new`
     known: tuple[Tensor, ...] = ()  # T + 1, from the root to the leaves, int32: documents below that are not new
+    whole: "Trie | None" = None  # of a part of a trie with new documents: that trie
+    places: tuple[Tensor, ...] = ()  # T + 1, as `known`: which node of the whole each node is
 
     @classmethod
     def of(cls, codes: np.ndarray, sizes: tuple[int, ...] | None = None, ranks: np.ndarray | None = None) -> "Trie":
@@ -100,7 +102,9 @@ class Trie:
         )
         leaf_start, rows, ranks = (array.to(device) for array in (self.leaf_start, self.rows, self.ranks))
         known = tuple(count.to(device) for count in self.known)
-        return Trie(self.sizes, levels, leaf_start, rows, ranks, self.novelty, known)
+        places = tuple(place.to(device) for place in self.places)
+        whole = self.whole.to(device) if self.whole is not None else None
+        return Trie(self.sizes, levels, leaf_start, rows, ranks, self.novelty, known, whole, places)
 
     def with_new(self, rows: Sequence[int] | np.ndarray, novelty: float) -> "Trie":
         """The same trie, in which a search favours the documents `rows`, which came after training, by `novelty` nats.
@@ -129,16 +133,19 @@ class Trie:
         below, codes = kept, [level.code for level in self.levels]
         starts = [*(level.start for level in self.levels), self.leaf_start]  # from the root down to the documents
         known = list(self.known)  # of all documents: a score does not change with who is searched
+        places = list(self.places) or [torch.arange(len(count), device=count.device) for count in known]
         for depth in range(len(codes), -1, -1):
             count = _counts(below, starts[depth])  # of what is kept below each node
             below = count > 0 if depth else torch.ones_like(count, dtype=torch.bool)  # the root stays
             starts[depth] = _starts(count[below])
             if known:
-                known[depth] = known[depth][below]
+                known[depth], places[depth] = known[depth][below], places[depth][below]
             if depth:
                 codes[depth - 1] = codes[depth - 1][below]
         levels = tuple(Level.of(start, code) for start, code in zip(starts, codes, strict=False))
-        return Trie(self.sizes, levels, starts[-1], self.rows[kept], self.ranks[kept], self.novelty, tuple(known))
+        whole = (self.whole or self) if known else None
+        documents = self.rows[kept], self.ranks[kept]
+        return Trie(self.sizes, levels, starts[-1], *documents, self.novelty, tuple(known), whole, tuple(places))
 
     def children(self, nodes: Tensor, level: int) -> Children:
         """What stands on `level` below nodes (...) of the level above; a gather, without a look at any value."""
@@ -157,11 +164,25 @@ class Trie:
         """The codes at nodes of `level`, as int64."""
         return self.levels[level].code[nodes].long()
 
+    def goes_on(self, nodes: Tensor, level: int) -> Tensor:
+        """Which codes lead from nodes (...) of the level above on to documents that are not new: (..., K) bool.
+
+        Of a part of a trie, to those of the whole.
+        """
+        whole, nodes = (self, nodes) if self.whole is None else (self.whole, self.places[level][nodes])
+        children = whole.children(nodes, level)
+        there = children.there & (whole.known[level + 1][children.nodes] > 0)
+        return self._mask(children.codes, there, level)
+
     def allowed(self, nodes: Tensor, level: int) -> Tensor:
         """Which codes may follow nodes (...) of the level above: (..., K) bool."""
         children = self.children(nodes, level)
-        spare = children.codes.where(children.there, self.sizes[level])  # empty slots point behind the last code
-        mask = torch.zeros(*nodes.shape, self.sizes[level] + 1, dtype=torch.bool, device=nodes.device)
+        return self._mask(children.codes, children.there, level)
+
+    def _mask(self, codes: Tensor, there: Tensor, level: int) -> Tensor:
+        """Slots of codes (..., W) as which of all codes are there (..., K)."""
+        spare = codes.where(there, self.sizes[level])  # empty slots point behind the last code
+        mask = torch.zeros(*codes.shape[:-1], self.sizes[level] + 1, dtype=torch.bool, device=codes.device)
         return mask.scatter_(-1, spare, True)[..., :-1]
 
     def leaf_ranks(self, leaves: Tensor) -> Tensor:

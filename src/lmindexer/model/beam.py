@@ -10,9 +10,10 @@ prefixes, then four times as many, and what is new is appended: widths do not de
 
 Documents that came after training (`Trie.with_new`): the model was never trained to go on to them from the last
 prefix that they share with a known one, so the probability p that it gives them from there is too low. It is raised by
-`novelty` nats, softly bounded by 1 / n, n being the known documents below that prefix: to 1 / (1 / (e^novelty p) + n).
-So, on average over questions, a new document gains at most what a known one of the same prefix has, however large
-`novelty` is; and the score of a prefix stays an upper bound of all below.
+`novelty` nats, softly bounded by the mean m of what the n known documents below that prefix have from there (what it
+gives to codes that go on to them, over n): to 1 / (1 / (e^novelty p) + 1 / m). So, over all questions, a new document
+gains at most what a known one of the same prefix has on average, however large `novelty` is; and the score of a prefix
+stays an upper bound of all below.
 """
 
 from collections.abc import Callable
@@ -50,7 +51,7 @@ class Beams:
     prefix: Tensor  # (B, V, t) int64
     log_p: Tensor  # (B, V) float32, the scores of nodes that known documents are below
     parting: Tensor  # (B, V) float32, log P of the last node on the path that known documents are below
-    crowd: Tensor  # (B, V) int32, how many these are
+    mean: Tensor  # (B, V) float32, log of what these have on average from there; not yet known at that node itself
 
 
 @torch.no_grad()
@@ -137,16 +138,16 @@ def _descend(
     B, device = len(memory.states), memory.states.device
     read = model.reader(memory)
     root, certain = torch.zeros(B, 1, dtype=torch.long, device=device), torch.zeros(B, 1, device=device)
-    crowd = trie.known[0].expand(B, 1) if trie.known else root.int()
-    beams = Beams(root, certain, root[..., None][..., :0], certain, certain, crowd)
+    beams = Beams(root, certain, root[..., None][..., :0], certain, certain, certain)
     broken = list[Tensor]()
     for level, codebook in enumerate(model.codebooks):
         pieces = beams.nodes.split(max(AT_ONCE // B, 1), 1), beams.prefix.split(max(AT_ONCE // B, 1), 1)
-        log_p = [
+        told = [
             _log_p(read, codebook, trie, nodes, prefix, level, renormalise)
             for nodes, prefix in zip(*pieces, strict=True)
         ]
-        below = _scored(trie, beams, beams.log_p[..., None] + torch.cat(log_p, 1), level)
+        log_p, mean = (torch.cat(parts, 1) for parts in zip(*told, strict=True))
+        below = _scored(trie, beams, beams.log_p[..., None] + log_p, mean, level)
         scores = below.scores  # (B, V * W)
         if bound is not None:
             scores = scores.masked_fill(scores < bound, -torch.inf)
@@ -168,34 +169,43 @@ def _log_p(
     prefix: Tensor,
     level: int,
     renormalise: bool,
-) -> Tensor:
-    """log P_s of the children of nodes (B, V) with prefixes (B, V, t): (B, V, W), -inf in empty slots."""
+) -> tuple[Tensor, Tensor]:
+    """log P_s of the children of nodes (B, V) with prefixes (B, V, t): (B, V, W), -inf in empty slots.
+
+    And the log of what the known documents below each node have on average (B, V): -inf where there is none.
+    """
     hidden = read(prefix.flatten(0, 1)).view(*nodes.shape, -1)  # (B, V, D)
     logits = codebook.logits(hidden).float()  # (B, V, K)
     children = trie.children(nodes, level)
     allowed = logits.gather(-1, children.codes).masked_fill(~children.there, -torch.inf)  # (B, V, W)
-    return allowed - (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
+    total = (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
+    if not trie.known:
+        return allowed - total, torch.zeros_like(total[..., 0])
+    known = logits.masked_fill(~trie.goes_on(nodes, level), -torch.inf).logsumexp(-1)  # (B, V)
+    return allowed - total, known - total[..., 0] - trie.known[level][nodes].log()
 
 
-def _scored(trie: Trie, beams: Beams, log_p: Tensor, level: int) -> Beams:
+def _scored(trie: Trie, beams: Beams, log_p: Tensor, mean: Tensor, level: int) -> Beams:
     """All children of the beams, of these log P (B, V, W), in their slots (B, V * W); prefixes are still the beams'.
 
-    Nodes below which all documents are new are favoured, from the last node on that has known ones below it.
+    Nodes below which all documents are new are favoured, from the last node on that has known ones below it. `mean`
+    (B, V) is of those below each beam.
     """
     widest = log_p.shape[-1]
     nodes = trie.children(beams.nodes, level).nodes.flatten(1)
     log_p = log_p.flatten(1)
     if not trie.known:
-        return Beams(nodes, log_p, beams.prefix, log_p, log_p, nodes)
-    crowd, parting = beams.crowd.repeat_interleave(widest, 1), beams.parting.repeat_interleave(widest, 1)
-    known = trie.known[level + 1][nodes]
+        return Beams(nodes, log_p, beams.prefix, log_p, log_p, log_p)
+    mean = mean.where(trie.known[level][beams.nodes] > 0, beams.mean).repeat_interleave(widest, 1)
+    parting = beams.parting.repeat_interleave(widest, 1)
+    is_new = trie.known[level + 1][nodes] == 0
     since = log_p - parting
     favoured = since + trie.novelty
     if trie.novelty > 0:
-        favoured = -torch.logaddexp(-favoured, crowd.log())  # 1 / p = 1 / (e^novelty p') + n
+        favoured = -torch.logaddexp(-favoured, -mean)
         favoured = favoured.maximum(since)
-    scores = (parting + favoured).where((known == 0) & (log_p > -torch.inf), log_p)
-    return Beams(nodes, scores, beams.prefix, log_p, parting.where(known == 0, log_p), crowd.where(known == 0, known))
+    scores = (parting + favoured).where(is_new & (log_p > -torch.inf), log_p)
+    return Beams(nodes, scores, beams.prefix, log_p, parting.where(is_new, log_p), mean)
 
 
 def _leaf_ranks(trie: Trie, below: Beams) -> Tensor:
@@ -229,7 +239,7 @@ def _follow(trie: Trie, below: Beams, scores: Tensor, best: Tensor, level: int) 
     prefix = below.prefix.gather(1, parent[..., None].expand(-1, -1, level))
     prefix = torch.cat([prefix, trie.codes(nodes, level)[..., None]], -1)
     log_p = below.log_p.gather(1, best).where(there, -torch.inf)
-    return Beams(nodes, scores, prefix, log_p, below.parting.gather(1, best), below.crowd.gather(1, best))
+    return Beams(nodes, scores, prefix, log_p, below.parting.gather(1, best), below.mean.gather(1, best))
 
 
 def _documents(trie: Trie, beams: Beams, k: int) -> Found:
