@@ -30,8 +30,8 @@ def how_to_search(command: Any) -> Any:
             click.option("--renormalise", is_flag=True,
                          help="Score a code among those that exist below its prefix, not among all."),
             click.option("--novelty", type=float, metavar="FLOAT",
-                         help="Nats added to the score of documents that came after fine-tuning. "
-                              "[2; of histories 3]"),
+                         help="Nats that documents gain which came after fine-tuning; 0: none. "
+                              "[what fine-tuning found]"),
             click.option("--fusion", type=click.Choice(["rank", "score"]),
                          help="hybrid: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
             click.option("--weights", metavar="FLOAT,FLOAT",
