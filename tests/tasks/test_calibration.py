@@ -250,9 +250,11 @@ def test_too_few_documents_are_told(home: Path, tmp_path: Path):
 
 def test_parts_of_their_own_texts_where_nobody_asked(corpus: Corpus):
     asked = Queries(
-        ("1", "2", "3"), ("pan", "oven", "rose"), ({"doc3": 1.0}, {"doc3": 1.0, "doc4": 1.0}, {"doc5": 1.0})
+        ("1", "2", "3", "4"),
+        ("pan", "oven", "rose", "soil"),
+        ({"doc3": 1.0}, {"doc3": 1.0, "doc4": 1.0}, {"doc5": 1.0}, {"doc6": 1.0}),
     )
-    task = SearchTask([asked], {"dev": asked.select([2])}, corpus, config_of())
+    task = SearchTask([asked.select(range(3))], {"dev": asked.select([3])}, corpus, config_of())
     found = task.questions_of(np.array([3, 5, 9]))
     told = dict(zip(found.asked, found.relevant, strict=True))
     assert told.pop("pan") == {"doc3": 1.0}
