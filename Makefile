@@ -7,15 +7,35 @@ TORCH ?= torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
 export GOMP_SPINCOUNT = 0
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: setup check test slow smoke
+.PHONY: setup check test slow smoke again
 
-setup: $(BIN)/lmindexer
+# Setup writes its stamp last, and nothing else writes it: an environment made by pip alone, or by a setup that was
+# stopped, has none. Its lines are the environment's place and its torch; PYTHON and TORCH count only where they are given.
+STAMP = $(VENV)/.setup
+PLACE = $(abspath $(VENV))
+given = $(filter-out file,$(origin $(1)))
+OTHER_PYTHON = $(if $(call given,PYTHON),$(shell [ "$$($(PYTHON) -V)" = "$$($(BIN)/python -V 2> /dev/null)" ] || echo yes))
+OTHER_TORCH = $(if $(call given,TORCH),$(shell [ '$(TORCH)' = "$$(sed -n 2p $(STAMP) 2> /dev/null)" ] || echo yes))
+# Scripts of an environment that was moved or copied call the old place, if anything.
+HERE = $(findstring from $(PLACE)/,$(shell $(BIN)/pip --version 2> /dev/null))
+# Where the package lies as a copy, the tests would test that copy.
+COPY = $(wildcard $(VENV)/lib/python*/site-packages/lmindexer)
+NEW = $(PYTHON) -m venv $(if $(wildcard $(VENV)/pyvenv.cfg),--clear) $(VENV)
 
-$(BIN)/lmindexer: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-deps $(TORCH)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt Makefile
+	rm -f $@
+	$(if $(HERE),$(if $(OTHER_PYTHON)$(OTHER_TORCH),$(NEW)),$(NEW))
+	$(BIN)/python -m pip install --quiet --no-deps $(TORCH)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	printf '%s\n' '$(PLACE)' '$(TORCH)' > $@
+
+ifneq ($(shell sed -n 1p $(STAMP) 2> /dev/null),$(PLACE))
+$(STAMP): again
+else ifneq ($(OTHER_PYTHON)$(OTHER_TORCH)$(COPY),)
+$(STAMP): again
+endif
 
 check: setup
 	$(BIN)/ruff check .
@@ -31,3 +51,8 @@ slow: setup
 
 smoke: setup
 	$(BIN)/lmindexer demo --documents 300 --sizes 16,16 --epochs 1 --out $$(mktemp -d)/run
+
+# One line of the code changed at a time: which changes does no test notice? ONLY=NAME: some of them
+.PHONY: mutants
+mutants: setup
+	$(BIN)/python tests/mutants.py --only '$(ONLY)'

@@ -3,7 +3,9 @@
     python -m bench.ablation items.jsonl.gz --sample 3000 \
         --text title,brand --label categories --sizes 64,64 --out ablation
 
-Finished runs in --out are reused. Figure 4 and Tables 2 and 5 of the paper vary the same things.
+Finished runs in --out are reused. `--only "default,the paper's objective"` sets ours beside the paper's;
+`--gradients` shows first what pulls at the decoder under either (bench/gradients.py). Figure 4 and Tables 2
+and 5 of the paper vary the same things.
 """
 
 import argparse
@@ -11,12 +13,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from bench import gradients
 from bench.finished import learn_or_reuse, sample_of, settings_of
 from lmindexer.config import from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.runs import Run
 
-PAPER = {"alignment": 0, "crowding": 0, "spread": 0, "weigh_tokens": False, "indexer_learning_rate": 1e-3}
+PAPER = {"objective": "paper"}
+BATCHES = 8  # looked at for --gradients
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no reconstructor warm-up (Eq. 12)": {"reconstructor_epochs": 0},
@@ -31,7 +35,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no crowding": {"crowding": 0},
     "no spreading": {"spread": 0},
     "plain mean pooling": {"weigh_tokens": False},
-    "K-means centred by prefix": {"center": True},
+    "h^t centred by first code": {"center": True},
+    "Eq. 6 at temperature 2": {"gradient_temperature": 2},
+    "Eq. 6 at temperature 4": {"gradient_temperature": 4},
+    "Eq. 6 at temperature 8": {"gradient_temperature": 8},
     "no dead-code restart": {"restart_dead_codes": False},
     "hints 50 %, 50 %": {"hints": (0.5, 0.5)},
     "hints 10 %, 10 %": {"hints": (0.1, 0.1)},
@@ -65,6 +72,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sample", type=int, default=0, help="take this many documents at random; 0: all")
     parser.add_argument("--only", default="", help="comma-separated beginnings of the variants to run")
+    parser.add_argument("--gradients", action="store_true", help="also the weighted gradient norms of the losses")
     parser.add_argument("--quiet", action="store_true")
     arguments, rest = parser.parse_known_args()
     try:
@@ -73,6 +81,8 @@ def main() -> None:
         parser.error(str(error))
     read = Corpus.read(arguments.files, text=config.text, id=config.id, label=config.label, skip_bad=True)
     corpus = sample_of(read, arguments.sample, config.seed)
+    if arguments.gradients:
+        print(gradients.compare(config, corpus, BATCHES) + "\n")
     wanted = [name for name in VARIANTS if name.startswith(tuple(arguments.only.split(",")))]
     for name in wanted:
         learn_or_reuse(config.replace(**VARIANTS[name]), corpus, _folder(arguments.out, name), arguments.quiet)

@@ -6,7 +6,7 @@
 
 Finished runs in --out are reused. `--learn sizes=64,64` and `--finetune epochs=6` are settings of `lmindexer
 learn` and `finetune`, for all indexers the same. With --hold-out that share of the documents is in neither; it
-is added afterwards (`lmindexer add`), and the table is of the questions that they answer alone (Table 15).
+is added afterwards (`lmindexer add`), and the table is of the questions that no other document answers (Table 15).
 """
 
 import argparse
@@ -20,6 +20,7 @@ import numpy as np
 from bench.finished import learn_or_reuse, value_of
 from lmindexer.config import FinetuneConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
+from lmindexer.errors import InputError
 from lmindexer.evaluation.metrics import parse_metrics
 from lmindexer.indexers.changes import add_documents
 from lmindexer.indexers.store import load_documents
@@ -29,7 +30,7 @@ from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.tasks.evaluate import evaluate
 from lmindexer.tasks.finetune import finetune
-from lmindexer.tasks.queries import Queries, load_queries, splits_of
+from lmindexer.tasks.queries import SPLITS, Queries, load_queries, splits_of, text_key
 from lmindexer.tasks.recommendation import evaluate_recommenders, recommender_of
 from lmindexer.tasks.sequences import held_out, load_sequences
 
@@ -92,18 +93,38 @@ def _table(runs: dict[str, Path], told: argparse.Namespace, everything: Corpus, 
         return evaluate_recommenders(asked, examples, corpus.doc_ids, metrics, progress=_progress(told)).to_markdown()
     queries = _questions(told, everything, held)
     retrievers = {name: RETRIEVERS["generative"](run) for name, run in runs.items()}
-    return evaluate(retrievers | {name: RETRIEVERS[name](first) for name in others}, queries, metrics).to_markdown()
+    return evaluate(
+        retrievers | {name: RETRIEVERS[name](first) for name in others}, queries, metrics, progress=_progress(told)
+    ).to_markdown()
 
 
 def _questions(told: argparse.Namespace, everything: Corpus, held: set[str]) -> Queries:
-    """The test queries; of held-out documents those of every split, none of which was trained on."""
+    """The test queries; with held-out documents the queries of every split that these alone answer.
+
+    Of none of those was anything trained on: who has another answer was, and so were its words in another split.
+    """
     if not held:
         return load_queries(told.queries, told.qrels, "test", everything.doc_ids)
-    parts = [
-        load_queries(told.queries, told.qrels, split, held) for split in sorted(splits_of(told.queries, told.qrels))
-    ]
-    ids, texts, relevant = ([x for part in parts for x in getattr(part, f)] for f in ("query_ids", "texts", "relevant"))
-    return Queries(tuple(ids), tuple(texts), tuple(relevant))
+    parts = {
+        split: load_queries(told.queries, told.qrels, split, everything.doc_ids)
+        for split in sorted(splits_of(told.queries, told.qrels) & set(SPLITS))
+    }
+    trained_on = {
+        text_key(text)
+        for split in ("train", "dev")
+        if split in parts
+        for text, grades in zip(parts[split].texts, parts[split].relevant, strict=True)
+        if grades.keys() & set(everything.doc_ids) - held
+    }
+    rows: dict[str, tuple[str, str, dict[str, float]]] = {}
+    for split, queries in parts.items():
+        for id, text, grades in zip(queries.query_ids, queries.texts, queries.relevant, strict=True):
+            if grades and grades.keys() <= held and text_key(text) not in trained_on:
+                rows.setdefault(text_key(text), (f"{split}/{id}", text, grades))
+    if not rows:
+        raise InputError("no query has held-out documents for its only answers; hold out more")
+    ids, texts, relevant = zip(*rows.values(), strict=True)
+    return Queries(ids, texts, relevant)
 
 
 def _held(corpus: Corpus, share: float) -> set[str]:

@@ -11,6 +11,7 @@ from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.indexers.registry import make_indexer
+from lmindexer.indexers.sizes import with_sizes
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
 
@@ -22,6 +23,7 @@ def learn_or_reuse(config: LearnConfig, corpus: Corpus, folder: Path, quiet: boo
 
     Raises InputError where the run there is of other documents or settings: its numbers would be passed off.
     """
+    config = with_sizes(config, len(corpus), folder if Run.is_begun(folder) else None)
     if Run.is_begun(folder):
         run = Run.open(folder, finished=False)
         if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:

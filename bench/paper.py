@@ -24,6 +24,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.explore.figures import duplication_density, label_distribution, training_curves
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.sizes import with_sizes
 from lmindexer.runs import Run
 
 BERT = "google-bert/bert-base-uncased"
@@ -146,7 +147,7 @@ def table5(bench: Bench) -> None:
 def figure3(bench: Bench) -> None:
     for run in bench.runs("LMIndexer", {}, bench.seeds[:1]):
         texts, labels, stem = bench.corpus.texts(), bench.corpus.labels, bench.out / bench.data / "figure3"
-        told(label_distribution(IdTable.load(run.path / "ids.parquet"), labels, stem, texts=texts))
+        told(label_distribution(IdTable.load(run.file("ids.parquet")), labels, stem, texts=texts))
 
 
 def figure4(bench: Bench) -> None:
@@ -161,7 +162,7 @@ def figure6(bench: Bench) -> None:
     tables = {}
     for name in FIGURE6:
         for run in bench.runs(name, TABLE1[name][0], bench.seeds[:1]):
-            tables[name] = IdTable.load(run.path / "ids.parquet")
+            tables[name] = IdTable.load(run.file("ids.parquet"))
     told(duplication_density(tables, bench.out / bench.data / "figure6"))
 
 
@@ -207,11 +208,12 @@ def _bench(arguments: argparse.Namespace, settings: dict[str, Any]) -> Bench:
         path = Path(os.environ.get("LMINDEXER_DATA", "data")) / f"amazon2014_{data}" / "items.jsonl.gz"
         if not path.exists():
             raise InputError(f"there is no {path}; set LMINDEXER_DATA to the folder that holds amazon2014_{data}")
-    corpus = Corpus.read([path], text=config.text, id=config.id, label=config.label, keep_empty=True)
+    everything = Corpus.read([path], text=config.text, id=config.id, label=config.label, keep_empty=True)
+    corpus = sample_of(everything, arguments.sample, 0)
     return Bench(
         data=data if data in SETS else _folder_name(path.name.split(".")[0]),
-        corpus=sample_of(corpus, arguments.sample, 0),
-        config=config,
+        corpus=corpus,
+        config=with_sizes(config, len(corpus)),
         seeds=[int(seed) for seed in arguments.seeds.split(",")],
         out=arguments.out,
         quiet=arguments.quiet,

@@ -18,12 +18,16 @@ import random
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 
 from lmindexer.corpus.documents import Corpus, Document
 
 torch.set_num_threads(1)
+# no test is timed: on a busy machine a true statement takes longer
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 TOPICS = {
     "kitchen": "knife pan oven kettle spoon grill plate recipe",

@@ -41,12 +41,16 @@ def write_jsonl(path: Path, records: list[dict[str, object]]) -> Path:
 
 
 def write_queries(path: Path) -> Path:
-    """A word means one document, whatever stands before it; what is asked in the end was asked in training."""
-    pairs = [(f"{filler} {word}", f"doc{3 * n}") for n, word in enumerate(WORDS) for filler in FILLERS]
+    """A word means one document, whatever stands beside it; in training another stands before it, later behind."""
     return write_jsonl(path, [
-        {"query": text, "item_ids": [doc_id], "split": split}
-        for split, some in (("train", pairs), ("dev", pairs[::2]), ("test", pairs[1::2]))
-        for text, doc_id in some
+        {"query": text, "item_ids": [f"doc{3 * n}"], "split": split}
+        for n, word in enumerate(WORDS)
+        for split, texts in (
+            ("train", [f"{filler} {word}" for filler in FILLERS]),
+            ("dev", [f"{word} {FILLERS[0]}"]),
+            ("test", [f"{word} {FILLERS[1]}"]),
+        )
+        for text in texts
     ])  # fmt: skip
 
 

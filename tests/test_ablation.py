@@ -47,6 +47,25 @@ def test_two_variants_make_a_table(
     assert sorted(config.warmup_epochs for config in configs) == [0, 1]
 
 
+def test_it_shows_what_pulls_at_the_decoder_on_demand(
+    ablation: object,
+    corpus: Corpus,
+    checkpoints: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    items = write_items(corpus, tmp_path / "items.jsonl")
+    command = [items, "--out", tmp_path / "runs", "--only", "default", "--quiet", "--gradients"]
+    command += ["--backbone", checkpoints["bert"], *SMALL]
+    monkeypatch.setattr(sys, "argv", ["ablation", *map(str, command)])
+    ablation.main()
+    first, second = capsys.readouterr().out.split("\n\n")
+    assert first.startswith("| | default, c1 | default, c2 | paper, c1 | paper, c2 |")
+    assert "| reconstruction |" in first
+    assert second.startswith("| variant |")
+
+
 def test_every_variant_is_a_sound_setting_with_a_folder_of_its_own(ablation: object):
     config = LearnConfig()
     changed = [config.replace(**changes) for changes in ablation.VARIANTS.values()]

@@ -28,6 +28,31 @@ def test_the_encoder_is_frozen_on_every_machine_unless_told_otherwise():
         from_mapping({"encoder": "auto"})
 
 
+OURS = {
+    "alignment": (0.0,), "spread": 0.0, "crowding": 0.0, "weigh_tokens": False, "softmax": "full",
+    "restart_dead_codes": False, "settle_epochs": 0, "indexer_learning_rate": (1e-3,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [LearnConfig, lambda **given: from_mapping(given), LearnConfig().replace])
+def test_the_papers_objective_switches_off_all_that_is_ours(make: Any):
+    paper = make(objective="paper")
+    assert {name: getattr(paper, name) for name in OURS} == OURS
+    assert paper.replace(objective="default") == LearnConfig()
+    changed = {f.name for f in dataclasses.fields(paper) if getattr(paper, f.name) != getattr(LearnConfig(), f.name)}
+    assert changed <= OURS.keys() | {"objective", "gradient_temperature"}
+
+
+def test_a_setting_that_is_given_wins_over_the_objective():
+    default = LearnConfig()
+    paper = LearnConfig(objective="paper", spread=default.spread, alignment=(3.0,))
+    assert (paper.spread, paper.alignment, paper.crowding) == (default.spread, (3.0,), 0.0)
+    assert paper.replace(seed=3).spread == default.spread
+    assert paper.replace(objective="paper") == paper
+    assert from_mapping(tomllib.loads(to_toml(paper))) == paper, "a run keeps what it resolved to"
+    assert default.replace(objective="paper", softmax="batch").softmax == "batch"
+
+
 def test_a_config_does_not_change_but_is_replaced():
     config = LearnConfig()
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -109,13 +134,14 @@ def test_a_wrong_type_is_named(key: str, value: Any, wanted: str):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("sizes", ()),
         ("sizes", (8, 0)),
         ("hints", ()),
         ("hints", (1.0,)),
         ("hints", (0.5, -0.1)),
         ("hints", (float("nan"),)),
         ("encoder", "warm"),
+        ("objective", "best"),
+        ("gradient_temperature", 0.0),
         ("softmax", "half"),
         ("precision", "fp8"),
         ("epochs", 0),
@@ -160,12 +186,18 @@ rates = st.floats(0.0, 1e3, allow_nan=False)
     sizes=st.lists(st.integers(1, 10**6), min_size=1, max_size=4),
     contrastive=rates,
     center=st.booleans(),
+    objective=st.sampled_from(["default", "paper"]),
 )
 def test_toml_brings_back_the_same_config(
-    text: list[str], backbone: str, sizes: list[int], contrastive: float, center: bool
+    text: list[str], backbone: str, sizes: list[int], contrastive: float, center: bool, objective: str
 ):
     config = LearnConfig(
-        text=tuple(text), backbone=backbone, sizes=tuple(sizes), contrastive=contrastive, center=center
+        text=tuple(text),
+        backbone=backbone,
+        sizes=tuple(sizes),
+        contrastive=contrastive,
+        center=center,
+        objective=objective,
     )
     assert from_mapping(tomllib.loads(to_toml(config))) == config
 

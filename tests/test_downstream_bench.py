@@ -1,5 +1,6 @@
 """bench/downstream.py: indexers fine-tuned alike, in one table; held-out documents are asked for alone."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -69,3 +70,29 @@ def test_recommendation(call: Any, tmp_path: Path):
     told = call("--sequences", tmp_path / "sequences.txt", "--others", "popular")
     assert "|  | hc | rq-kmeans | popular |" in told
     assert "A query here is a user's history." in told
+
+
+def test_what_has_another_answer_was_trained_on_and_is_not_asked(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench.downstream import _questions
+
+    lines = [
+        {"_id": "a", "query": "held out alone", "item_ids": ["doc1"], "split": "train"},
+        {"_id": "b", "query": "held out and another", "item_ids": ["doc1", "doc9"], "split": "train"},
+        {"_id": "c", "query": "HELD out  and another", "item_ids": ["doc1"], "split": "test"},
+        {"_id": "d", "query": "held out, two of them", "item_ids": ["doc1", "doc2"], "split": "test"},
+        {"_id": "e", "query": "another", "item_ids": ["doc9"], "split": "dev"},
+        {"_id": "f", "query": "another", "item_ids": ["doc2"], "split": "test"},
+        {"_id": "g", "query": "passed over", "item_ids": ["doc2"], "split": "spare"},
+        {"_id": "h", "query": "Held out alone", "item_ids": ["doc2"], "split": "dev"},
+        {"_id": "i", "query": "one of each", "item_ids": ["doc1", "doc9"], "split": "test"},
+    ]
+    (tmp_path / "queries.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    told = argparse.Namespace(queries=tmp_path / "queries.jsonl", qrels=None)
+    assert _questions(told, corpus, set()).query_ids == ("c", "d", "f", "i"), "nothing is held out: the test queries"
+    found = _questions(told, corpus, {"doc1", "doc2"})
+    assert sorted(found.texts) == ["Held out alone", "held out, two of them"]
+    with pytest.raises(InputError, match="no query has held-out documents for its only answers"):
+        _questions(told, corpus, {"doc3"})

@@ -62,7 +62,7 @@ TAKEN: dict[str, Callable[[Tensor], Any]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_two_devices_are_refused(name: str, gpu: None):
     x = torch.tensor([3.0, 1.0, 2.0], device=CUDA, requires_grad=True)
-    with pytest.raises((MixedDevicesError, TypeError), match="devices|numpy"):
+    with pytest.raises((MixedDevicesError, TypeError), match=r"devices|numpy"):
         REFUSED[name](x)
 
 

@@ -33,7 +33,6 @@ def lines(run: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("backbone", "encoder"), [("bert", "frozen"), ("t5", "full")])
 def test_killed_at_any_moment_it_ends_the_same(
     backbone: str, encoder: str, corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path

@@ -29,6 +29,7 @@ def test_it_prints_score_id_and_text(run: Path, corpus: Corpus):
     ]
     assert [line.split()[2] for line in answer.out.splitlines()] == [each["id"] for each in told]
     assert all(each["text"] == corpus[corpus.row_of[each["id"]]].text for each in told)
+    assert [(each["query"], each["rank"]) for each in told] == [("old rose", n) for n in (1, 2, 3)]
     exact = lmindexer("search", run, "old rose", "-k", 3, "--exact", "--format", "jsonl").out.splitlines()
     assert json.loads(exact[0])["score"] >= told[0]["score"]
 
@@ -75,3 +76,19 @@ def test_a_run_without_a_model_is_refused(run: Path):
     assert answer.code == 2
     assert "was learned by random, which has no model to generate IDs" in answer.err
     assert lmindexer("search", run.parent / "random", "rose", "-k", 2, "--retriever", "bm25").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("xylophone",), "no word of it, stop words aside, is in the documents;"),
+        (("the of and",), "no word of it, stop words aside, is in the documents;"),
+        (("rose", "--only", "sailing"), "is in the documents that the search is restricted to;"),
+    ],
+)
+def test_nothing_found_is_told_and_why(run: Path, arguments: tuple[str, ...], why: str):
+    answer = lmindexer("search", run, *arguments, "--retriever", "bm25")
+    assert (answer.code, answer.out) == (0, "")
+    assert answer.err.startswith(f"note: nothing found for '{arguments[0]}': ")
+    assert why in answer.err
+    assert len(answer.err.splitlines()) == 1

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmindexer.errors import InputError
-from lmindexer.settings import check_settings, parse, setting
+from lmindexer.settings import check_settings, fill, parse, setting
 
 DATA, MODEL, LOSS, SCHEDULE, MACHINE = "Documents", "Model", "Objective", "Training", "Machine"
 TWO_STEP = "Other indexers: embed, then quantise"
 INDEXER_NAMES = ("lmindexer", "rq-vae", "hc", "rq-kmeans", "random")
+PAPER = "paper"  # the preset with the terms of the paper and no other
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,12 @@ class LearnConfig:
     indexer: str = setting(
         "lmindexer", "what learns the IDs; all but lmindexer embed first and quantise then", MODEL, INDEXER_NAMES
     )
-    sizes: tuple[int, ...] = setting((256, 256), "codes at each learned position; not of hc, see --clusters", MODEL)
+    sizes: tuple[int, ...] = setting(
+        (),
+        "codes at each learned position, such as 256,256; where none are given, from the number of documents "
+        "(hc has --clusters instead)",
+        MODEL,
+    )
     backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL)
     encoder: str = setting(
         "frozen", "how much of the pretrained encoder learns: nothing, its --top-layers, or all", MODEL,
@@ -41,44 +47,64 @@ class LearnConfig:
     dropout: float = setting(
         0.1, "dropout of all that learns: the reconstructor, the decoder, a backbone's own layers", MODEL
     )
-    weigh_tokens: bool = setting(True, "common telling words count more than rare ones", MODEL)
+    weigh_tokens: bool = setting(True, "common telling words count more than rare ones", MODEL, presets={PAPER: False})
 
+    objective: str = setting(
+        "default",
+        "'paper': exactly the paper's terms; 'default': ours beside them; a setting that is given wins over either",
+        LOSS,
+        ("default", PAPER),
+    )
     hints: tuple[float, ...] = setting((0.5, 0.3), "share of tokens shown to the reconstructor, per position", LOSS)
     reconstruction: float = setting(1.0, "weight of the reconstruction loss (Eq. 8); 0: off", LOSS)
     contrastive: float = setting(1.0, "weight of the contrastive loss (Eq. 9); 0: off", LOSS)
     temperature: float = setting(0.05, "of the contrastive loss, in cosines: lower, only near documents repel", LOSS)
     commitment: float = setting(1.0, "weight of the commitment loss (Eq. 10); 0: off", LOSS)
     alignment: tuple[float, ...] = setting(
-        (20.0, 1.0), "weight of keeping h^t at the document's own vector, per position (not in the paper); 0: off", LOSS
-    )
+        (20.0, 1.0), "weight of keeping h^t at the document's own vector, per position (not in the paper); 0: off",
+        LOSS, presets={PAPER: (0.0,)},
+    )  # fmt: skip
     spread: float = setting(
         0.8,
         "after c1, documents of one path aim at different codes unless their vectors' cosine is at least this "
         "(not in the paper); 0: off",
         LOSS,
+        presets={PAPER: 0.0},
     )
     softmax: str = setting(
-        "batch", "rebuild tokens against those of the batch or the full vocabulary", LOSS, ("batch", "full")
+        "batch", "rebuild tokens against those of the batch or the full vocabulary", LOSS, ("batch", "full"),
+        presets={PAPER: "full"},
+    )  # fmt: skip
+    gradient_temperature: float = setting(
+        1.0, "of the softmax whose gradient stands for that of a code (Eq. 6): higher, more of it reaches h^t", LOSS,
+        presets={PAPER: 1.0},
+    )  # fmt: skip
+    center: bool = setting(
+        False, "after c1, h^t is seen from the mean of the documents of the same first code, not of all", LOSS
     )
-    center: bool = setting(False, "K-means at later positions on vectors centred by prefix", LOSS)
     crowding: float = setting(
         0.5,
         "first codes may be as uneven as the documents are: weight of a cluster's log share; 0: K-means",
         LOSS,
+        presets={PAPER: 0.0},
     )
-    restart_dead_codes: bool = setting(True, "give a code that no document uses a new start", LOSS)
+    restart_dead_codes: bool = setting(
+        True, "give a code that no document uses a new start", LOSS, presets={PAPER: False}
+    )
 
     reconstructor_epochs: int = setting(3, "epochs of the reconstructor warm-up (Eq. 12); 0: none", SCHEDULE)
     warmup_epochs: int = setting(2, "epochs of the encoder warm-up per position (Eq. 13); 0: none", SCHEDULE)
     epochs: int = setting(8, "epochs of full training per position (Eq. 11)", SCHEDULE)
     settle_epochs: int = setting(
-        2, "last epochs on the commitment alone, so that the model ends giving the table's codes", SCHEDULE
-    )
+        2, "last epochs on the commitment alone, so that the model ends giving the table's codes", SCHEDULE,
+        presets={PAPER: 0},
+    )  # fmt: skip
     batch_size: int = setting(128, "documents a step", SCHEDULE)
     learning_rate: float = setting(1e-3, "learning rate of the reconstructor", SCHEDULE)
     indexer_learning_rate: tuple[float, ...] = setting(
-        (5e-5, 2e-4), "learning rate of the small decoder and the codebooks, per position", SCHEDULE
-    )
+        (5e-5, 2e-4), "learning rate of the small decoder and the codebooks, per position", SCHEDULE,
+        presets={PAPER: (1e-3,)},
+    )  # fmt: skip
     encoder_learning_rate: float = setting(5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE)
     weight_decay: float = setting(0.01, "AdamW weight decay", SCHEDULE)
     clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE)
@@ -103,11 +129,14 @@ class LearnConfig:
     checkpoint_seconds: float = setting(60.0, "time between checkpoints; more where writing one is slow", MACHINE)
 
     def __post_init__(self) -> None:
+        fill(self, self.objective)
         _check(self)
 
     def replace(self, **changes: Any) -> "LearnConfig":
-        """This config with some settings changed, given as in a recipe."""
-        return from_mapping({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | changes)
+        """This config with some settings changed, given as in a recipe; another objective brings its own settings."""
+        another = changes.get("objective", self.objective) != self.objective
+        kept = [f for f in dataclasses.fields(self) if not (another and f.metadata["presets"])]
+        return from_mapping({f.name: getattr(self, f.name) for f in kept} | changes)
 
     def at(self, name: str, position: int) -> float:
         """A setting that is given per position; the last one given holds for all that follow."""
@@ -121,7 +150,7 @@ def from_mapping(values: Mapping[str, Any], origin: str = "the settings") -> Lea
 
 
 def _check(config: LearnConfig) -> None:
-    if not config.sizes or min(config.sizes) < 1:
+    if min(config.sizes, default=1) < 1:
         raise InputError(f"sizes must be one or more numbers of codes, such as 256,256, not {config.sizes}")
     if not config.hints or not all(0 <= ratio < 1 for ratio in config.hints):
         raise InputError(f"hints must be shares from 0 to below 1, such as 0.5,0.3, not {config.hints}")
@@ -138,6 +167,7 @@ def _check(config: LearnConfig) -> None:
         "learning_rate",
         "clip",
         "temperature",
+        "gradient_temperature",
         "simcse_epochs",
         "leaf",
         "vae_latent",
@@ -168,6 +198,12 @@ class FinetuneConfig:
     )
     documents: float = setting(
         1.0, "search: share of the documents that is read in every epoch, too, to give their own IDs; 0: none", TASK
+    )
+    held_out: float = setting(
+        0.02,
+        "share of the documents (30 to 300) kept out of training until its end, to find out how far documents that "
+        "come later are to be favoured; 0: none",
+        TASK,
     )
 
     suffix: bool = setting(True, "also learn the last position, which tells apart documents of one path", MODEL)
@@ -210,7 +246,7 @@ class FinetuneConfig:
         return self.task == "recommend" and self.history != "tokens"
 
     def __post_init__(self) -> None:
-        for name in ("dropout", "label_smoothing"):
+        for name in ("dropout", "label_smoothing", "held_out"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
         if not all(rate > 0 for rate in self.lr):

@@ -9,7 +9,7 @@ import click
 
 from lmindexer.config import LearnConfig
 from lmindexer.errors import InputError
-from lmindexer.settings import element_type, parse, read_toml
+from lmindexer.settings import MAY_CHANGE, element_type, parse, read_toml
 
 Config = TypeVar("Config")
 
@@ -38,9 +38,8 @@ class Setting(click.Option):
     def __init__(self, field: "dataclasses.Field[Any]", default: Any) -> None:
         kind, many = element_type(field)
         flag = _flag(field.name)
-        default = ",".join(map(str, default)) if many else default
-        told = {True: "on", False: "off"}.get(default, default) if isinstance(default, bool) else default
-        help = field.metadata["help"] + (f" [{told}]" if told not in ("", None) else "")
+        values = [_shown(default), *(f"{name}: {_shown(value)}" for name, value in field.metadata["presets"].items())]
+        help = field.metadata["help"] + (f" [{'; '.join(values)}]" if values[0] else "")
         if kind is bool and not many:
             super().__init__([f"{flag}/--no-{flag[2:]}"], default=None, help=help)
         else:
@@ -58,7 +57,7 @@ def settings(
     def add(command: Callable[..., None]) -> Callable[..., None]:
         for field in reversed(dataclasses.fields(kind)):
             if field.metadata["group"] != leave_out:
-                option = Setting(field, defaults.get(field.name, field.default))
+                option = Setting(field, defaults.get(field.name, field.metadata["default"]))
                 command.__dict__.setdefault("__click_params__", []).append(option)
         return command
 
@@ -81,15 +80,18 @@ def resolve(
     if begun is None:
         return config
     folder, earlier = begun
-    for name in wanted:
+    changed = {name: getattr(config, name) for name in wanted if name in MAY_CHANGE}
+    for name in wanted.keys() - changed.keys():
         own, new = getattr(earlier, name), getattr(config, name)
         if own != new:
             raise InputError(
-                f"{folder} was begun with {_flag(name)} {_told(own)}, not {_told(new)}; "
+                f"{folder} was begun with {_flag(name)} {_shown(own)}, not {_shown(new)}; "
                 "resume without changing it, or choose another --out"
             )
-    return earlier
+    return dataclasses.replace(earlier, **changed)  # type: ignore[type-var]
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,48 +1,91 @@
-"""What a user sees of long work: one live line on a terminal, one line an epoch everywhere else."""
+"""What a user sees of long work: one live line on a terminal, one line an epoch or half a minute everywhere else."""
 
 import sys
 import time
 from collections.abc import Mapping
 from typing import TextIO
 
+REDRAWN = 0.1  # seconds between two states of the live line
+REPEATED = 30.0  # seconds between two lines of one epoch, off a terminal
+
 
 class Progress:
-    """Stages, epochs and their numbers, told to a stream (standard error by default); None: silent."""
+    """Stages, epochs and their numbers, told to a stream (standard error by default); None: silent.
 
-    def __init__(self, stream: TextIO | None = sys.stderr) -> None:
+    Warnings go to the stream `warnings`, where that is another one.
+    """
+
+    def __init__(self, stream: TextIO | None = sys.stderr, warnings: TextIO | None = None) -> None:
         self.stream = stream
+        self._warnings = warnings or stream
         self.live = bool(stream is not None and stream.isatty())
         self._began = time.monotonic()
-        self._drawn = 0.0
+        self._drawn = self._said = self._began
 
     def say(self, text: str) -> None:
         """A line that stays."""
         if self.stream is not None:
-            self._clear()
+            self.clear()
             print(text, file=self.stream, flush=True)
+        self._said = time.monotonic()
+
+    def warn(self, text: str) -> None:
+        """A line that a user has to see, also one who asked for quiet."""
+        if self._warnings is not None:
+            self.clear()
+            print(f"warning: {text}", file=self._warnings, flush=True)
+
+    def doing(self, text: str) -> None:
+        """What is done now: on a terminal a line that the next one takes the place of, elsewhere nothing."""
+        if self.live:
+            self._draw(f"{text} ...")
 
     def at(self, stage: str, epoch: int, epochs: int, share: float) -> None:
-        """The live line; drawn at most ten times a second, and not at all off a terminal."""
+        """The live line; off a terminal a line that stays, where half a minute nothing else was said."""
         now = time.monotonic()
-        if self.live and self.stream is not None and now - self._drawn > 0.1:
+        if self.live and now - self._drawn >= REDRAWN:
             self._drawn = now
             done = (epoch + share) / epochs
             bar = "━" * int(20 * done) + "─" * (20 - int(20 * done))
-            self._clear()
-            self.stream.write(f"{self._clock()}  {stage}  {bar}  epoch {epoch + 1}/{epochs}")
-            self.stream.flush()
+            self._draw(f"{self._clock()}  {stage}  {bar}  {_place(epoch, epochs, share)}")
+        elif not self.live and now - self._said >= REPEATED:
+            self.say(f"{self._clock()}  {stage}  {_place(epoch, epochs, share)}")
+
+    def count(self, stage: str, done: int, total: int, unit: str) -> None:
+        """`asking dense  1,200/22,363 users`: the live line of work without epochs; a line that stays when all is done.
+
+        Off a terminal also where half a minute nothing else was said.
+        """
+        now, line = time.monotonic(), f"{self._clock()}  {stage}  {done:,}/{total:,} {unit}"
+        if done >= total or (not self.live and now - self._said >= REPEATED):
+            self.say(line)
+        elif self.live and now - self._drawn >= REDRAWN:
+            self._drawn = now
+            self._draw(line)
 
     def epoch(self, stage: str, epoch: int, epochs: int, numbers: Mapping[str, float]) -> None:
         told = "  ".join(f"{name} {_short(value)}" for name, value in numbers.items())
         self.say(f"{self._clock()}  {stage}  {epoch}/{epochs}  {told}")
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Take the live line away, before something else is printed."""
         if self.live and self.stream is not None:
             self.stream.write("\r\x1b[2K")
+            self.stream.flush()
+
+    def _draw(self, line: str) -> None:
+        self.clear()
+        if self.stream is not None:
+            self.stream.write(line)
+            self.stream.flush()
 
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self._began)
         return f"{seconds // 60:3d}:{seconds % 60:02d}"
+
+
+def _place(epoch: int, epochs: int, share: float) -> str:
+    return f"{share:.0%}" if epochs == 1 else f"epoch {epoch + 1}/{epochs}"
 
 
 def _short(value: float) -> str:

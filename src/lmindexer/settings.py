@@ -13,11 +13,26 @@ from typing import Any, TypeVar, get_args, get_origin
 from lmindexer.errors import InputError
 
 Config = TypeVar("Config")
+MAY_CHANGE = ("device", "checkpoint_seconds")  # when a run is resumed: they say where and how often, not what
+OPEN: Any = type("Open", (), {"__repr__": lambda self: "OPEN"})()  # of a setting that a preset fills in
 
 
-def setting(default: Any, help: str, group: str, choices: tuple[str, ...] = ()) -> Any:
-    """A dataclass field that also carries what `--help` says of it."""
-    return field(default=default, metadata={"help": help, "group": group, "choices": choices})
+def setting(
+    default: Any, help: str, group: str, choices: tuple[str, ...] = (), presets: Mapping[str, Any] | None = None
+) -> Any:
+    """A dataclass field that also carries what `--help` says of it.
+
+    With `presets` its value is `OPEN` until `fill` puts in that of a preset, or `default` where the preset has none.
+    """
+    metadata = {"help": help, "group": group, "choices": choices, "default": default, "presets": presets or {}}
+    return field(default=OPEN if presets else default, metadata=metadata)
+
+
+def fill(config: Any, preset: str) -> None:
+    """Give every setting of a frozen dataclass that was left `OPEN` its value in the preset."""
+    for f in dataclasses.fields(config):
+        if getattr(config, f.name) is OPEN:
+            object.__setattr__(config, f.name, f.metadata["presets"].get(preset, f.metadata["default"]))
 
 
 def parse(kind: type[Config], values: Mapping[str, Any], origin: str = "the settings") -> Config:
@@ -35,6 +50,13 @@ def parse(kind: type[Config], values: Mapping[str, Any], origin: str = "the sett
         return kind(**typed)
     except InputError as error:
         raise InputError(f"{origin}: {error}") from None
+
+
+def same_settings(one: Any, other: Any) -> bool:
+    """Whether two configs differ at most in what may change when a run goes on (`MAY_CHANGE`)."""
+    return all(
+        getattr(one, f.name) == getattr(other, f.name) for f in dataclasses.fields(one) if f.name not in MAY_CHANGE
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -113,7 +135,7 @@ def check_settings(config: Any, positive: tuple[str, ...]) -> None:
         numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int | float)]
         if not all(v >= 0 for v in numbers):
             raise InputError(f"{f.name} must not be negative, but is {_shown(value)}")
-        if isinstance(value, tuple) and not value and element_type(f)[0] is not str:
+        if value == () and f.default != ():
             raise InputError(f"{f.name} must have at least one number")
 
 

@@ -88,6 +88,7 @@ def test_intervals_hold_the_values_and_tell_the_better_run():
         assert found.differences[0] is None
         assert found.differences[1] is not None
         assert found.differences[1].high < 0, "chance is worse"
+        assert found.like_best == (True, False)
 
 
 @pytest.mark.parametrize("name", ["ami", "hierarchical_precision", "neighbour_recall"])
@@ -106,6 +107,9 @@ def test_differences_are_taken_in_the_same_halves(name: str):
     assert difference is not None
     assert difference.high - difference.low < 0.75 * (of_first.high - of_first.low)
     assert difference.low <= found.values[1] - found.values[0] <= difference.high
+    assert found.like_best == (
+        (True, True) if difference.has_zero else tuple(v == max(found.values) for v in found.values)
+    )
 
 
 def test_a_run_and_itself_are_the_same():
@@ -115,6 +119,10 @@ def test_a_run_and_itself_are_the_same():
         if each.measure not in ("seconds", "agreement"):
             assert each.values[0] == each.values[1]
             assert each.intervals == () or each.intervals[0] == each.intervals[1]
+            if each.measure == "neighbour_recall":
+                low, high = each.differences[1].low, each.differences[1].high
+                assert low < 0 < high
+                assert low + high == pytest.approx(0, abs=0.02), "the second may be better or worse"
             assert "**" not in "".join(each.cells())
 
 

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmindexer.errors import InputError
+from lmindexer.evaluation.bootstrap import mean_intervals
 from lmindexer.evaluation.metrics import (
     METRICS,
     Metric,
     judge,
-    mean_intervals,
     parse_metric,
     parse_metrics,
 )
+from lmindexer.evaluation.trec import read_qrels, write_run
 
 ALL = [f"{name}@1,3,10" for name in METRICS]
 documents = st.integers(0, 15)
@@ -27,9 +28,9 @@ judgements = st.dictionaries(documents, st.integers(-1, 3), max_size=8).filter(
 )
 
 
-def values_of(ranked: list[Any], relevant: dict[Any, float], *metrics: str) -> dict[str, float]:
+def values_of(ranked: list[Any], relevant: dict[Any, float], *metrics: str, level: float = 0.0) -> dict[str, float]:
     """Of a single query."""
-    judged = judge(["q"], [ranked], [relevant], parse_metrics(metrics))
+    judged = judge(["q"], [ranked], [relevant], parse_metrics(metrics), level=level)
     return {metric: values.item() for metric, values in judged.values.items()}
 
 
@@ -56,29 +57,84 @@ def test_rows_do_as_well_as_ids():
     assert values_of([7, 3], {3: 1}, "mrr@10") == {"mrr@10": 1 / 2}
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_it_agrees_with_trec_eval(seed: int):
+def test_from_a_level_on_documents_are_relevant_and_ndcg_takes_the_grades_by_hand():
+    relevant = {"a": 1, "b": 2, "c": 3, "d": 2}
+    ranked = ["a", "b", "x", "c"]  # relevant from 2 on at ranks 2 and 4; d is never found
+    expected = {
+        "recall@1": 0, "recall@4": 2 / 3, "precision@2": 1 / 2, "hit@1": 0, "mrr@4": 1 / 2,
+        "map@4": (1 / 2 + 2 / 4) / 3,
+        "ndcg@2": (1 + 2 / np.log2(3)) / (3 + 2 / np.log2(3)),
+    }  # fmt: skip
+    assert values_of(ranked, relevant, *expected, level=2) == pytest.approx(expected)
+    assert values_of(ranked, {"a": 0.25, "b": 0.5}, "recall@1", level=0.5) == {"recall@1": 0}
+    assert values_of(ranked, {"a": 0.25, "b": 0.5}, "recall@1") == {"recall@1": 0.5}, "any grade above 0"
+
+
+trec_eval_names = {
+    "recall": "recall", "ndcg": "ndcg_cut", "map": "map_cut", "precision": "P", "hit": "success", "mrr": "recip_rank",
+}  # fmt: skip
+names_of_documents = st.integers(0, 15).map("d{}".format)
+graded = st.dictionaries(names_of_documents, st.integers(-2, 3), min_size=1, max_size=10).filter(
+    lambda grades: max(grades.values()) >= 0  # pytrec_eval crashes where all are below
+)
+found_with_scores = st.dictionaries(names_of_documents, st.sampled_from([0.5, 1.0, 2.5]), max_size=12)
+
+
+@given(st.lists(st.tuples(graded, found_with_scores), min_size=1, max_size=5), st.sampled_from([1, 2, 3]))
+def test_it_agrees_with_trec_eval_on_files(
+    tmp_path_factory: pytest.TempPathFactory, queries: list[tuple[dict[str, int], dict[str, float]]], level: int
+):
+    """Graded and negative judgements, documents nobody finds, ties, lists of any length, queries without relevant."""
+    pytrec_eval = pytest.importorskip("pytrec_eval")
+    folder = tmp_path_factory.mktemp("trec")
+    lines = [f"q{q} 0 {d} {grade}" for q, (grades, _) in enumerate(queries) for d, grade in grades.items()]
+    (folder / "qrels").write_text("\n".join(lines))
+    (folder / "qrels.tsv").write_text(
+        "query-id\tcorpus-id\tscore\n" + "\n".join("\t".join(np.array(line.split())[[0, 2, 3]]) for line in lines * 2)
+    )
+    ranked = {f"q{q}": sorted(found.items(), key=lambda hit: -hit[1]) for q, (_, found) in enumerate(queries)}
+    write_run(folder / "run", ranked)
+    qrels = read_qrels(folder / "qrels")
+    assert qrels == read_qrels(folder / "qrels.tsv"), "as BEIR writes them, each line twice"
+    with (folder / "run").open() as run_file, (folder / "qrels").open() as qrels_file:
+        run, theirs = pytrec_eval.parse_run(run_file), pytrec_eval.parse_qrel(qrels_file)
+    metrics = parse_metrics([f"{name}@1,5,10" for name in METRICS])
+    lists = [[doc_id for doc_id, _ in ranked[q]] for q in qrels]
+    if not any(grade >= level for grades in qrels.values() for grade in grades.values()):
+        with pytest.raises(InputError, match="has a relevant document"):
+            judge(list(qrels), lists, list(qrels.values()), metrics, level=level)
+        return
+    judged = judge(list(qrels), lists, list(qrels.values()), metrics, level=level, resamples=0)
+    measures = {f"{name}.1,5,10" if name != "recip_rank" else name for name in trec_eval_names.values()}
+    evaluated = pytrec_eval.RelevanceEvaluator(theirs, measures, relevance_level=level).evaluate(run)
+    assert judged.query_ids == tuple(qrels)
+    assert set(evaluated) == {q for q in qrels if ranked[q]}
+    for metric in metrics:
+        for q, value in zip(judged.query_ids, judged.values[str(metric)], strict=True):
+            if q not in evaluated:  # trec_eval -c counts what was not found as 0
+                assert value == 0
+            elif metric.name == "mrr":
+                whole = evaluated[q]["recip_rank"]  # trec_eval looks at all ranks
+                assert value == pytest.approx(whole if whole >= 1 / metric.k - 1e-9 else 0, abs=1e-6)
+            else:
+                assert value == pytest.approx(evaluated[q][f"{trec_eval_names[metric.name]}_{metric.k}"], abs=1e-6)
+
+
+def test_means_agree_with_ir_measures():
+    """A query that found nothing, and one to which nothing is relevant, are in the mean."""
     pytest.importorskip("pytrec_eval")  # which ir_measures asks
     measures = pytest.importorskip("ir_measures")
-    names = {"recall": "R", "ndcg": "nDCG", "map": "AP", "mrr": "RR", "precision": "P", "hit": "Success"}
-    random = np.random.default_rng(seed)
-    ids = [f"d{n}" for n in range(40)]
-    qrels, run = {}, {}
-    for q in range(30):
-        judged = random.choice(ids, random.integers(1, 25), replace=False).tolist()
-        grades = [int(random.integers(1, 4)), *random.integers(-1, 4, len(judged) - 1).tolist()]
-        qrels[f"q{q}"] = dict(zip(judged, grades, strict=True))
-        run[f"q{q}"] = random.permutation(ids)[: random.integers(0, 30)].tolist()  # fewer than k, or none at all
-    metrics = parse_metrics([f"{name}@1,5,10,20" for name in METRICS])
-    judged = judge(list(qrels), list(run.values()), list(qrels.values()), metrics)
+    names = {"recall": "R", "map": "AP", "mrr": "RR", "precision": "P", "hit": "Success"}
+    qrels = {"a": {"d1": 2, "d2": 1, "gone": 3}, "b": {"d1": 0, "d2": -1}, "c": {"d3": 2}, "d": {"d4": 1, "d5": 2}}
+    run = {"a": ["d9", "d2", "d1"], "b": ["d1"], "c": [], "d": ["d4", "d5"]}
     scores = {q: {document: -float(rank) for rank, document in enumerate(ranked)} for q, ranked in run.items()}
-    theirs = {measures.parse_measure(f"{names[metric.name]}@{metric.k}"): metric for metric in metrics}
-    compared = 0
-    for each in measures.iter_calc(list(theirs), qrels, scores):
-        q = judged.query_ids.index(each.query_id)
-        assert judged.values[str(theirs[each.measure])][q] == pytest.approx(each.value, abs=1e-6), each
-        compared += 1
-    assert compared == len(metrics) * len(judged.query_ids)
+    judged = judge(list(qrels), list(run.values()), list(qrels.values()), parse_metrics(
+        [f"{name}@1,2,10" for name in METRICS]), level=2)  # fmt: skip
+    theirs = {f"{name}@{k}": measures.parse_measure(f"{names[name]}(rel=2)@{k}") for name in names for k in (1, 2, 10)}
+    theirs |= {f"ndcg@{k}": measures.parse_measure(f"nDCG@{k}") for k in (1, 2, 10)}
+    means = measures.calc_aggregate(list(theirs.values()), qrels, scores)
+    assert judged.means == pytest.approx({metric: means[measure] for metric, measure in theirs.items()}, abs=1e-6)
+    assert judged.without_relevant == 1
 
 
 @given(rankings, judgements)
@@ -113,13 +169,15 @@ def test_a_document_counts_once():
         values_of(["a", "b", "a"], {"a": 1}, "recall@10")
 
 
-def test_queries_to_which_nothing_is_relevant_are_left_out_and_told():
+def test_queries_to_which_nothing_is_relevant_count_as_0_and_are_told():
     judged = judge(["p", "q", "r"], [["a"], ["a"], []], [{"a": 1}, {"a": 0}, {"b": 1}], parse_metrics(["recall@1"]))
-    assert judged.query_ids == ("p", "r")
-    assert judged.means == {"recall@1": 0.5}
-    assert judged.notes == ("1 of 3 queries have no relevant document and are left out, not counted as 0",)
-    with pytest.raises(InputError, match="none of 1 queries has a relevant document"):
+    assert judged.query_ids == ("p", "q", "r")
+    assert judged.means == {"recall@1": pytest.approx(1 / 3)}
+    assert judged.notes == ("1 of 3 queries have no relevant document and count as 0, as in trec_eval",)
+    with pytest.raises(InputError, match="none of 1 queries has a relevant document; there is nothing"):
         judge(["q"], [["a"]], [{}], parse_metrics(["recall@1"]))
+    with pytest.raises(InputError, match="none of 1 queries has a relevant document: the highest grade is 1, below 2;"):
+        judge(["q"], [["a"]], [{"a": 1, "b": -1}], parse_metrics(["recall@1"]), level=2)
 
 
 def test_metrics_as_the_command_line_has_them():
@@ -150,44 +208,29 @@ def test_no_metric_is_refused():
         parse_metrics([])
 
 
-def test_the_interval_is_that_of_a_mean():
-    values = np.random.default_rng(1).random((400, 2))
-    wide, _ = mean_intervals(values, 4000, 0)
-    assert wide is not None
-    error = 1.96 * values[:, 0].std() / 20
-    assert wide.low == pytest.approx(values[:, 0].mean() - error, abs=0.05 * error)
-    assert wide.high == pytest.approx(values[:, 0].mean() + error, abs=0.05 * error)
-    assert mean_intervals(values, 100, 3) == mean_intervals(values, 100, 3)
-    assert mean_intervals(values, 100, 3) != mean_intervals(values, 100, 4)
-
-
-def test_no_interval_where_nothing_can_be_said():
-    assert mean_intervals(np.random.default_rng(0).random((19, 1)), 100, 0) == [None]
-    assert mean_intervals(np.ones((50, 1)), 100, 0) == [None]
-    assert mean_intervals(np.random.default_rng(0).random((50, 2)), 0, 0) == [None, None]
+def test_every_metric_has_the_interval_of_its_mean():
+    lists = [["a"] if n % 2 else ["b", "a"] for n in range(30)]
+    judged = judge([str(n) for n in range(30)], lists, [{"a": 1}] * 30, parse_metrics(["hit@1,2"]), resamples=50)
+    values = np.array([[n % 2, 1] for n in range(30)], float)
+    assert list(judged.intervals.values()) == mean_intervals(values, (0, 1), 50, 0)
+    unasked = judge(["q"], [["a"]], [{"a": 1}], parse_metrics(["hit@1"]), resamples=0)
+    assert unasked.to_dict()["metrics"] == {"hit@1": {"mean": 1.0, "interval": None}}
+    assert "| hit@1 | 1.0000 | - |" in unasked.to_markdown()
 
 
 def test_the_table_and_json_by_hand():
     ids = [str(n) for n in range(30)]
-    judged = judge(
-        [*ids, "x"],
-        [["a"] if n % 2 else [] for n in range(31)],
-        [*[{"a": 1}] * 30, {}],
-        parse_metrics(["hit@1"]),
-        seed=1,
-    )
+    lists = [["a"] if n % 2 else [] for n in range(30)]
+    judged = judge(ids, lists, [*[{"a": 1}] * 29, {}], parse_metrics(["hit@1"]), seed=1)
     interval = judged.intervals["hit@1"]
     assert interval is not None
     assert judged.to_markdown() == (
         "| metric | mean | 95% interval |\n|---|---:|---:|\n"
-        f"| hit@1 | 0.5000 | {interval.low:.4f}\N{EN DASH}{interval.high:.4f} |\n\n"
-        "Means of 30 queries. 1 of 31 queries have no relevant document and are left out, not counted as 0.\n"
+        f"| hit@1 | {14 / 30:.4f} | {interval.low:.4f}\N{EN DASH}{interval.high:.4f} |\n\n"
+        "Means of 30 queries. 1 of 30 queries have no relevant document and count as 0, as in trec_eval.\n"
     )
     assert json.loads(json.dumps(judged.to_dict())) == {
         "queries": 30,
-        "metrics": {"hit@1": {"mean": 0.5, "interval": [interval.low, interval.high]}},
+        "metrics": {"hit@1": {"mean": 14 / 30, "interval": [interval.low, interval.high]}},
         "notes": list(judged.notes),
-    }
-    assert judge(["q"], [["a"]], [{"a": 1}], parse_metrics(["hit@1"])).to_dict()["metrics"] == {
-        "hit@1": {"mean": 1.0, "interval": None}
     }

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from lmindexer.errors import InputError
 from lmindexer.evaluation.pairs import LONGEST, PairSample, sample_pairs, score_sheets, write_sheet
-from lmindexer.evaluation.ratings import COLUMNS, fleiss_kappa, wilson_interval
+from lmindexer.evaluation.ratings import COLUMNS, fleiss_kappa, score
 from lmindexer.ids.table import IdTable
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -164,7 +165,7 @@ def test_scores_by_hand(sheet: tuple[Path, Path]):
     good, bad = scores.methods
     assert (good.method, good.related, good.ratings, good.unrated, good.pairs) == ("good", 6, 7, 1, 4)
     assert good.accuracy == pytest.approx(6 / 7)
-    assert good.interval == wilson_interval(6 / 7, 4)
+    assert 0.3 < good.interval[0] < 6 / 7 < good.interval[1] < 1, "of four pairs, though there are seven ratings"
     assert (bad.method, bad.related, bad.ratings, bad.accuracy) == ("poor", 0, 2, 0.0)
     assert scores.unrated == {"ann": (), "bob": (last_good,)}
     assert scores.agreement == 3 / 4, "of the four pairs both rated they differ on one"
@@ -263,11 +264,12 @@ def test_wrong_sheets_are_refused(sheet: tuple[Path, Path], tmp_path: Path):
         score_sheets([tmp_path / "page.html"])
 
 
-def test_wilson_by_hand():
-    low, high = wilson_interval(0.5, 4)  # (1/2 + z²/8 ± z sqrt(1/16 + z²/64)) / (1 + z²/4), z² = 3.8415
-    assert (low, high) == pytest.approx((0.1500, 0.8500), abs=1e-4)
-    assert wilson_interval(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)  # 1 / (1 + z²/10)
-    assert all(map(math.isnan, wilson_interval(math.nan, 0)))
+def test_of_one_rater_the_interval_is_that_of_a_share_and_more_raters_narrow_it_little():
+    once = np.array([[1] * 6 + [0] * 4])
+    (alone,) = score(once, ["good"] * 10, ["ann"]).methods
+    assert alone.interval == pytest.approx(tuple(beta.ppf([0.025, 0.975], 6.5, 4.5)), abs=0.01)
+    (agreed,) = score(np.repeat(once, 3, axis=0), ["good"] * 10, ["ann", "bob", "eve"]).methods
+    assert agreed.interval == pytest.approx(alone.interval), "raters who agree make no second pair of one"
 
 
 def test_fleiss_by_hand():

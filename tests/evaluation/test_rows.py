@@ -35,6 +35,14 @@ def test_nothing_is_bold_where_nothing_is_better():
     assert row((math.nan, math.nan), 1).cells() == ["-", "-"]
 
 
+def test_what_is_not_told_apart_from_the_best_is_bold_too():
+    values = (0.5, 0.7, 0.69, math.nan)
+    apart = Row("Labels", "ami", "AMI", values, "fraction", 1, like_best=(False, True, True, False))
+    assert apart.cells() == [".500", "**.700**", "**.690**", "-"]
+    alike = Row("Labels", "ami", "AMI", values, "fraction", 1, like_best=(True, True, True, False))
+    assert alike.cells() == [".500", ".700", ".690", "-"], "bold would tell nothing"
+
+
 def test_intervals_stand_behind_their_value():
     both = Row("Labels", "ami", "AMI", (0.472, 0.1), "fraction", 1, intervals=(Interval(0.461, 0.483), None))
     assert both.cells() == ["**.472** (.461\N{EN DASH}.483)", ".100"]

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmindexer.errors import InputError
-from lmindexer.evaluation.bootstrap import Interval
+from lmindexer.evaluation.bootstrap import Interval, mean_intervals
 from lmindexer.evaluation.metrics import Judged
 from lmindexer.evaluation.significance import (
     Difference,
     difference,
     differences_to_first,
     holm,
+    not_told_apart,
     sign_flip_test,
     to_dict,
     to_table,
@@ -60,7 +61,9 @@ def test_a_difference_by_hand():
     better = difference(judged_as([0.0, 0.5, 1.0]), judged_as([1.0, 1.0, 1.0]), "mrr@10")
     assert better.mean == pytest.approx(0.5)
     assert better.p_value == 2 / 4  # +-1 +-.5: two of four
-    assert better.interval is None  # of three queries
+    assert better.interval == mean_intervals(np.array([[1.0], [0.5], [0.0]]), (-1, 1), 1000, 0)[0]
+    unasked = difference(judged_as([0.0, 0.5, 1.0]), judged_as([1.0, 1.0, 1.0]), "mrr@10", resamples=0)
+    assert unasked.interval is None
 
 
 def test_only_the_same_queries_compare():
@@ -85,13 +88,39 @@ def test_adjusted_p_are_never_smaller_and_keep_their_order(p_values: list[float]
     assert min(adjusted) == pytest.approx(min(1, len(p_values) * min(p_values)))
 
 
-def test_all_differences_to_the_first_are_adjusted_together():
-    judged = {"a": judged_as([0.0] * 5), "b": judged_as([1.0] * 5), "c": judged_as([0.0, 0.0, 0.0, 0.0, 1.0])}
-    found = differences_to_first(judged, ["mrr@10"])
+def test_all_differences_of_a_table_are_adjusted_together():
+    def both(first: list[float], second: list[float]) -> Judged:
+        values = {"mrr@10": np.array(first), "hit@1": np.array(second)}
+        return Judged(tuple("abcde"), values, dict.fromkeys(values), 0)
+
+    zeros, ones, one = [0.0] * 5, [1.0] * 5, [0.0, 0.0, 0.0, 0.0, 1.0]
+    judged = {"a": both(zeros, zeros), "b": both(ones, one), "c": both(one, ones)}
+    found = differences_to_first(judged, ["mrr@10", "hit@1"], resamples=0)
     assert list(found) == ["b", "c"]
-    assert found["b"]["mrr@10"] == Difference(1.0, None, 2 / 32, 4 / 32)
+    assert found["b"]["mrr@10"] == Difference(1.0, None, 2 / 32, 8 / 32), "the smallest of four tests"
+    assert found["c"]["hit@1"] == Difference(1.0, None, 2 / 32, 8 / 32)
     assert found["c"]["mrr@10"] == Difference(0.2, None, 1.0, 1.0)
+    assert differences_to_first(judged, ["mrr@10"], resamples=0)["b"]["mrr@10"].p_holm == 4 / 32
     assert differences_to_first({"a": judged["a"]}, ["mrr@10"]) == {}
+
+
+def test_who_is_not_told_apart_from_the_best_by_hand():
+    far, near, best = [0.0] * 9, [1.0] * 8 + [0.0], [1.0] * 9
+    judged = {name: judged_as(values) for name, values in (("far", far), ("near", near), ("best", best))}
+    found = not_told_apart(judged, differences_to_first(judged, ["mrr@10"]), ["mrr@10"])
+    assert found == {"mrr@10": {"best", "near"}}  # far: 2 / 512, twice; near: 1
+    order = {name: judged[name] for name in ("near", "far", "best")}  # far and best: none of them is the first
+    assert not_told_apart(order, differences_to_first(order, ["mrr@10"]), ["mrr@10"]) == found
+    few = {name: judged_as(values[:5]) for name, values in (("far", far), ("best", best))}
+    assert not_told_apart(few, differences_to_first(few, ["mrr@10"]), ["mrr@10"]) == {"mrr@10": {"far", "best"}}
+    assert "**" not in "".join(to_table(judged, {}, ["mrr@10"])), "without tests nothing is told apart"
+    lines = to_table(judged, differences_to_first(judged, ["mrr@10"], resamples=0), ["mrr@10"])
+    assert lines[2] == "| mrr@10 | 0.0000 | **0.8889** p=0.008 | **1.0000** p=0.008 |"
+
+
+def test_nothing_is_bold_where_nothing_is_told_apart():
+    judged = {"a": judged_as([0.0, 0.5]), "b": judged_as([1.0, 0.5])}
+    assert "**" not in "".join(to_table(judged, differences_to_first(judged, ["mrr@10"]), ["mrr@10"]))
 
 
 def test_the_table_by_hand():
@@ -105,12 +134,13 @@ def test_the_table_by_hand():
     assert lines[:3] == [
         "|  | ours | a\\|b | c |",
         "|---|---:|---:|---:|",
-        "| hit@1 | 0.5000 (0.250\N{EN DASH}0.750) | 1.0000 p=0.020 | 1.0000 p<0.001 |",
+        "| hit@1 | 0.5000 (0.250\N{EN DASH}0.750) | **1.0000** p=0.020 | **1.0000** p<0.001 |",
     ]
     assert lines[4:] == [
         "Means of 2 queries, in brackets 95 % intervals over queries.",
         "p: how often as large a difference to ours comes by chance (paired sign-flip test of the mean, two-sided, "
-        "adjusted by Holm for the 2 tests of a metric).",
+        "adjusted by Holm for the 2 tests of the table). Bold: the best of a row, and what the same test does not "
+        "tell apart from it (p of 0.05 or more).",
     ]
     told = to_dict({"ours": first, "c": second}, differences)
     assert "difference_to_first" not in told["ours"]["metrics"]["hit@1"]

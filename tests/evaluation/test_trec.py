@@ -129,6 +129,7 @@ def test_tabs_let_ids_have_spaces(tmp_path: Path):
         ("q 0 d 1 t", "line 2: neither"),
         ("q\t\t1", "line 2: neither"),
         ("q d high", "line 2: the grade 'high'"),
+        ("q 0 17", "line 2: this is `qid 0 docid` without its grade"),
         ("q d inf", "line 2: the grade 'inf'"),
         ("query-id corpus-id score", "line 2: the grade 'score'"),
         ("q a 2", "line 2: document 'a' has two grades for query 'q'"),

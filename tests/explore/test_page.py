@@ -104,13 +104,14 @@ def test_the_words_are_those_of_the_printed_tree(documents: list[tuple[str, int,
     first = sorted(tree.children, key=lambda node: node.path)
     assert told[0] == [list(node.words) for node in first]
     second = sorted((child for node in first for child in node.children), key=lambda node: node.path)
-    assert told[1] == [list(node.words) if node.size >= 3 else [] for node in second]
+    assert told[1] == [list(node.words) for node in second]
+    assert not any(node.words for node in [*first, *second] if node.size == 1)
 
 
 def test_hostile_texts_stay_texts(tmp_path: Path):
     hostile = [(text,) for text in HOSTILE]
     run = Shown(HOSTILE[0], IdTable(tuple(HOSTILE), CODES.astype(np.int32), (8, 8)).with_suffix(), HOSTILE, hostile)
-    elements, summary, tree, documents = written(tmp_path, run, title=HOSTILE[0])
+    elements, summary, tree, documents = written(tmp_path, run)
     harmless, *_ = written(tmp_path, Shown("run", table(), TEXTS, LABELS))
     assert [tag for tag, _ in elements.tags] == [tag for tag, _ in harmless.tags]
     assert elements.text["title"].strip() == HOSTILE[0]
@@ -137,6 +138,14 @@ def test_the_same_runs_give_the_same_page(tmp_path: Path):
     for name in ("one", "two"):
         write_page(tmp_path / name, [Shown("run", table(), TEXTS, LABELS)])
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_the_title_is_the_name_of_the_run(tmp_path: Path):
+    first, second = Shown("beauty", table(), TEXTS), Shown("toys <b>", table(), TEXTS)
+    for runs, title in (((first,), "beauty"), ((second,), "toys <b>"), ((first, second), "beauty and toys <b>")):
+        elements, *_ = written(tmp_path, *runs)
+        assert elements.text["title"].strip() == title
+        assert elements.text["h1"] == title
 
 
 def test_two_runs_share_their_documents_by_id(tmp_path: Path):
@@ -170,7 +179,9 @@ def test_an_only_child_has_no_words(tmp_path: Path):
     _, summary, tree, _ = written(tmp_path, Shown("run", table(ragged), TEXTS))
     assert summary["runs"][0]["counts"] == [3, 3]
     assert summary["runs"][0]["words"][0]  # told from code 2
-    assert tree["runs"][0]["words"] == [[[], [], []], [[], [], []]]
+    (only, pair, single), *last = tree["runs"][0]["words"]
+    assert (only, single, last) == ([], [], [[[], [], []]])
+    assert {tree["vocabulary"][word] for word in pair} == {"curly", "dry", "shampoo"}  # told from the hair brush
 
 
 def test_ids_without_suffix(tmp_path: Path):

@@ -1,118 +1,11 @@
 """The page in a real browser: it draws, zooms, finds, compares, and fits on a phone."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-from lmindexer.explore.page import Shown, write_page
-from lmindexer.ids.table import IdTable
-
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the PATH")
-
-DESKTOP, PHONE = (1280, 800), (390, 844)
-KINDS = ["nail polish", "hair shampoo", "lip stick", "face cream"]
-N = 400
-
-
-def documents() -> tuple[list[str], list[tuple[str, ...]]]:
-    texts = [f"{KINDS[n % 4]} number{n} <b>bold</b> </script>" for n in range(N)]
-    return texts, [("Beauty", KINDS[n % 4]) if n % 7 else () for n in range(N)]
-
-
-def run(name: str, codes: np.ndarray, **settings: Any) -> Shown:
-    texts, labels = documents()
-    ids = tuple(f"doc-{n:03}" for n in range(len(codes)))
-    table = IdTable(ids, codes.astype(np.int32), (64,) * codes.shape[1]).with_suffix()
-    return Shown(name, table, **({"texts": texts[: len(codes)], "labels": labels[: len(codes)]} | settings))
-
-
-def tidy() -> Shown:
-    """First code = kind, second = one of 8."""
-    n = np.arange(N)
-    return run("tidy", np.stack([n % 4, n // 4 % 8], axis=1))
-
-
-def scattered() -> Shown:
-    rng = np.random.default_rng(0)
-    return run("scattered", rng.integers(0, 16, (N, 2)))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("pages")
-    shown = {
-        "one": [tidy()],
-        "two": [tidy(), scattered()],
-        "unlabelled": [run("bare", np.arange(N)[:, None] % 9, labels=None)],
-        "alone": [run("alone", np.array([[5]]))],
-        "ragged": [run("ragged", np.stack([np.arange(N) % 3, np.arange(N) % 3 * 0, np.arange(N) % 5], axis=1))],
-    }
-    for name, runs in shown.items():
-        write_page(folder / f"{name}.html", runs)
-    return {name: folder / f"{name}.html" for name in shown}
-
-
-@contextmanager
-def opened(browser: Any, path: Path, size: tuple[int, int] = DESKTOP, **settings: Any) -> Iterator[Any]:
-    """A page whose documents are there. No error, and no request but for the file itself, may have happened."""
-    wrong: list[str] = []
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]}, **({"reduced_motion": "reduce"} | settings)
-    )
-    page = context.new_page()
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: wrong.append(request.url) if request.url != path.as_uri() else None)
-    page.goto(path.as_uri())
-    page.wait_for_selector("html[data-state=ready]", state="attached", timeout=20_000)
-    page.wait_for_timeout(50)
-    yield page
-    context.close()
-    assert not [what for what in wrong if not what.startswith("data:")]
-
-
-def colours(page: Any, figure: int = 0) -> int:
-    """How many different colours the canvas shows; 1 is blank."""
-    return page.evaluate(
-        """at => {
-          const { width, height } = document.querySelectorAll("canvas")[at];
-          const copy = Object.assign(document.createElement("canvas"), { width, height });
-          const context = copy.getContext("2d", { willReadFrequently: true });
-          context.drawImage(document.querySelectorAll("canvas")[at], 0, 0);
-          const { data } = context.getImageData(0, 0, width, height);
-          return new Set(new Uint32Array(data.buffer)).size;
-        }""",
-        figure,
-    )
-
-
-def path_of(page: Any, figure: int = 0) -> str:
-    return page.get_attribute(f"#run-{figure}", "data-path")
-
-
-def lit(page: Any, figure: int = 0) -> str:
-    return page.get_attribute(f"#run-{figure} canvas", "data-lit")
-
-
-def search(page: Any, query: str) -> None:
-    for typed in ("", query):  # so that what is waited for is the answer to this query
-        page.fill("#query", typed)
-        page.wait_for_function("typed => !typed === !document.getElementById('found').textContent", arg=typed)
+from browsing import DESKTOP, KINDS, PHONE, N, colours, documents, lit, opened, path_of, scattered, search, tidy
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -154,14 +47,16 @@ def test_a_click_zooms_and_escape_goes_back(browser: Any, pages: dict[str, Path]
 
 def test_the_zoom_moves_and_arrives(browser: Any, pages: dict[str, Path]):
     with opened(browser, pages["one"], reduced_motion="no-preference") as page:
+        page.clock.install(time=0)
+        page.clock.pause_at(1000)  # from here on the page's time is what `run_for` makes it
         page.click("canvas", position={"x": 40, "y": 60})
         seen = set()
         for _ in range(30):
             seen.add(page.evaluate("document.querySelector('canvas').toDataURL().length"))
-            page.wait_for_timeout(20)
+            page.clock.run_for(20)
         assert len(seen) > 2
         arrived = page.evaluate("document.querySelector('canvas').toDataURL()")
-        page.wait_for_timeout(60)
+        page.clock.run_for(60)
         assert page.evaluate("document.querySelector('canvas').toDataURL()") == arrived
 
 
@@ -174,7 +69,7 @@ def test_search_finds_lights_up_and_leads_there(browser: Any, pages: dict[str, P
         assert page.evaluate("document.querySelector('canvas').toDataURL()") != before
         page.click("#list [role=option]")
         assert "number123 <b>bold</b> </script>" in page.inner_text("#document")
-        expected = [shown.table["doc-123"] for shown in (tidy(), scattered())]
+        expected = [run.table["doc-123"] for run in (tidy(), scattered())]
         assert page.locator("#document code").all_inner_texts() == [" · ".join(map(str, full)) for full in expected]
         for figure, full in enumerate(expected):
             assert path_of(page, figure).split(".") == list(map(str, full))[: len(path_of(page, figure).split("."))]

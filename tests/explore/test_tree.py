@@ -1,6 +1,7 @@
 """The readable tree: the words that tell, every document counted, lines that fit."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lmindexer.explore.tree import TreeNode, build_tree, render, telling_words, to_markdown
+from lmindexer.explore.tree import TreeNode, build_tree, render, telling_words, to_markdown, to_svg
 from lmindexer.ids.table import IdTable
 
 TEXTS = [
@@ -50,6 +51,26 @@ def test_a_group_without_an_outside_has_no_telling_words():
     assert telling_words(TEXTS, np.zeros(5, dtype=int)) == {0: []}
 
 
+def test_a_single_document_has_no_telling_words():
+    """Each of its words would tell it from all others, which says less than its text does."""
+    words = telling_words(TEXTS, np.array([1, 1, 4, 4, 9]))
+    assert words[9] == []
+    assert words[4][:2] == ["nail", "polish"]
+
+
+def test_nothing_shows_telling_words_of_a_single_document(table: IdTable):
+    tree = build_tree(table, TEXTS, LABELS)
+    nails, hair = tree.children
+    assert [(child.size, child.words) for child in hair.children] == [(1, ()), (1, ())]
+    assert (nails.children[1].size, nails.children[1].words) == (1, ())
+    lines = to_markdown(tree).splitlines()
+    assert "  - **2** (1)" in lines
+    assert "    - Nail file" in lines
+    for text in (printed(tree), re.sub(r"<[^>]*>", "", to_svg(tree, "IDs").replace("&#160;", " "))):
+        assert len(re.findall(r"\b2 +1 +\n", text)) == 1
+        assert text.count("Nail file") == 1
+
+
 def test_texts_without_any_word():
     assert telling_words(["the 12", "", "of"], np.array([0, 1, 1])) == {0: [], 1: []}
 
@@ -60,7 +81,7 @@ def test_telling_words_are_the_groups_own(documents: list[tuple[str, int]]):
     words = telling_words(texts, np.array(groups), most=2)
     assert set(words) == set(groups)
     for group, own in words.items():
-        assert len(own) <= 2
+        assert len(own) <= (2 if groups.count(group) > 1 else 0)
         assert all(any(word in text for text, g in documents if g == group) for word in own)
 
 

@@ -54,8 +54,8 @@ def test_buckets_by_hand():
 
 def test_difference_ratio_by_hand():
     before = np.array([[7], [7], [7], [2], [2], [5]])  # 3 pairs share 7, one shares 2
-    after = np.array([0, 0, 1, 4, 4, 0])  # of which 2 and 0 differ
-    assert quality.difference_ratio(before, after) == pytest.approx(2 / 4)
+    after = np.array([0, 1, 2, 4, 4, 0])  # of which 3 and 0 differ
+    assert quality.difference_ratio(before, after) == pytest.approx(3 / 4)
     assert math.isnan(quality.difference_ratio(np.array([[1], [2]]), np.array([0, 0])))
 
 

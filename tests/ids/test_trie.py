@@ -52,6 +52,22 @@ def test_the_trie_is_the_set_of_prefixes(codes: np.ndarray):
 
 
 @given(code_tables(at_least=1), st.data())
+def test_documents_of_one_path_stand_in_the_order_of_their_ranks(codes: np.ndarray, data: st.DataObject):
+    N = len(codes)
+    ranks = np.array(data.draw(st.permutations(range(N))))
+    rows = data.draw(st.lists(st.integers(0, N - 1), unique=True, min_size=1))
+    whole = Trie.of(codes, SIZES[: codes.shape[1]], ranks)
+    for trie in (whole, whole.subset(np.array(rows))):
+        paths = [tuple(codes[row].tolist()) for row in trie.rows.tolist()]
+        places = list(zip(paths, trie.ranks.tolist(), strict=True))
+        assert places == sorted(places)
+        assert trie.ranks.tolist() == ranks[trie.rows.numpy()].tolist()
+        leaves = torch.arange(len(trie.leaf_start) - 1)
+        lowest = [min(rank for path, rank in places if path == each) for each in sorted(set(paths))]
+        assert trie.leaf_ranks(leaves).tolist() == lowest
+
+
+@given(code_tables(at_least=1), st.data())
 def test_a_subset_is_the_trie_of_those_documents(codes: np.ndarray, data: st.DataObject):
     rows = data.draw(st.lists(st.integers(0, len(codes) - 1), unique=True))
     trie = Trie.of(codes, SIZES[: codes.shape[1]]).subset(np.array(rows, dtype=np.int64))

@@ -116,3 +116,10 @@ def test_a_finished_run_resumed_stays(fitted: Indexer, corpus: Corpus):
     assert fitted.run is not None
     resumed = make_indexer(fitted.config).fit(corpus, fitted.run.path, resume=True, progress=Progress(None))
     assert resumed.ids == fitted.ids
+
+
+@pytest.mark.parametrize("name", INDEXERS)
+def test_documents_that_are_no_corpus_are_refused(name: str, checkpoints: dict[str, Path], tmp_path: Path):
+    with pytest.raises(InputError, match=r"must be a Corpus, not 'items.jsonl'; make one with Corpus.read"):
+        make_indexer(config_of(name, checkpoints)).fit("items.jsonl", tmp_path / "run")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()

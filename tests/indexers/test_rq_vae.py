@@ -64,7 +64,7 @@ def test_it_tells_how_it_goes():
 def test_without_the_package_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "vector_quantize_pytorch", None)
     with pytest.raises(InputError, match=r"pip install 'lmindexer\[rq-vae\]'"):
-        RqVae.fit(clouds(10), from_mapping({}), Progress(None))
+        RqVae.fit(clouds(10), from_mapping({"sizes": (4,)}), Progress(None))
 
 
 def test_a_loss_that_is_no_number_is_told():

@@ -1,8 +1,10 @@
 """Algorithm 1 on a tiny corpus: positions are added and never changed, and no interruption is felt."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,23 +14,21 @@ from torch import Tensor, nn
 from lmindexer import training
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.corpus.tokens import Tokens
 from lmindexer.ids.table import IdTable
-from lmindexer.learn import stages
+from lmindexer.learn import algorithm, stages
 from lmindexer.learn.algorithm import assign_position, learn_ids, start_codebook
-from lmindexer.learn.learner import Learner, final_codes
-from lmindexer.learn.memories import Memories, document_frequency
+from lmindexer.learn.kmeans import Clusters, kmeans
+from lmindexer.learn.learner import Learner, final_codes, hidden_states
 from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
-from lmindexer.model.backbone import load_backbone
-from lmindexer.model.decoder import pool
-from lmindexer.model.reconstructor import Reconstructor
-from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.model.codebook import Codebook
+from lmindexer.model.decoder import pool, unit_rms
 from lmindexer.progress import Progress
 from lmindexer.training import Trainer
+from small_learner import new_learner
 
 CONFIG = LearnConfig(
     sizes=(8, 6), batch_size=16, reconstructor_epochs=1, warmup_epochs=1, epochs=2, settle_epochs=2,
-    checkpoint_seconds=1e9,
+    checkpoint_seconds=1e9, top_layers=1,
 )  # fmt: skip
 STEPS = 45  # 80 documents make 5 batches; 1 + 2 * (1 + 2) + 2 epochs
 Make = Callable[..., Learner]
@@ -63,26 +63,15 @@ def make(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypat
         **changes: object,
     ) -> Learner:
         config = CONFIG.replace(**changes)
-        torch.manual_seed(config.seed)
-        whole = load_backbone(str(checkpoints[backbone]), config.decoder_layers, config.dropout)
-        whole.freeze(encoder, 1)
-        tokens = Tokens.build(corpus, lambda texts: whole.tokenize(texts, config.max_tokens))
-        share, counts = document_frequency(tokens, len(whole.vocabulary))
-        whole.weigh_tokens(torch.from_numpy(share).float())
-        indexer = SemanticIndexer(whole, config.sizes)
-        reconstructor = Reconstructor(whole.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout)
-        reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
-        memories = Memories(whole, tokens, bf16=False)
-        memories.fill(Progress(None))
         clock = Clock(stop)
         monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: clock.now))
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor})
-        trainer = Trainer(modules, folder, config.seed, config.clip, False, config.checkpoint_seconds, clock)
-        if not trainer.resume():
-            trainer.arrays["codes"] = torch.zeros(len(corpus), 0, dtype=torch.long)
-        return Learner(config, indexer, reconstructor, memories, trainer)
+
+        def trainer(modules: nn.Module) -> Trainer:
+            return Trainer(modules, folder, config.seed, config.clip, False, config.checkpoint_seconds, clock)
+
+        return new_learner(corpus, checkpoints[backbone], encoder, config, trainer)
 
     return make
 
@@ -170,9 +159,85 @@ def test_every_loss_can_be_switched_off_and_is_then_not_logged(make: Make, corpu
     assert f'"{part}"' not in (learner.trainer.folder / "log.jsonl").read_text()
 
 
-def test_a_single_loss_is_enough(make: Make, corpus: Corpus):
-    """At the first position there is nothing to be committed to."""
-    learn_ids(make(epochs=1, reconstruction=0.0, contrastive=0.0, alignment=(0.0,), spread=0), corpus.doc_ids)
+@pytest.mark.parametrize(
+    ("part", "weight"), [("reconstruction", 2.0), ("contrastive", 2.0), ("commitment", 2.0), ("alignment", (2.0,))]
+)
+def test_a_single_loss_is_enough(make: Make, corpus: Corpus, part: str, weight: object):
+    """Each learns by itself; at the first position there is nothing to be committed to, and nothing learns."""
+    off = {"reconstruction": 0.0, "contrastive": 0.0, "commitment": 0.0, "alignment": (0.0,), "spread": 0.0}
+    learner = make(epochs=4, settle_epochs=0, dropout=0.0, **off | {part: weight})
+    before = everything(learner)
+    assert is_sound(learn_ids(learner, corpus.doc_ids), corpus, CONFIG.sizes)
+    log = [json.loads(line) for line in (learner.trainer.folder / "log.jsonl").read_text().splitlines()]
+    for position in (1, 2):
+        told = [record for record in log if record["stage"] == f"c{position}: training"]
+        if part == "commitment" and position == 1:
+            assert [record["loss"] for record in told] == [0.0] * 4
+            continue
+        assert all(record["loss"] == pytest.approx(2 * record[part]) for record in told)
+        assert told[-1]["loss"] < told[0]["loss"]
+    assert not torch.equal(everything(learner), before)
+
+
+def test_with_the_papers_objective_nothing_of_ours_is_learned(make: Make, corpus: Corpus):
+    learner = make(objective="paper")
+    learn_ids(learner, corpus.doc_ids)
+    records = [json.loads(line) for line in (learner.trainer.folder / "log.jsonl").read_text().splitlines()]
+    terms = set().union(*records) - {"stage", "epoch", "seconds", "loss", "macro_f1"}
+    assert terms <= {"reconstruction", "contrastive", "commitment", "perplexity", "used", "sharing", "difference_ratio"}
+    assert {"reconstruction", "contrastive", "commitment"} <= terms
+    assert "settling" not in {record["stage"] for record in records}
+    assert all((codebook.prior == 0).all() for codebook in learner.indexer.codebooks)
+
+
+@pytest.mark.parametrize("center", [False, True])
+def test_the_codes_right_after_k_means_are_its_own_clusters(
+    make: Make, corpus: Corpus, monkeypatch: pytest.MonkeyPatch, center: bool
+):
+    learner, clusters = make(center=center, crowding=0.7), []
+
+    def watched(hidden: Tensor, *arguments: Any, **more: Any) -> Clusters:
+        found = kmeans(hidden, *arguments, **more)
+        clusters.append((hidden @ found.centres.T * hidden.shape[1] ** -0.5 + found.prior).argmax(1))
+        return found
+
+    monkeypatch.setattr(algorithm, "kmeans", watched)
+    learn_ids(learner, corpus.doc_ids)
+    for t in range(2):
+        assert torch.equal(clusters[t], learner.trainer.arrays[f"kmeans_{t}"])
+
+
+def test_centred_h_is_seen_from_the_mean_of_its_first_code(make: Make):
+    plain, centred = make("plain"), make("centred", center=True)
+    codes = torch.arange(80)[:, None] % 4  # 20 documents each, but one code of a single document
+    codes[79] = 7
+    hidden = []
+    for learner in (plain, centred):
+        learner.trainer.arrays["codes"] = codes
+        learner.config = learner.config.replace(warmup_epochs=0)
+        warm_up_encoder(learner, 1)
+        assert learner.indexer.centre[1].any()
+        hidden.append(hidden_states(learner, 1))
+    plain.indexer.centre[1] = 0
+    raw = hidden_states(plain, 1)
+    origin = torch.stack([raw[codes[:, 0] == code].mean(0) for code in codes[:, 0]])
+    origin[79] = raw.mean(0)
+    torch.testing.assert_close(hidden[1], unit_rms(raw - origin), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(hidden[0], unit_rms(raw - raw.mean(0)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_the_code_is_rebuilt_from_at_the_temperature_that_is_set(
+    make: Make, monkeypatch: pytest.MonkeyPatch, temperature: float
+):
+    learner, used = make(gradient_temperature=temperature), []
+    real = Codebook.quantize
+    monkeypatch.setattr(Codebook, "quantize", lambda self, hidden, at: used.append(at) or real(self, hidden, at))
+    warm_up_encoder(learner, 0)
+    assert not used, "Eq. 13 has no code"
+    start_codebook(learner, 0)
+    train_position(learner, 0)
+    assert set(used) == {temperature}
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -21,7 +21,7 @@ def share_with_a_mate(groups: list[np.ndarray]) -> float:
     return float(np.concatenate(mates).mean())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     N=st.integers(1, 60),
     K=st.integers(1, 8),

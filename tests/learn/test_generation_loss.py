@@ -9,10 +9,10 @@ from jaxtyping import TypeCheckError
 from lmindexer.learn.losses import commitment_loss, generation_loss
 
 # two pairs, a position of 2 codes and one of 3
-LOGITS = [torch.tensor([[0.0, math.log(3)], [0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.0], [math.log(2), 0.0, 0.0]])]
+LOGITS = [torch.tensor([[0.0, math.log(3)], [0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.0], [math.log(6), 0.0, 0.0]])]
 CODES = torch.tensor([[1, 2], [0, 0]])
 FIRST = math.log(4 / 3) + math.log(3)  # P = 3/4, then 1/3
-SECOND = math.log(2) + math.log(2)  # P = 1/2, then 2/4
+SECOND = math.log(2) + math.log(4 / 3)  # P = 1/2, then 6/8
 ONES = torch.ones(2)
 
 
@@ -30,7 +30,7 @@ def test_a_pair_counts_by_its_weight():
 def test_smoothing_spreads_a_share_of_the_target_over_all_codes():
     # position 0 of the first pair: 0.8 on its code and 0.1 on either of the two
     first = 0.8 * math.log(4 / 3) + 0.1 * (math.log(4 / 3) + math.log(4)) + math.log(3)
-    second = math.log(2) + 0.8 * math.log(2) + 0.2 / 3 * (math.log(2) + 2 * math.log(4))
+    second = math.log(2) + 0.8 * math.log(4 / 3) + 0.2 / 3 * (math.log(4 / 3) + 2 * math.log(8))
     assert generation_loss(LOGITS, CODES, ONES, 0.2).item() == pytest.approx((first + second) / 2)
 
 

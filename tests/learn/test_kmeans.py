@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmindexer.learn.kmeans import centred_by_prefix, kmeans
+from lmindexer.learn.kmeans import group_means, kmeans
 from lmindexer.model.codebook import Codebook
 
 
@@ -48,6 +48,19 @@ def test_look_up_right_after_the_start_gives_the_clusters(crowding: float):
 
 
 @pytest.mark.parametrize("crowding", [0.0, 0.4])
+def test_the_look_up_is_the_assignment_that_the_clusters_were_made_of(crowding: float):
+    """Where nothing moves any more, a centre is the mean direction of its cluster, and the prior its log share."""
+    size, hidden = 5, uneven_blobs()
+    codebook = codebook_of(hidden, size, crowding)
+    codes, unit = codebook.assign(hidden), F.normalize(hidden, dim=1)
+    means = torch.stack([unit[codes == code].mean(0) for code in range(size)])
+    share = torch.stack([(codes == code).float().mean() for code in range(size)])
+    log_share = share.clamp_min(0.1 / size).log()  # no code is shut out
+    torch.testing.assert_close(F.normalize(codebook.weight, dim=1), F.normalize(means, dim=1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(codebook.prior, crowding * (log_share - log_share.max()), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("crowding", [0.0, 0.4])
 @pytest.mark.parametrize(("N", "size"), [(300, 1), (300, 20), (64, 64), (20, 64)])
 def test_every_centre_has_length_root_d(N: int, size: int, crowding: float):
     clusters = kmeans(directions(N, 16), size, seed=0, crowding=crowding)
@@ -80,6 +93,12 @@ def test_separate_blobs_are_recovered(crowding: float):
     assert len(codes.unique()) == (6 if crowding else 12), "crowding finds how many there are"
 
 
+def test_scale_is_no_matter_to_the_clusters():
+    hidden = uneven_blobs()
+    scale = 0.1 + torch.rand(len(hidden), 1, generator=torch.Generator().manual_seed(3)) * 9
+    torch.testing.assert_close(kmeans(hidden * scale, 8, seed=0).centres, kmeans(hidden, 8, seed=0).centres)
+
+
 def test_no_code_is_without_documents():
     hidden = directions(2000, 16)
     assert len(codebook_of(hidden, 50).assign(hidden).unique()) == 50
@@ -107,7 +126,8 @@ def test_crowding_makes_the_sizes_as_uneven_as_the_data():
     assert entropy(crowded) < entropy(even)
 
 
-def test_centred_by_prefix_by_hand():
-    hidden = torch.tensor([[1.0, 0.0], [3.0, 2.0], [5.0, 5.0]])
-    centred = centred_by_prefix(hidden, np.array([0, 0, 1]))
-    assert centred.tolist() == [[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0]]
+def test_means_of_groups_by_hand():
+    vectors = torch.tensor([[1.0, 0.0], [3.0, 2.0], [5.0, 5.0]])
+    means, count = group_means(vectors, torch.tensor([2, 2, 0]), 4)
+    assert means.tolist() == [[5.0, 5.0], [0.0, 0.0], [2.0, 1.0], [0.0, 0.0]]
+    assert count.tolist() == [1, 0, 2, 0]

@@ -27,7 +27,7 @@ def test_who_runs_out_of_candidates_takes_the_first_one():
     assert assign_apart(prefix, codes, np.array([[0.1], [0.3], [0.2]]), UNLIKE[:3], 0.5).tolist() == [7, 7, 7]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.floats(-0.5, 0.99))
 def test_whoever_is_refused_is_unlike_the_one_preferred(seed: int, alike: float):
     rng = np.random.default_rng(seed)

@@ -1,5 +1,6 @@
 """Eq. 2, 3 and 6: one probability, its arg-max, and the straight-through gradient."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -47,6 +48,32 @@ def test_backward_gives_the_gradient_of_the_soft_mean_to_hidden_and_to_every_row
     for got, wanted in zip(mine, expected, strict=True):
         torch.testing.assert_close(got, wanted)
     assert (mine[1].abs().sum(1) > 0).all(), "rows that were not chosen learn too"
+
+
+def test_a_temperature_changes_the_gradient_alone(codebook: Codebook):
+    hidden = torch.randn(20, D, requires_grad=True)
+    upstream = torch.randn(20, D)
+    soft = (codebook.logits(hidden) / 3).softmax(-1) @ codebook.weight
+    expected = torch.autograd.grad(soft, (hidden, codebook.weight), upstream)
+    quantized = codebook.quantize(hidden, temperature=3)
+    torch.testing.assert_close(quantized, codebook.weight[codebook.assign(hidden)])
+    mine = torch.autograd.grad(quantized, (hidden, codebook.weight), upstream)
+    for got, wanted in zip(mine, expected, strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
+def test_where_one_code_is_nearly_certain_a_temperature_lets_more_gradient_through():
+    codebook = Codebook(2, 4)
+    with torch.no_grad():
+        codebook.weight.copy_(torch.tensor([[2.0, 0.0, 0.0, 0.0], [-2.0, 0.0, 0.0, 0.0]]))
+    hidden = torch.tensor([[4.0, 0.0, 0.0, 0.0]], requires_grad=True)  # logits 4 and -4
+    slopes = []
+    for temperature in (1.0, 4.0):
+        (slope,) = torch.autograd.grad(codebook.quantize(hidden, temperature)[:, 0], hidden)
+        p = 1 / (1 + np.exp(-8 / temperature))
+        assert slope[0, 0].item() == pytest.approx(8 * p * (1 - p) / temperature, rel=1e-3)  # d/dh of 2 (p - (1 - p))
+        slopes.append(slope[0, 0].item())
+    assert slopes[1] > 50 * slopes[0]
 
 
 def test_half_precision_states_give_probabilities_in_full_precision(codebook: Codebook):

@@ -55,6 +55,16 @@ def test_every_slot_sees_every_hint(reconstructor: Reconstructor, tokens: Tensor
 
 
 @torch.no_grad()
+def test_where_a_hint_stands_matters(reconstructor: Reconstructor, tokens: Tensor, codes: list[Tensor]):
+    first, second = HINTS[0].nonzero()[:2, 0].tolist()
+    exchanged = tokens.clone()
+    exchanged[:, [first, second]] = tokens[:, [second, first]]
+    assert (tokens[:, first] != tokens[:, second]).all()
+    difference = reconstructor(codes, tokens, HINTS, MASKED) - reconstructor(codes, exchanged, HINTS, MASKED)
+    assert (difference.abs().amax(-1) > 1e-3).all()
+
+
+@torch.no_grad()
 def test_a_slot_depends_on_every_code_and_on_its_place(
     reconstructor: Reconstructor, tokens: Tensor, codes: list[Tensor]
 ):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from lmindexer.corpus.documents import Corpus
 from lmindexer.model.backbone import Memory, load_backbone
-from lmindexer.model.decoder import pool, unit_rms
+from lmindexer.model.decoder import SmallDecoder, pool, unit_rms
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
 SIZES = (5, 7, 3)
@@ -20,6 +20,8 @@ def make_indexer(name: str) -> SemanticIndexer:
     with torch.no_grad():
         indexer.start.normal_()
         indexer.centre.normal_(std=0.1)
+        for t in range(1, len(SIZES)):
+            indexer.shift(t).normal_(std=0.1)
         if indexer.backbone.small_decoder is not None:
             for p in indexer.backbone.small_decoder.parameters():
                 p.normal_(std=0.2)
@@ -105,6 +107,15 @@ def test_save_then_load_changes_nothing(indexer: SemanticIndexer, corpus: Corpus
     assert torch.equal(loaded.generate(remember(loaded, texts)), indexer.generate(remember(indexer, texts)))
 
 
+@torch.no_grad()
+def test_weights_of_the_time_before_shifts_are_read(checkpoints: dict[str, Path]):
+    indexer = SemanticIndexer(load_backbone(str(checkpoints["bert"])), SIZES)
+    tensors = {name: x for name, x in indexer.state_dict().items() if "shift" not in name}
+    indexer.shift(1).normal_()
+    indexer.load_state_dict(tensors)
+    assert not indexer.shift(1).any()
+
+
 @pytest.mark.parametrize("name", ["bert", "bundled"])
 @torch.no_grad()
 def test_an_untrained_small_decoder_says_the_centred_pooled_vector(
@@ -118,6 +129,16 @@ def test_an_untrained_small_decoder_says_the_centred_pooled_vector(
     h = indexer(memory, torch.empty(12, 0, dtype=torch.long))[:, 0]
     cosine = F.cosine_similarity(h, pooled - pooled.mean(0))
     torch.testing.assert_close(cosine, torch.ones(12), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_an_untrained_small_decoder_takes_off_all_codes_so_far():
+    decoder = SmallDecoder(8, layers=2, heads=2, dropout=0.0)
+    states, inputs = torch.randn(3, 5, 8), torch.randn(3, 4, 8)
+    said = decoder(states, torch.ones(3, 5, dtype=torch.bool), torch.ones(3, 5), inputs)
+    for step in range(4):
+        expected = unit_rms(states.mean(1)) - 0.8 * inputs[:, : step + 1].sum(1)
+        torch.testing.assert_close(said[:, step], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_pooling_by_hand():

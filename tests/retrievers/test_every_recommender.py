@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lmindexer.corpus.documents import Corpus
@@ -12,7 +13,7 @@ from lmindexer.retrievers.hybrid import HybridRecommender
 from lmindexer.retrievers.registry import RECOMMENDERS, hybrid_recommender
 from lmindexer.tasks.finetune import finetune
 from lmindexer.tasks.recommendation import recommender_of
-from lmindexer.tasks.sequences import Sequences, load_sequences
+from lmindexer.tasks.sequences import Sequences, load_taught
 from small_tasks import QUICK, QUIET, learn, write_sequences
 
 HISTORIES = [["doc1"], ["doc5", "doc2", "doc5"], ["doc7", "doc8", "doc9"]]
@@ -29,7 +30,7 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def sequences(run: Path, corpus: Corpus) -> Sequences:
-    return load_sequences(run / "sequences.jsonl", corpus.doc_ids, parted=True)
+    return load_taught(run / "sequences.jsonl", corpus.doc_ids)
 
 
 @pytest.fixture(scope="module", params=[*RECOMMENDERS, "popular"])
@@ -57,6 +58,12 @@ def test_bad_questions_are_refused(recommender: Recommender):
         recommender.recommend(HISTORIES, only=["nobody"])
     with pytest.raises(InputError, match="restricted to no document at all"):
         recommender.recommend(HISTORIES, only=[])
+    with pytest.raises(InputError, match="the documents of only= must be a list, not the one text 'doc1'"):
+        recommender.recommend(HISTORIES, only="doc1")
+    with pytest.raises(InputError, match="histories must be a list, not the one text 'doc1'"):
+        recommender.recommend("doc1")
+    with pytest.raises(InputError, match=r"a history must be a list, not the one text 'doc1'; .*: \['doc1'\]"):
+        recommender.recommend(["doc1", "doc2"])
     assert recommender.recommend([], 3) == []
 
 
@@ -72,6 +79,16 @@ def test_bad_histories_are_refused(run: Path, sequences: Sequences, name: str):
 def test_the_nearest_to_the_newest_is_itself(run: Path, sequences: Sequences, corpus: Corpus):
     for hits, history in zip(recommender_of("dense", run, sequences).recommend(HISTORIES, 1), HISTORIES, strict=True):
         assert corpus[corpus.row_of[hits[0].doc_id]].text in {corpus[corpus.row_of[each]].text for each in history}
+
+
+def test_an_item_weighs_less_than_the_one_after_it(run: Path, sequences: Sequences, corpus: Corpus):
+    """The cosines with a history of two are those with .7 of the older one and the whole of the newer, scaled."""
+    histories = [["doc1", "doc8"], ["doc1"], ["doc8"]]
+    lists = recommender_of("dense", run, sequences).recommend(histories, len(corpus))
+    scores = [{hit.doc_id: hit.score for hit in hits} for hits in lists]
+    both, older, newer = (np.array([each[doc_id] for doc_id in corpus.doc_ids]) for each in scores)
+    expected = 0.7 * older + newer
+    assert both / np.linalg.norm(both) == pytest.approx(expected / np.linalg.norm(expected), abs=1e-3)
 
 
 class Fixed:

@@ -1,6 +1,8 @@
 """What holds for every retriever, by its being listed."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,7 +62,27 @@ def test_bad_questions_are_refused(retriever: Retriever):
         retriever.search(["rose"], only=["nobody"])
     with pytest.raises(InputError, match="restricted to no document at all"):
         retriever.search(["rose"], only=[])
+    with pytest.raises(InputError, match=r"queries must be a list, not the one text 'rose'; put it .*: \['rose'\]"):
+        retriever.search("rose")
+    with pytest.raises(InputError, match="the documents of only= must be a list, not the one text 'doc1'"):
+        retriever.search(["rose"], only="doc1")
     assert retriever.search([], 3) == []
+
+
+def test_words_are_found_without_torch(run: Path):
+    """BM25 answers in the time that torch alone takes to load."""
+    asked = f"""
+import sys
+from lmindexer.cli import main
+try:
+    main(["search", {str(run)!r}, "rose", "--retriever", "bm25"])
+except SystemExit as end:
+    assert not end.code
+print(sorted(sys.modules.keys() & {{"torch", "transformers", "sklearn"}}))
+"""
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[]"
+    assert "doc" in told
 
 
 def test_words_find_their_documents():
@@ -99,5 +121,6 @@ def test_best_hits_by_hand():
     import numpy as np
 
     scores = np.array([0.5, -np.inf, 2.0, 0.5])
-    assert best_hits(scores, "abcd", 2) == [Hit("c", 2.0), Hit("a", 0.5)]
-    assert best_hits(scores, "abcd", 9) == [Hit("c", 2.0), Hit("a", 0.5), Hit("d", 0.5)]
+    ranks = np.array([3, 0, 2, 1])
+    assert best_hits(scores, "abcd", 2, ranks) == [Hit("c", 2.0), Hit("d", 0.5)]
+    assert best_hits(scores, "abcd", 9, ranks) == [Hit("c", 2.0), Hit("d", 0.5), Hit("a", 0.5)]

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from lmindexer.errors import InputError
+from lmindexer.ids.ties import tie_key
 from lmindexer.retrievers.hits import Hit
 from lmindexer.retrievers.popular import PopularRecommender
 
 
-def test_the_most_frequent_come_first_and_ties_by_row():
+def test_the_most_frequent_come_first_and_ties_by_hash():
     popular = PopularRecommender("abcde", np.array([1, 0, 5, 1, 9]))
-    expected = [Hit("e", 9.0), Hit("c", 5.0), Hit("a", 1.0), Hit("d", 1.0), Hit("b", 0.0)]
+    expected = [Hit("e", 9.0), Hit("c", 5.0), Hit("d", 1.0), Hit("a", 1.0), Hit("b", 0.0)]
+    assert tie_key("d") < tie_key("a")
     for k in (1, 3, 4, 5, 99):
         assert popular.recommend([["e"], [], ["unknown"]], k) == [expected[:k]] * 3
     assert popular.recommend([], 3) == []

@@ -10,7 +10,7 @@ from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.settings import parse
-from lmindexer.tasks.examples import RecommendTask, SearchTask
+from lmindexer.tasks.examples import Questions, RecommendTask, SearchTask
 from lmindexer.tasks.queries import Queries
 from lmindexer.tasks.sequences import load_sequences
 
@@ -91,6 +91,27 @@ def test_a_text_kept_apart_is_in_no_set():
     assert len(set(dev.query_ids)) == len(dev) == 5 + 10, "ids of two sets do not meet"
 
 
+def test_no_text_of_test_or_dev_is_learned_from_and_that_is_told():
+    train = Queries(("q1", "q2", "q3"), ("one", "TEST", "Three"), ({"a": 1.0}, {"b": 1.0}, {"c": 1.0}))
+    made = Queries(("1", "2"), ("made up", " test"), ({"c": 1.0}, {"a": 1.0}))
+    test = Queries(("t",), ("test",), ({"d": 1.0, "not there yet": 1.0},))
+    task = SearchTask([train, made], {"train": train, "dev": DEV, "test": test}, CORPUS, config(documents=0))
+    assert pairs(task) == [(0, "a", 1.0), (1, "c", 1.0)]
+    assert task.queries["train"].texts == ("one",)
+    assert (task.queries["dev"], task.queries["test"]) == (DEV, test)
+    assert task.notes == (
+        "2 of 3 training queries have the words of dev or test queries and are left out",
+        "1 of 2 pseudo-queries have the words of dev or test queries and are left out",
+    )
+
+
+def test_dev_queries_that_no_document_answers_yet_are_kept_and_do_not_choose():
+    dev = Queries(("q3", "q4"), ("three", "four"), ({"c": 1.0, "later": 1.0}, {"later": 1.0}))
+    task = SearchTask([TRAIN], {"train": TRAIN, "dev": dev}, CORPUS, config(documents=0))
+    assert task.queries["dev"] == dev
+    assert task.dev_questions == Questions(DEV.texts, DEV.relevant)
+
+
 def test_one_query_cannot_be_parted():
     with pytest.raises(InputError, match="only one training query; give at least two, or a dev split"):
         SearchTask([DEV], {}, CORPUS, config())
@@ -104,7 +125,8 @@ def test_the_fingerprint_is_of_all_that_is_learned_and_asked():
     other_grade = Queries(TRAIN.query_ids, TRAIN.texts, ({"b": 2.0, "a": 2.0}, {"d": 3.0}))
     other_document = Queries(TRAIN.query_ids, TRAIN.texts, ({"b": 2.0, "a": 1.0}, {"c": 3.0}))
     assert of() == of()
-    assert len({of(), of(other_text), of(other_grade), of(other_document), of(dev=TRAIN)}) == 5
+    later = Queries(DEV.query_ids, DEV.texts, ({"c": 1.0, "not there yet": 1.0},))
+    assert len({of(), of(other_text), of(other_grade), of(other_document), of(dev=later)}) == 5
 
 
 def sequences(folder: Path, text: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lmindexer.errors import InputError
-from lmindexer.tasks.queries import Queries, load_queries, save_queries, splits_of
+from lmindexer.tasks.queries import Queries, load_queries, save_queries, split_name, splits_of
 
 DOC_IDS = ("d1", "d2", "7")
 RECORDS = [{"_id": "a", "text": " red  rose "}, {"_id": "b", "text": "drum"}, {"_id": "c", "text": "elsewhere"}]
@@ -54,16 +54,44 @@ def test_one_file_of_queries_and_documents(tmp_path: Path):
     assert len(found) == 2
 
 
-def test_what_is_left_out_is_told(tmp_path: Path):
+def test_what_the_corpus_lacks_counts_as_not_found_or_is_left_out_and_is_told(tmp_path: Path):
     qrels = QRELS + "a\tgone\t1\na\tgone, and not relevant\t0\nc\tgone too\t3\nd\td1\t1\ne\td1\t1\n"
-    found = load_queries(beir(tmp_path, qrels=qrels), None, "test", DOC_IDS)
-    assert found.query_ids == EXPECTED.query_ids
-    assert found.relevant == EXPECTED.relevant
-    missing, unknown, without = found.notes
+    folder = beir(tmp_path, qrels=qrels)
+    whole = load_queries(folder, None, "test", DOC_IDS)
+    assert whole.query_ids == ("a", "b", "c")
+    assert whole.relevant == ({"d1": 2.0, "gone": 1.0}, {"7": 1.0}, {"gone too": 3.0})
+    missing, unknown, without = whole.notes
     assert missing.startswith("2 queries of ")
     assert missing.endswith("(the first: 'd')")
-    assert unknown == "2 of 4 relevant documents are not in the corpus (the first: 'gone')"
-    assert without == "1 of 3 queries have no relevant document in the corpus and are left out (the first: 'c')"
+    assert unknown == "2 of 4 relevant documents are not in the corpus and count as not found (the first: 'gone')"
+    assert without == "1 of 3 queries have no relevant document in the corpus and count as 0 (the first: 'c')"
+    part = load_queries(folder, None, "test", DOC_IDS, answerable=True)
+    assert (part.query_ids, part.relevant) == (EXPECTED.query_ids, EXPECTED.relevant)
+    assert part.notes[1:] == (
+        "2 of 4 relevant documents are not in the corpus and are left out (the first: 'gone')",
+        "1 of 3 queries have no relevant document in the corpus and are left out (the first: 'c')",
+    )
+
+
+def test_queries_of_one_text_are_one_with_the_answers_of_all(tmp_path: Path):
+    records = [
+        {"id": "a", "query": "Red  rose", "item_ids": ["d1", "d2"], "grades": [1, 2]},
+        {"id": "b", "query": "drum", "item_ids": ["7"]},
+        {"id": "c", "query": "red ROSE ", "item_ids": ["d1", "7"], "grades": [3, 1], "joined_ids": ["z"]},
+        {"id": "d", "query": "red\u00a0rose", "item_ids": ["d2"], "grades": [1]},
+    ]
+    path = write(tmp_path / "all.jsonl", records)
+    found = load_queries(path, None, "test", DOC_IDS)
+    assert (found.query_ids, found.texts) == (("a", "b"), ("Red rose", "drum"))
+    assert found.relevant == ({"d1": 3.0, "d2": 2.0, "7": 1.0}, {"7": 1.0})
+    assert found.joined_ids == {"a": ("c", "z", "d")}
+    assert found.notes == (
+        f"2 of 4 queries of {path} have the words of an earlier one and are joined with it, their answers together",
+    )
+    assert found.select([1]).joined_ids == {}
+    save_queries(tmp_path / "kept.jsonl", {"test": found})
+    kept = load_queries(tmp_path / "kept.jsonl", None, "test", DOC_IDS)
+    assert kept == Queries(found.query_ids, found.texts, found.relevant, (), found.joined_ids)
 
 
 def test_nothing_left_is_refused(tmp_path: Path):
@@ -165,13 +193,50 @@ def test_a_query_that_would_be_in_every_split_is_refused(tmp_path: Path):
 
 
 def test_saved_then_loaded_every_split_is_the_same(tmp_path: Path):
-    other = Queries(("a",), ("déjà  vu".replace("  ", " "),), ({"d2": 0.5, "d1": 3.0},))
+    other = Queries(("a",), ("déjà vu",), ({"d2": 0.5, "d1": 3.0, "not there yet": 1.0},))
     save_queries(tmp_path / "all.jsonl", {"train": EXPECTED, "test": other})
     assert splits_of(tmp_path / "all.jsonl", None) == {"train", "test"}
     for split, queries in (("train", EXPECTED), ("test", other)):
         found = load_queries(tmp_path / "all.jsonl", None, split, DOC_IDS)
-        assert (found.texts, found.relevant) == (queries.texts, queries.relevant)
-        assert found.query_ids == tuple(f"{split}/{each}" for each in queries.query_ids), "unique in the file"
+        assert (found.query_ids, found.texts, found.relevant) == (queries.query_ids, queries.texts, queries.relevant)
+
+
+def test_an_id_may_be_in_several_splits_but_once_in_each(tmp_path: Path):
+    pairs = [
+        {"id": "a", "query": f"drum {n}", "item_ids": [7], "split": split} for n, split in enumerate(("dev", "test"))
+    ]
+    path = write(tmp_path / "all.jsonl", pairs)
+    assert [load_queries(path, None, split, DOC_IDS).query_ids for split in ("dev", "test")] == [("a",), ("a",)]
+    with pytest.raises(InputError, match=r"line 3: the id 'a' was already in .* line 1; rename one"):
+        load_queries(write(tmp_path / "twice.jsonl", [*pairs, pairs[0] | {"split": "valid"}]), None, "test", DOC_IDS)
+
+
+@pytest.mark.parametrize("name", ["dev", "val", "valid", "validation", "Validation", "DEV "])
+def test_dev_has_several_names(tmp_path: Path, name: str):
+    assert split_name(name) == "dev"
+    folder = beir(tmp_path)
+    (tmp_path / "qrels" / f"{name}.tsv").write_text("b\t7\t1\n")
+    pairs = [
+        {"id": "b", "query": "drum", "item_ids": [7], "split": name},
+        {"id": "x", "query": "pan", "item_ids": [7], "split": "Test"},
+    ]
+    one = write(tmp_path / "one.jsonl", pairs)
+    for queries in (folder, one):
+        assert splits_of(queries, None) == {"dev", "test"}
+        assert load_queries(queries, None, "dev", DOC_IDS) == load_queries(queries, None, "valid", DOC_IDS)
+        assert load_queries(queries, None, "dev", DOC_IDS).query_ids == ("b",)
+    (tmp_path / "qrels" / "vAl.tsv").write_text("b\t7\t1\n")
+    with pytest.raises(InputError, match="which are one split; keep one of them"):
+        load_queries(folder, None, "dev", DOC_IDS)
+
+
+def test_a_split_of_null_is_none(tmp_path: Path):
+    pairs = [{"query": "drum", "item_ids": [7], "split": None}, {"query": "rose", "item_ids": [7]}]
+    path = write(tmp_path / "all.jsonl", pairs)
+    assert splits_of(path, None) == set()
+    assert load_queries(path, None, "test", DOC_IDS).texts == ("drum", "rose")
+    with pytest.raises(InputError, match="some queries have no 'split'"):
+        splits_of(write(tmp_path / "half.jsonl", [pairs[0], pairs[1] | {"split": "test"}]), None)
 
 
 def test_only_queries_of_some_sources(tmp_path: Path):

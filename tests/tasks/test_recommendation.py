@@ -15,7 +15,7 @@ from lmindexer.progress import Progress
 from lmindexer.retrievers.hits import Hit
 from lmindexer.retrievers.popular import PopularRecommender
 from lmindexer.tasks.recommendation import RecommendationEvaluation, evaluate_recommenders
-from lmindexer.tasks.sequences import Sequences, held_out, load_sequences, training_counts
+from lmindexer.tasks.sequences import Sequences, held_out, leave_one_out, load_sequences, training_counts
 
 DOC_IDS = tuple("abcdefg")
 METRICS = parse_metrics(["recall@1,2", "mrr@2"])
@@ -102,7 +102,8 @@ class ByHistory:
 @given(st.lists(st.lists(st.integers(0, 6), min_size=3, max_size=9), min_size=1, max_size=12))
 def test_masking_leaves_no_item_of_the_history_and_never_lowers_the_score_of_another(lists: list[list[int]]):
     offsets = np.cumsum([0, *map(len, lists)])
-    sequences = Sequences(tuple(map(str, range(len(lists)))), np.concatenate(lists).astype(np.int32), offsets)
+    sequences = Sequences(tuple(map(str, range(len(lists)))), np.concatenate(lists).astype(np.int32), offsets,
+                          leave_one_out(np.diff(offsets)))  # fmt: skip
     examples = held_out(sequences, "test")
     found = evaluate_recommenders({"x": ByHistory()}, examples, DOC_IDS, METRICS)
     for e, items in enumerate(lists):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,13 +61,14 @@ def test_what_was_saved_is_loaded(
         )
         for n, name in enumerate(("bm25", "generative"))
     }
-    save_results(run, "search", split, judged, "asked", {"beams": 20, "weights": [1.0, 2.5]})
+    save_results(run, "search", split, judged, "asked", {"beams": 20, "weights": [1.0, 2.5]}, depth=7)
     (results,) = load_results(run)
     assert (results.task, results.split, results.questions) == ("search", split, "asked")
     assert results.settings == {name: {"beams": 20, "weights": [1.0, 2.5]} for name in judged}
+    assert results.depth == dict.fromkeys(judged, 7)
     assert list(results.judged) == list(judged)
     for name, each in results.judged.items():
-        assert (each.query_ids, each.unjudged) == (ids, judged[name].unjudged)
+        assert (each.query_ids, each.without_relevant) == (ids, judged[name].without_relevant)
         assert each.intervals == judged[name].intervals
         for metric, values in each.values.items():
             np.testing.assert_array_equal(values, judged[name].values[metric])
@@ -74,9 +76,10 @@ def test_what_was_saved_is_loaded(
 
 def test_a_later_evaluation_adds_and_replaces_by_name(tmp_path: Path):
     run = run_at(tmp_path / "run")
-    save_results(run, "search", "test", {"a": judged_as(0, 1), "b": judged_as(0, 0)}, "asked", {"beams": 5})
-    save_results(run, "search", "test", {"b": judged_as(1, 1, metric="mrr@3"), "c": judged_as(1, 0)}, "asked")
-    save_results(run, "search", "dev", {"a": judged_as(1, 1)}, "asked")
+    save_results(run, "search", "test", {"a": judged_as(0, 1), "b": judged_as(0, 0)}, "asked", {"beams": 5}, depth=10)
+    later = {"b": judged_as(1, 1, metric="mrr@3"), "c": judged_as(1, 0)}
+    save_results(run, "search", "test", later, "asked", depth=100)
+    save_results(run, "search", "dev", {"a": judged_as(1, 1)}, "asked", depth=10)
     dev, test = load_results(run)
     assert list(dev.judged) == ["a"]
     assert {name: each.means for name, each in test.judged.items()} == {
@@ -85,6 +88,7 @@ def test_a_later_evaluation_adds_and_replaces_by_name(tmp_path: Path):
         "c": {"recall@10": 0.5},
     }
     assert test.settings == {"a": {"beams": 5}, "b": {}, "c": {}}
+    assert test.depth == {"a": 10, "b": 100, "c": 100}
     assert [name for name in entries(run) if "results" in name] == [
         "results-search-dev.parquet",
         "results-search-test.parquet",
@@ -94,19 +98,19 @@ def test_a_later_evaluation_adds_and_replaces_by_name(tmp_path: Path):
 @pytest.mark.parametrize("changed", ["questions", "documents"])
 def test_other_questions_or_documents_replace_what_was_kept(tmp_path: Path, changed: str):
     run = run_at(tmp_path / "run")
-    save_results(run, "search", "test", {"a": judged_as(0, 1)}, "asked")
+    save_results(run, "search", "test", {"a": judged_as(0, 1)}, "asked", depth=10)
     if changed == "documents":
         with_other_documents(run)
-    save_results(run, "search", "test", {"b": judged_as(0, 1)}, "others" if changed == "questions" else "asked")
+    questions = "others" if changed == "questions" else "asked"
+    save_results(run, "search", "test", {"b": judged_as(0, 1)}, questions, depth=10)
     (results,) = load_results(run)
     assert list(results.judged) == ["b"]
 
 
 def test_systems_of_other_queries_are_not_kept_together(tmp_path: Path):
+    systems = {"a": judged_as(0), "b": judged_as(0, first="other")}
     with pytest.raises(ValueError, match="b was not asked the queries that the others were"):
-        save_results(
-            run_at(tmp_path / "run"), "search", "test", {"a": judged_as(0), "b": judged_as(0, first="other")}, "asked"
-        )
+        save_results(run_at(tmp_path / "run"), "search", "test", systems, "asked", depth=10)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):
@@ -133,9 +137,11 @@ def test_the_fingerprint_is_of_the_questions_in_any_order():
 def evaluated(tmp_path: Path) -> Callable[..., Path]:
     """Makes a run whose answers by these systems are kept."""
 
-    def make(name: str, systems: dict[str, Judged], questions: str = "asked", **settings: object) -> Path:
+    def make(
+        name: str, systems: dict[str, Judged], questions: str = "asked", depth: int = 10, **settings: object
+    ) -> Path:
         run = run_at(tmp_path / name)
-        save_results(run, "search", "test", systems, questions, settings)
+        save_results(run, "search", "test", systems, questions, settings, depth=depth)
         return run
 
     return make
@@ -212,13 +218,51 @@ def test_what_cannot_be_compared_is_said(evaluated: Callable[..., Path], tmp_pat
     assert "documents of e came or went since then; evaluate it again" in note("e", other)
 
 
-def test_systems_asked_in_another_way_are_compared_and_that_is_said(evaluated: Callable[..., Path]):
-    runs = {name: evaluated(name, {"bm25": judged_as(1, 0)}, beams=beams) for name, beams in (("a", 20), ("b", 50))}
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [({"beams": 20}, {"beams": 50}), ({"masked": False}, {"masked": True}), ({"exact": False}, {"exact": True})],
+)
+def test_systems_asked_in_another_way_are_not_compared(
+    evaluated: Callable[..., Path], one: dict[str, object], other: dict[str, object]
+):
+    systems = {"generative": judged_as(1, 0), "bm25": judged_as(1, 0)}
+    runs = {name: evaluated(name, systems, **how) for name, how in (("a", one), ("b", other))}
     found = compare_results(runs)
-    assert len(found.blocks) == 1
-    assert found.notes == (
-        'search, split test: bm25 was not asked in the same way (a: {"beams": 20}; b: {"beams": 50})',
+    assert found.blocks == ()
+    assert " p=" not in found.to_markdown()
+    assert found.notes[0] == (
+        f"search, split test: generative was not asked in the same way (a: {json.dumps(one)}; b: {json.dumps(other)}); "
+        "evaluate all in one way to compare them"
     )
+    runs["c"] = evaluated("c", {"generative": judged_as(1, 1)}, **other)
+    found = compare_results(runs)
+    assert [(block.system, list(block.judged)) for block in found.blocks] == [("generative", ["b", "c"])]
+    assert "(a: " in found.notes[0]
+    assert "b and c: " in found.notes[0]
+
+
+def test_depth_is_kept_and_changes_nothing(evaluated: Callable[..., Path]):
+    """The first ten of a hundred documents are the ten that are found when ten are asked for."""
+    runs = {name: evaluated(name, {"bm25": judged_as(1, 0)}, depth=depth) for name, depth in (("a", 10), ("b", 100))}
+    found = compare_results(runs)
+    assert (len(found.blocks), found.notes) == (1, ())
+    assert found.blocks[0].results.depth == {"bm25": 10}
+
+
+def test_what_an_earlier_version_kept_is_not_compared(evaluated: Callable[..., Path]):
+    """Lists changed with the deepest metric then, and nobody knows which that was."""
+    runs = {name: evaluated(name, {"bm25": judged_as(1, 0)}) for name in "abc"}
+    for name in "ab":
+        path = runs[name] / "results-search-test.parquet"
+        table = pyarrow.parquet.read_table(path)
+        kept = json.loads(table.schema.metadata[b"results"])
+        del kept["systems"]["bm25"]["depth"]
+        pyarrow.parquet.write_table(table.replace_schema_metadata({b"results": json.dumps(kept)}), path)
+    found = compare_results(runs)
+    assert found.blocks == ()
+    assert "bm25 of a and b was evaluated by an earlier version" in found.notes[0]
+    assert found.notes[0].endswith("evaluate again")
+    assert len(compare_results({"a": runs["a"]}).blocks) == 1, "one alone is shown"
 
 
 def test_nothing_kept_is_nothing_told(tmp_path: Path):
@@ -234,7 +278,7 @@ def test_lmindexer_compare_has_a_second_table(corpus: Corpus, tmp_path: Path):
     before = lmindexer("compare", *runs, "--resamples", 0)
     assert before.code == 0, before.err
     for run, value in zip(runs, (0.0, 1.0), strict=True):
-        save_results(run, "search", "test", {"bm25": judged_as(*[value] * 5)}, "asked")
+        save_results(run, "search", "test", {"bm25": judged_as(*[value] * 5)}, "asked", depth=10)
     after = lmindexer("compare", *runs, "--resamples", 0).out
     assert after.startswith(before.out[:-1])
     assert "| recall@10 | 0.0000 | 1.0000 p=0.062 |" in after

@@ -15,7 +15,9 @@ from lmindexer.tasks.sequences import (
     Examples,
     Sequences,
     held_out,
+    leave_one_out,
     load_sequences,
+    load_taught,
     save_sequences,
     seen_in_training,
     training_counts,
@@ -32,7 +34,7 @@ many_lists = st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=9), min_s
 def of(lists: list[list[int]]) -> Sequences:
     offsets = np.cumsum([0, *map(len, lists)])
     users = tuple(f"u{u}" for u in range(1, len(lists) + 1))
-    return Sequences(users, np.concatenate(lists).astype(np.int32), offsets)
+    return Sequences(users, np.concatenate(lists).astype(np.int32), offsets, leave_one_out(np.diff(offsets)))
 
 
 def told(examples: Examples) -> list[tuple[str, list[int], int]]:
@@ -43,7 +45,7 @@ def told(examples: Examples) -> list[tuple[str, list[int], int]]:
 
 
 def same(one: Sequences, other: Sequences) -> bool:
-    arrays = (np.array_equal(getattr(one, name), getattr(other, name)) for name in ("rows", "offsets"))
+    arrays = (np.array_equal(getattr(one, name), getattr(other, name)) for name in ("rows", "offsets", "parts"))
     return one.users == other.users and all(arrays)
 
 
@@ -97,17 +99,17 @@ def test_what_is_left_out_is_told(tmp_path: Path):
 
 @given(many_lists)
 def test_saved_then_loaded_nothing_changes(tmp_path_factory: pytest.TempPathFactory, lists: list[list[int]]):
-    doc_ids = ['"', "two words", "ü", "\ud800", "{}", "x\u2028y", "7"]  # a line separator, a lone surrogate
+    doc_ids = ['"', "two words", "ü", "nan", "{}", "x\u2028y", "7"]  # a word for nothing, a line separator
     path = tmp_path_factory.mktemp("saved") / "sequences.jsonl"
     save_sequences(of(lists), doc_ids, path)
-    assert same(load_sequences(path, doc_ids), of(lists))
+    assert same(load_taught(path, doc_ids), of(lists))
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("u1 a\nu2\n", "line 2: user 'u2' took nothing"),
-        ("u1 a\n\nu1 b\n", "line 3: user 'u1' was already in line 1"),
+        ("u1 a c\n\nu1 b\n", "line 3: user 'u1' was already in line 1"),
         ("", "is empty; write one user a line"),
         ("\n \n", "is empty; write one user a line"),
         ("u1 x\nu2 y\n", "no item of .* is in the corpus: of the file is, for example, 'x' and of the corpus .* 'a'"),
@@ -130,7 +132,9 @@ def test_broken_text_is_named(tmp_path: Path, text: str, expected: str):
         ({"user": "u2", "items": []}, "user 'u2' took nothing"),
         ({"user": "u1", "items": ["b"]}, "user 'u1' was already in line 1"),
         ({"user": " ", "items": ["b"]}, "there is no id in 'user'"),
-        ({"user": True, "items": ["b"]}, "there is no id in 'user'"),
+        ({"user": True, "items": ["b"]}, "the id in 'user' is a bool"),
+        ({"user": "u\ud800", "items": ["b"]}, "half a character"),
+        ({"user": "u2", "items": ["b\ud800"]}, "half a character"),
         ({"items": ["b"]}, "there is no id in 'user'"),
         ({}, "there is no list of ids"),
         (["u2", "b"], "a JSON list, not an object"),
@@ -148,9 +152,9 @@ def test_a_broken_record_is_named_by_its_line(tmp_path: Path, record: Any, expec
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"unixReviewTime": "10 27, 2013"}, "no number in 'unixReviewTime'"),
-        ({"unixReviewTime": True}, "no number in 'unixReviewTime'"),
-        ({"unixReviewTime": float("nan")}, "no number in 'unixReviewTime'"),
+        ({"unixReviewTime": "10 27, 2013"}, "no time in 'unixReviewTime'"),
+        ({"unixReviewTime": True}, "no time in 'unixReviewTime'"),
+        ({"unixReviewTime": float("nan")}, "no time in 'unixReviewTime'"),
         ({"asin": ""}, "no id in 'asin'"),
         ({"reviewerID": None}, "no id in 'reviewerID'"),
     ],
@@ -163,7 +167,7 @@ def test_a_broken_review_is_named_by_its_line(tmp_path: Path, change: dict[str, 
 
 def test_other_files_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="unknown kind; the name of a file of sequences must end in"):
-        load_sequences(write(tmp_path / "all.csv", "u1,a\n"), DOC_IDS)
+        load_sequences(write(tmp_path / "all.xml", "u1,a\n"), DOC_IDS)
     with pytest.raises(InputError, match="is no file"):
         load_sequences(tmp_path, DOC_IDS)
     (tmp_path / "latin.txt").write_bytes(b"u1 a\nu2 \xe9\n")
@@ -177,7 +181,9 @@ def test_other_files_are_refused(tmp_path: Path):
 def test_offsets_that_part_nothing_well_are_refused():
     for offsets in ([0, 2], [0, 2, 2], [1, 2, 3], [0, 1, 2]):
         with pytest.raises(ValueError, match="offsets must part 3 rows among 2 users"):
-            Sequences(("x", "y"), np.arange(3, dtype=np.int32), np.array(offsets))
+            Sequences(("x", "y"), np.arange(3, dtype=np.int32), np.array(offsets), np.zeros(3, np.int8))
+    with pytest.raises(ValueError, match="each of 3 rows must be in a part, not 2 of them"):
+        Sequences(("x", "y"), np.arange(3, dtype=np.int32), np.array([0, 1, 3]), np.zeros(2, np.int8))
 
 
 # Leave-one-out
@@ -223,16 +229,62 @@ def test_samples_are_of_the_last_three_targets(lists: list[list[int]], samples: 
     assert np.array_equal(drawn.start, sequences.offsets[drawn.user])
 
 
-def test_where_a_held_out_item_is_gone_no_other_takes_its_place(tmp_path: Path):
-    """Else what was trained on would be asked for."""
-    path = tmp_path / "sequences.txt"
-    path.write_text("u1 a b c d\nu2 d c b a\nu3 a gone\n")
-    without_d = [doc_id for doc_id in DOC_IDS if doc_id != "d"]
-    parted = load_sequences(path, without_d, parted=True)
-    assert parted.users == ("u2", "u3")
-    assert "1 users whose last or last but one item is gone are left out" in parted.notes
-    assert [without_d[row] for row in held_out(parted, "test").target] == ["a"]
-    assert load_sequences(path, without_d).users == ("u1", "u2", "u3")
+LATER = [doc_id for doc_id in DOC_IDS if doc_id != "d"]
+
+
+def in_parts(sequences: Sequences) -> dict[str, list[list[str]]]:
+    """By user the items of each part."""
+    found = {}
+    for u, user in enumerate(sequences.users):
+        its = slice(sequences.offsets[u], sequences.offsets[u + 1])
+        rows, parts = sequences.rows[its], sequences.parts[its]
+        found[user] = [[LATER[row] for row in rows[parts == part]] for part in range(3)]
+    return found
+
+
+def test_where_items_go_no_other_takes_their_place(tmp_path: Path):
+    """The parts are those in which the run was taught; else what was trained on would be asked for, or counted."""
+    lists = {"u1": "abcd", "u2": "dcba", "u3": "abdc", "u4": "da7", "u5": "add", "u6": "ab", "u7": "d"}
+    path = write(tmp_path / "taken.txt", "".join(f"{user} {' '.join(items)}\n" for user, items in lists.items()))
+    save_sequences(load_sequences(path, DOC_IDS), DOC_IDS, tmp_path / "taught.jsonl")
+    taught = load_taught(tmp_path / "taught.jsonl", LATER)
+    assert in_parts(taught) == {
+        "u1": [["a", "b"], ["c"], []],
+        "u2": [["c"], ["b"], ["a"]],
+        "u3": [["a", "b"], [], ["c"]],
+        "u4": [[], ["a"], ["7"]],
+        "u5": [["a"], [], []],
+        "u6": [["a", "b"], [], []],
+    }
+    row = LATER.index
+    assert told(held_out(taught, "test")) == [
+        ("u2", [row("c"), row("b")], row("a")), ("u3", [row("a"), row("b")], row("c")), ("u4", [row("a")], row("7"))
+    ]  # fmt: skip
+    assert told(held_out(taught, "dev")) == [("u1", [row("a"), row("b")], row("c")), ("u2", [row("c")], row("b"))]
+    assert training_counts(taught, 4).tolist() == [4, 3, 1, 0], "a, b, c; 7 was held out"
+    assert [each[::2] for each in told(training_examples(taught))] == [("u1", 1), ("u3", 1), ("u6", 1)]
+    assert taught.notes == (
+        "7 of 21 items that users took are not in the corpus and are left out (the first: 'd')",
+        "1 of 7 users took no item of the corpus and are left out (the first: 'u7')",
+        "the test items of 2 users are not in the corpus, and nothing takes their place",
+    )
+
+
+def test_a_run_that_was_taught_before_parts_were_kept_is_parted_as_it_was(tmp_path: Path):
+    records = [
+        {"user": "u1", "items": list("abcd")},
+        {"user": "u2", "items": list("dcba")},
+        {"user": "u3", "items": ["d"]},
+    ]
+    taught = load_taught(write(tmp_path / "sequences.jsonl", records), LATER)
+    assert in_parts(taught) == {"u1": [["a", "b"], ["c"], []], "u2": [["c"], ["b"], ["a"]]}
+
+
+@pytest.mark.parametrize("record", [{"user": "u"}, {"train": ["a"]}, {"user": "u", "train": 5}, ["u", "a"]])
+def test_a_damaged_file_of_a_run_is_named_by_its_line(tmp_path: Path, record: Any):
+    path = write(tmp_path / "sequences.jsonl", [{"user": "x", "train": ["a"]}, record])
+    with pytest.raises(InputError, match=r"sequences\.jsonl, line 2 is damaged .*; fine-tune the run anew"):
+        load_taught(path, DOC_IDS)
 
 
 def test_samples_reach_each_of_the_three_and_follow_the_seed():

@@ -1,21 +1,66 @@
 """What several verbs do."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmindexer.errors import InputError
 from lmindexer.files import write_text
+from lmindexer.progress import Progress
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
     from lmindexer.runs import Run
 
 
+TABLE_ENDS = {".md": "markdown", ".txt": "markdown", "": "markdown", ".json": "json"}  # of files with a table in them
+
+
+@contextmanager
+def steps() -> Iterator[Progress]:
+    """What is done now, for a user who waits at a terminal; elsewhere nothing is said."""
+    progress = Progress(sys.stderr if sys.stderr.isatty() else None)
+    try:
+        yield progress
+    finally:
+        progress.clear()
+
+
+def how_to_read(command: Any) -> Any:
+    """The options that say how the files of documents are read: keywords of `Corpus.read`."""
+    for option in reversed(
+        [
+            click.option("--skip-bad", is_flag=True,
+                         help="Leave out broken records and count them, instead of stopping."),
+            click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text."),
+            click.option("--keep-markup", is_flag=True, help="Leave HTML tags and entities as they are."),
+            click.option("--keep-going", is_flag=True, help="Go on even if --skip-bad leaves out most records."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+READ_BY = ("skip_bad", "keep_empty", "keep_markup", "keep_going")  # of `how_to_read`
+
+
+def read_like(run: "Run", files: Sequence[Path], id: str, text: str, label: str, reading: dict[str, Any]) -> "Corpus":
+    """The documents of `files`, from the columns that `run` was learned from where others are not named."""
+    from lmindexer.corpus.documents import Corpus
+    from lmindexer.indexers.store import columns_of
+
+    names = tuple(map(str.strip, text.split(","))) if text else ()
+    return Corpus.read(list(files), text=names, id=id, label=label, like=columns_of(run), **reading)
+
+
 def tell_skipped(corpus: "Corpus") -> None:
-    """How many records were left out, and why, on standard error."""
+    """How many records were left out, and why, and what else to know of the files, on standard error."""
+    for note in corpus.notes:
+        click.echo(f"note: {note}", err=True)
     for reason, count in corpus.skipped_reasons.items():
         click.echo(f"skipped {count:,}: {reason}", err=True)
 
@@ -30,9 +75,20 @@ def make_room(out: Path, flag: str = "--out") -> None:
         raise InputError(f"cannot make the folder of {flag} {out} ({error.strerror}); choose another") from None
 
 
-def format_of(path: Path) -> str:
-    """The end of a file's name, such as jsonl."""
-    return path.suffix.lstrip(".").lower()
+def format_to_write(out: Path | None, named: str | None, ends: Mapping[str, str], usual: str) -> str:
+    """What to write: as --format `named` it, else as the end of `out` says by `ends`, to the screen the `usual`.
+
+    Raises InputError where the two contradict each other, or neither says.
+    """
+    if out is None:
+        return named or usual
+    meant = ends.get(out.suffix.lower())
+    if named is None and meant is None:
+        known = ", ".join(end for end in ends if end)
+        raise InputError(f"cannot tell the format of --out {out}; end it in one of {known}, or give --format")
+    if named is not None and out.suffix and meant not in (None, named):
+        raise InputError(f"--out {out} is {meant} by its name and --format says {named}; leave one of them out")
+    return named or meant or usual
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:
@@ -63,6 +119,6 @@ def write_or_print(text: str, out: Path | None) -> None:
 def lines_of(path: Path) -> list[str]:
     """The lines of a list of document ids, without empty ones."""
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8; give a text file with one document id a line") from None

@@ -22,14 +22,16 @@ from lmindexer.flags import Grouped, resolve, settings
 @click.option("--pseudo", multiple=True, type=click.Path(path_type=Path),
               help="search: pseudo-queries to train on, too, as lmindexer pseudo writes them.")  # fmt: skip
 @click.option("--sources", default="", metavar="TEXT,...", help="Of --pseudo, only those of these sources.")
+@click.option("--keep-going", is_flag=True,
+              help="Go on even if most of what users took is of unknown documents.")  # fmt: skip
 @click.option("--config", "recipe", type=click.Path(path_type=Path), help="A TOML file with the settings below.")
 @click.option("--resume", is_flag=True,
               help="Go on with a fine-tuning that was stopped; start it if there is none.")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="Print no progress.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @settings(FinetuneConfig)
 def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None, qrels: Path | None,
-             pseudo: tuple[Path, ...], sources: str, recipe: Path | None, resume: bool, quiet: bool,
-             **given: Any) -> None:  # fmt: skip
+             pseudo: tuple[Path, ...], sources: str, keep_going: bool, recipe: Path | None,
+             resume: bool, quiet: bool, **given: Any) -> None:  # fmt: skip
     """Teach the model of RUN to recommend from histories, or to search from queries.
 
     SEQUENCES has a user and what they took on each line, oldest first; the last item of each is for the test,
@@ -51,10 +53,13 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
     named = tuple(part.strip() for part in sources.split(",") if part.strip())
     try:
         finetuning.finetune(run, out, sequences=sequences, queries=queries, qrels=qrels, pseudo=pseudo, sources=named,
-                            config=config, resume=resume, progress=Progress(None if quiet else sys.stderr))  # fmt: skip
+                            keep_going=keep_going, config=config, resume=resume,
+                            progress=Progress(None if quiet else sys.stderr, warnings=sys.stderr))  # fmt: skip
     except KeyboardInterrupt:
         click.echo(f"\nstopped; the same command with --resume goes on with {out}", err=True)
         sys.exit(130)
+    if quiet:
+        return
     told = Run.open(out).read_json("finetune.json")
     click.echo(f"dev {told['dev_metric']} {told['best']:.4f} at epoch {told['best_epoch']:g}, "
                f"learning rate {told['best_rate']:g}")  # fmt: skip

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import format_of, lines_of, make_room, tell_skipped
+from lmindexer.cli.common import format_to_write, how_to_read, lines_of, make_room, read_like, steps, tell_skipped
 from lmindexer.errors import InputError
 
+ENDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 FORMATS = ("jsonl", "csv", "parquet")
 
 
@@ -19,10 +20,8 @@ FORMATS = ("jsonl", "csv", "parquet")
 )
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
-@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
-@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
-def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, skip_bad: bool,
-          keep_empty: bool) -> None:  # fmt: skip
+@how_to_read
+def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, **reading: bool) -> None:
     """Give IDs to documents, also to ones never seen.
 
     Documents that RUN has learned keep their IDs; the others in FILES get theirs from its model. The run
@@ -35,22 +34,21 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
     from lmindexer.runs import Run
 
     if out is not None:
-        if format_of(out) not in FORMATS:
+        if out.suffix.lower() not in ENDS:
             raise InputError(f"cannot tell the format of --out {out}; end it in .jsonl, .csv or .parquet")
         make_room(out)
-    Run.open(run)
-    from lmindexer.corpus.documents import Corpus
+    opened = Run.open(run)
     from lmindexer.indexers.registry import load_indexer
 
-    indexer = load_indexer(run)
-    columns = tuple(map(str.strip, text.split(","))) if text else indexer.config.text
-    corpus = Corpus.read(
-        list(files), text=columns, id=id or indexer.config.id, skip_bad=skip_bad, keep_empty=keep_empty
-    )
+    with steps() as progress:
+        progress.doing(f"reading {', '.join(map(str, files))}")
+        corpus = read_like(opened, files, id, text, "", reading)
+        progress.doing(f"loading {run}")
+        indexer = load_indexer(run)
+        ids = indexer.index(corpus, progress=progress)
     tell_skipped(corpus)
-    ids = indexer.index(corpus)
     if out is not None:
-        ids.export(out, format_of(out))
+        ids.export(out, ENDS[out.suffix.lower()])
     else:
         for line in ids.jsonl_lines():
             click.echo(line)
@@ -64,10 +62,9 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
-@click.option("--label", default="", help="Column of the label; without it the new documents have none.")
-@click.option("--skip-bad", is_flag=True, help="Leave out broken records and count them.")
-@click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text.")
-def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, skip_bad: bool, keep_empty: bool) -> None:
+@click.option("--label", default="", help="Column of the label, where it differs from the run's.")
+@how_to_read
+def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, **reading: bool) -> None:
     """Add documents to a run, without learning again.
 
     Each gets an ID from the run's model, unique at once; the IDs of the others stay. Documents that RUN has
@@ -79,16 +76,14 @@ def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, skip
     """
     from lmindexer.runs import Run
 
-    config = Run.open(run).config
-    from lmindexer.corpus.documents import Corpus
+    opened = Run.open(run)
     from lmindexer.indexers.changes import add_documents
 
-    columns = tuple(map(str.strip, text.split(","))) if text else config.text
-    corpus = Corpus.read(
-        list(files), text=columns, id=id or config.id, label=label, skip_bad=skip_bad, keep_empty=keep_empty
-    )
+    with steps() as progress:
+        progress.doing(f"reading {', '.join(map(str, files))}")
+        corpus = read_like(opened, files, id, text, label, reading)
+        added = add_documents(run, corpus, progress=progress)
     tell_skipped(corpus)
-    added = add_documents(run, corpus)
     for line in added.ids.jsonl_lines():
         click.echo(line)
     click.echo(f"added {len(added.ids):,}; {added.known:,} already there", err=True)
@@ -112,30 +107,32 @@ def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
         raise InputError("no document is named; give ids, or a file of them with --from")
     from lmindexer.indexers.changes import remove_documents
 
-    remove_documents(run, leaving)
+    with steps() as progress:
+        remove_documents(run, leaving, progress=progress)
     click.echo(f"{len(set(leaving)):,} documents removed", err=True)
 
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="jsonl", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default (jsonl only).")
-def export(run: Path, kind: str, out: Path | None) -> None:
+@click.option("--format", "named", type=click.Choice(FORMATS), help="[as --out ends; jsonl on the screen]")
+@click.option("--out", type=click.Path(path_type=Path),
+              help="The file to write, .jsonl, .csv or .parquet; the screen by default (jsonl only).")  # fmt: skip
+def export(run: Path, named: str | None, out: Path | None) -> None:
     """Write the IDs of a run as JSONL, CSV or Parquet.
 
     JSONL has lines {"id": "B004756YJA", "codes": [17, 401, 0]}; CSV and Parquet have one column a position.
 
     \b
     Example:
-      lmindexer export runs/beauty --format csv --out ids.csv
+      lmindexer export runs/beauty --out ids.csv
     """
     from lmindexer.ids.table import IdTable
     from lmindexer.runs import Run
 
+    kind = format_to_write(out, named, ENDS, "jsonl")
     if out is None and kind != "jsonl":
         raise InputError(f"--format {kind} does not go to the screen; name a file with --out")
-    Run.open(run)
-    ids = IdTable.load(run / "ids.parquet")
+    ids = IdTable.load(Run.open(run).file("ids.parquet"))
     if out is not None:
         make_room(out)
         ids.export(out, kind)

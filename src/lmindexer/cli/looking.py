@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import make_room, names_of, of_other_documents, write_or_print
+from lmindexer.cli.common import (
+    TABLE_ENDS,
+    format_to_write,
+    make_room,
+    names_of,
+    of_other_documents,
+    steps,
+    write_or_print,
+)
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,10 +34,12 @@ if TYPE_CHECKING:
 @click.option("--samples", default=2, show_default=True, type=click.IntRange(min=0), metavar="INT",
               help="How many sample documents a code.")  # fmt: skip
 @click.option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this SVG file.")
-def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None) -> None:
+@click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None, kind: str) -> None:
     """Show the quality and the tree of a run's IDs.
 
-    Each code comes with its size, its most telling words, its most frequent label and sample documents.
+    Each code comes with its size, its most telling words, its most frequent label and sample documents. JSON has
+    all numbers of the run's report.json, and the same tree under "tree".
 
     \b
     Example:
@@ -40,11 +50,19 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
     folder = Run.open(run)
     if svg is not None:
         make_room(svg, "--svg")
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
 
-    corpus, ids = load_documents(folder), IdTable.load(run / "ids.parquet")
-    tree = show(folder, corpus, ids, codes or None, children or None, samples)
+    with steps() as progress:
+        progress.doing("reading the documents and making the tree")
+        corpus, ids = documents_and_ids(folder)
+        tree = tree_of(folder, corpus, ids, codes or None, children or None, samples)
+    if kind == "json":
+        import json
+        from dataclasses import asdict
+
+        click.echo(json.dumps(folder.read_json("report.json") | {"tree": asdict(tree)}, ensure_ascii=False))
+    else:
+        show(folder, tree)
     if svg is not None:
         from lmindexer.explore.tree import to_svg
         from lmindexer.files import write_text
@@ -58,9 +76,9 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
               help="Judge by this encoder's nearest neighbours too: 'bundled', a hub name or a folder.")  # fmt: skip
 @click.option("--resamples", default=200, show_default=True, type=click.IntRange(min=0), metavar="INT",
               help="Bootstrap resamples of the intervals; 0: no intervals.")  # fmt: skip
-@click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default.")
-def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out: Path | None) -> None:
+@click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
+def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | None, out: Path | None) -> None:
     """Compare the IDs of RUNS, learned from the same documents, in one table.
 
     Use of the codes, uniqueness, agreement with labels and with nearest neighbours, with intervals, and
@@ -75,6 +93,7 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out
 
     opened = [Run.open(run) for run in runs]
     names = names_of(runs)
+    kind = format_to_write(out, named, TABLE_ENDS, "markdown")
     if out is not None:
         make_room(out)
     import json
@@ -83,26 +102,34 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, kind: str, out
     from lmindexer.evaluation.comparison import Compared
     from lmindexer.evaluation.comparison import compare as compare_runs
     from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.embeddings import embed
     from lmindexer.indexers.store import load_documents
     from lmindexer.tasks.results import compare_results
 
-    evaluated = compare_results(dict(zip(names, runs, strict=True)), resamples=1000 if resamples else 0)
-    corpus, reports = load_documents(opened[0]), [run.read_json("report.json") for run in opened]
-    compared = [
-        Compared(
-            name=name,
-            indexer=run.config.indexer,
-            table=IdTable.load(run.path / "ids.parquet"),
-            seconds=report.get("seconds"),
-            agreement=report.get("agreement", {}).get("all"),
-        )
-        for name, run, report in zip(names, opened, reports, strict=True)
-    ]
-    embeddings = embed(corpus, encoder).cpu().numpy() if encoder else None
-    comparison = compare_runs(
-        compared, corpus.texts(), corpus.labels, embeddings=embeddings, embeddings_name=encoder, resamples=resamples
-    )
+    with steps() as progress:
+        progress.doing("reading the documents and what was evaluated")
+        evaluated = compare_results(dict(zip(names, runs, strict=True)), resamples=1000 if resamples else 0)
+        corpus, reports = load_documents(opened[0]), [run.read_json("report.json") for run in opened]
+        compared = [
+            Compared(
+                name=name,
+                indexer=run.config.indexer,
+                table=IdTable.load(run.file("ids.parquet")),
+                seconds=report.get("seconds"),
+                agreement=report.get("agreement", {}).get("all"),
+            )
+            for name, run, report in zip(names, opened, reports, strict=True)
+        ]
+        embeddings = None
+        if encoder:
+            from lmindexer.indexers.embeddings import embed
+
+            progress.doing(f"loading {encoder} and embedding {len(corpus):,} documents")
+            embeddings = embed(corpus, encoder, progress=progress).cpu().numpy()
+        progress.doing(f"judging the IDs of {len(runs)} runs")
+        comparison = compare_runs(
+            compared, corpus.texts(), corpus.labels, embeddings=embeddings, embeddings_name=encoder,
+            resamples=resamples,
+        )  # fmt: skip
     comparison = replace(comparison, warnings=(*_unlike(opened), *comparison.warnings))
     if kind == "json":
         write_or_print(json.dumps(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False), out)
@@ -149,19 +176,26 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.store import load_documents
 
-    tables = {name: IdTable.load(run / "ids.parquet") for name, run in zip(names_of(runs), runs, strict=True)}
+    tables = {name: IdTable.load(run.file("ids.parquet")) for name, run in zip(names_of(runs), opened, strict=True)}
     if figures is not None:
-        _draw_figures(figures, opened, tables)
+        with steps() as progress:
+            progress.doing("drawing the figures")
+            drawn = _draw_figures(figures, opened, tables)
+        for path in drawn:
+            click.echo(str(path))
         return
     from lmindexer.explore.page import Shown, write_page
 
     out = out or runs[0] / "explore.html"
     make_room(out)
     shown = []
-    for run, (name, table) in zip(opened, tables.items(), strict=True):
-        corpus = load_documents(run)
-        shown.append(Shown(name, table, corpus.texts(), corpus.labels))
-    write_page(out, shown)
+    with steps() as progress:
+        for run, (name, table) in zip(opened, tables.items(), strict=True):
+            progress.doing(f"reading the documents of {name}")
+            corpus = load_documents(run)
+            shown.append(Shown(name, table, corpus.texts(), corpus.labels))
+        progress.doing("counting words and writing the page")
+        write_page(out, shown)
     for run in of_other_documents(opened):
         click.echo(
             f"note: {run.path} was learned from other texts or in another order; of a document that both have, the "
@@ -171,7 +205,7 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     click.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB); open it in a browser")
 
 
-def _draw_figures(folder: Path, runs: "list[Run]", tables: "dict[str, IdTable]") -> None:
+def _draw_figures(folder: Path, runs: "list[Run]", tables: "dict[str, IdTable]") -> list[Path]:
     """Figures 3 (each run that has labels), 4 (those that were trained in epochs) and 6 (all of them together)."""
     from lmindexer.explore.figures import curve_points, duplication_density, label_distribution, training_curves
     from lmindexer.indexers.store import load_documents
@@ -188,23 +222,34 @@ def _draw_figures(folder: Path, runs: "list[Run]", tables: "dict[str, IdTable]")
             click.echo(f"{name} has no labels, hence no figure 3; learn it with --label", err=True)
     if trained := {name: records for name, records in logs.items() if curve_points(records, 0, "perplexity")}:
         drawn += training_curves(trained, folder / "figure4")
-    drawn += duplication_density(tables, folder / "figure6")
-    for path in drawn:
-        click.echo(str(path))
+    return drawn + list(duplication_density(tables, folder / "figure6"))
 
 
-def show(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, children: int | None,
-         samples: int) -> "TreeNode":  # fmt: skip
-    """Print tree and quality; write report.md where there is none yet."""
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    from lmindexer.explore.report import quality_table, summary, write_report
-    from lmindexer.explore.tree import build_tree, render
+def tree_of(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, children: int | None,
+            samples: int) -> "TreeNode":  # fmt: skip
+    """The tree of a run's IDs; report.md is written where there is none yet."""
+    from lmindexer.explore.report import write_report
+    from lmindexer.explore.tree import build_tree
+    from lmindexer.runs import ReadOnlyError, writing
 
     tree = build_tree(ids, corpus.texts(), corpus.labels, codes=codes, children=children, samples=samples)
     if not (run.path / "report.md").exists():
-        write_report(run, tree)
+        try:
+            with writing(run.path, wait=False):
+                write_report(run, tree)
+        except ReadOnlyError as error:
+            click.echo(f"note: report.md is not kept ({error})", err=True)
+    return tree
+
+
+def show(run: "Run", tree: "TreeNode") -> None:
+    """Print tree and quality."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from lmindexer.explore.report import quality_table, summary
+    from lmindexer.explore.tree import render
+
     report = run.read_json("report.json")
     console = Console(width=None if sys.stdout.isatty() else 110)
     render(tree, console)
@@ -213,4 +258,3 @@ def show(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, childr
         console.print(line)
     if run.facts.get("changed_since_learned"):
         console.print("Documents came or went since: the numbers are of the documents as they were learned.")
-    return tree

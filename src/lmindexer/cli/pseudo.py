@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import format_of, make_room
+from lmindexer.cli.common import make_room, steps
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def pseudo(run: Path, out: Path, ways: str, model: str | None, column: str | Non
         raise InputError("no kind of query was asked for; give --ways (such as title,spans,words), --model or --column")
     if (column is None) != (data is None):
         raise InputError("--column and --from belong together; give the column's name and the file that has it")
-    if format_of(out) != "jsonl":
+    if out.suffix.lower() != ".jsonl":
         raise InputError(f"cannot tell the format of --out {out}; end it in .jsonl")
     from lmindexer.runs import Run
 
@@ -63,16 +63,22 @@ def pseudo(run: Path, out: Path, ways: str, model: str | None, column: str | Non
 
     check_ways(named)
     make_room(out)
-    corpus = load_documents(opened)
     found: list[PseudoQuery] = []
-    if column is not None and data is not None:  # first what a user may have got wrong
-        of_column = column_queries(corpus, data, column, id or opened.config.id)
-        found += of_column.queries
-        for note in of_column.notes:
-            click.echo(f"note: {note}", err=True)
-    if model is not None:
-        found += model_queries(corpus, model, per_document, seed, device=device, progress=Progress())
-    found += pseudo_queries(corpus, list(dict.fromkeys(named)), per_document, seed) if named else []
+    with steps() as progress:
+        progress.doing("reading the documents")
+        corpus = load_documents(opened)
+        if column is not None and data is not None:  # first what a user may have got wrong
+            progress.doing(f"reading {data}")
+            of_column = column_queries(corpus, data, column, id or opened.config.id)
+            found += of_column.queries
+            progress.clear()
+            for note in of_column.notes:
+                click.echo(f"note: {note}", err=True)
+        if model is not None:
+            found += model_queries(corpus, model, per_document, seed, device=device, progress=Progress())
+        if named:
+            progress.doing(f"making queries of {len(corpus):,} documents")
+            found += pseudo_queries(corpus, list(dict.fromkeys(named)), per_document, seed)
     if not found:
         raise InputError(f"no document of {run} gave a query; its texts are too short, so ask for another kind")
     write_pseudo_queries(out, found)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import make_room, names_of, write_or_print
+from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, names_of, write_or_print
 from lmindexer.errors import InputError
 
 
@@ -45,7 +45,7 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
                     f"{document.id!r} has another text in {run.path} than in a run before it; name runs of the same "
                     "documents"
                 )
-    tables = {name: IdTable.load(run / "ids.parquet") for name, run in zip(names, runs, strict=True)}
+    tables = {name: IdTable.load(run.file("ids.parquet")) for name, run in zip(names, opened, strict=True)}
     sample = sample_pairs(tables, texts.__getitem__, n, depth, seed)
     key = write_sheet(out, sample, dict(zip(names, map(str, runs), strict=True)))
     for note in sample.notes:
@@ -56,9 +56,9 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
 @app.command()
 @click.argument("sheets", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), help="The key of the sheet, where it is not beside it.")
-@click.option("--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; the screen by default.")
-def score(sheets: tuple[Path, ...], key: Path | None, kind: str, out: Path | None) -> None:
+@click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
+def score(sheets: tuple[Path, ...], key: Path | None, named: str | None, out: Path | None) -> None:
     """Score filled sheets of pairs: the share rated related, per run.
 
     One sheet a rater; several show how much raters agree.
@@ -67,6 +67,7 @@ def score(sheets: tuple[Path, ...], key: Path | None, kind: str, out: Path | Non
     Example:
       lmindexer score pairs-anna.csv pairs-ben.csv --key pairs.key.json
     """
+    kind = format_to_write(out, named, TABLE_ENDS, "markdown")
     if out is not None:
         make_room(out)
     import json

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import lines_of
+from lmindexer.cli.common import lines_of, steps
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
-    from lmindexer.retrievers.hits import Hit
+    from lmindexer.retrievers.hits import Hit, Retriever
 
 NAMES = ("generative", "bm25", "dense", "hybrid")
 
@@ -30,8 +30,8 @@ def how_to_search(command: Any) -> Any:
             click.option("--renormalise", is_flag=True,
                          help="Score a code among those that exist below its prefix, not among all."),
             click.option("--novelty", type=float, metavar="FLOAT",
-                         help="Nats added to the score of documents that came after fine-tuning. "
-                              "[2; of histories 3]"),
+                         help="Nats that documents gain which came after fine-tuning; 0: none. "
+                              "[what fine-tuning found]"),
             click.option("--fusion", type=click.Choice(["rank", "score"]),
                          help="hybrid: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
             click.option("--weights", metavar="FLOAT,FLOAT",
@@ -73,7 +73,7 @@ def asked_with(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str,
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("query", nargs=-1)
 @click.option("--history", metavar="ID,ID,...", help="Instead of QUERY: what a user took, oldest first.")
-@click.option("--no-repeats", is_flag=True, help="Leave out what is in the --history.")
+@click.option("--repeats", is_flag=True, help="Find also what is in the --history; without it that is left out.")
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(min=1), metavar="INT",
               help="How many documents to find.")  # fmt: skip
 @click.option("--retriever", type=click.Choice(NAMES), default="generative", show_default=True,
@@ -84,7 +84,7 @@ def asked_with(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str,
 @click.option("--only-ids", "listed", type=click.Path(path_type=Path),
               help="Search the documents of this file alone, one id a line.")  # fmt: skip
 @click.option("--format", "kind", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
-def search(run: Path, query: tuple[str, ...], history: str | None, no_repeats: bool, k: int, retriever: str,
+def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool, k: int, retriever: str,
            labels: tuple[str, ...], listed: Path | None, kind: str, **how: Any) -> None:  # fmt: skip
     """Find documents for QUERY, or for a user's --history, by generating their IDs.
 
@@ -95,53 +95,66 @@ def search(run: Path, query: tuple[str, ...], history: str | None, no_repeats: b
     \b
     Examples:
       lmindexer search runs/beauty "gentle shampoo for curly hair" -k 5
-      lmindexer search runs/beauty-rec --history B000142FVW,B0001TSI7A --no-repeats
+      lmindexer search runs/beauty-rec --history B000142FVW,B0001TSI7A
       lmindexer search runs/beauty - --format jsonl < queries.txt
     """
     if bool(query) == (history is not None):
         raise InputError("give either words to search for, or --history; see lmindexer search --help")
-    if no_repeats and history is None:
-        raise InputError("--no-repeats leaves out what is in a --history; give one, or leave --no-repeats out")
+    if repeats and history is None:
+        raise InputError("--repeats finds also what is in a --history; give one, or leave --repeats out")
     from lmindexer.runs import Run
 
     opened = Run.open(run)
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
     from lmindexer.retrievers.hits import rows_of
 
-    corpus, ids = load_documents(opened), IdTable.load(run / "ids.parquet")
+    with steps() as progress:
+        progress.doing("reading the documents")
+        corpus, ids = documents_and_ids(opened)
     only = _labelled(corpus, labels, run) if labels else None
     if listed is not None:
         named, allowed = lines_of(listed), None if only is None else set(only)
         only = [doc_id for doc_id in named if allowed is None or doc_id in allowed]
     if only is not None:
         rows_of(only, corpus.doc_ids)  # what is wrong with it is told before any question
-    left_out = set(_ids(history)) if no_repeats and history not in (None, "-") else set()
+    left_out = set(_ids(history)) if not repeats and history not in (None, "-") else set()
     possible = len(set(corpus.doc_ids if only is None else only) - left_out)
     if not possible:
-        raise InputError("the history has all documents that the search is restricted to; leave --no-repeats out")
+        raise InputError("the history has all documents that the search is restricted to; find them with --repeats")
     if k > possible:
         click.echo(f"note: there are only {possible:,} documents to find, not {k:,}", err=True)
-    ask = _answering(run, retriever, history is not None, only, how)
+    with steps() as progress:
+        progress.doing(f"loading what {retriever} needs")
+        ask = _answering(run, retriever, history is not None, only, how)
     asked = " ".join(query) if history is None else history
     for n, (where, line) in enumerate(_lines_of_input() if asked == "-" else [("", asked)]):
         try:
-            hits = ask(line, min(k, possible), no_repeats)
+            hits = ask(line, min(k, possible), not repeats)
         except InputError as error:
             raise InputError(f"{where}{error}") from None
         if n == 0 and history is None:
             note_of_teaching([retriever], run)
-        for hit in hits:
+        if not hits:
+            click.echo(f"note: nothing found for {line!r}: {_why_nothing(history is not None, only)}", err=True)
+        question: dict[str, Any] = {"query": line} if history is None else {"history": _ids(line)}
+        for rank, hit in enumerate(hits, 1):
             document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
             if kind == "jsonl":
-                told: dict[str, Any] = {"query": line} if asked == "-" else {}
-                told |= {"id": hit.doc_id, "score": round(hit.score, 4), "codes": path, "text": document.text}
-                click.echo(json.dumps(told, ensure_ascii=False))
+                found = {"rank": rank, "id": hit.doc_id, "score": round(hit.score, 4), "codes": path}
+                click.echo(json.dumps(question | found | {"text": document.text}, ensure_ascii=False))
             else:
                 shown = " ".join(document.text.split())[:90]
                 click.echo(f"{hit.score:8.4g}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")
         if asked == "-" and kind == "text":
             click.echo()
+
+
+def _why_nothing(by_history: bool, only: list[str] | None) -> str:
+    """Why a question has no answer, as a clause."""
+    among = "the documents" if only is None else "the documents that the search is restricted to"
+    if by_history:
+        return f"{among} are all in the history; find them with --repeats"
+    return f"no word of it, stop words aside, is in {among}; --retriever dense needs none"
 
 
 def _ids(history: str) -> list[str]:
@@ -165,7 +178,6 @@ def _lines_of_input() -> Iterator[tuple[str, str]]:
 def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | None,
                how: dict[str, Any]) -> "Callable[[str, int, bool], list[Hit]]":  # fmt: skip
     """What answers a text, or a history written out, by k documents, perhaps without those of the history."""
-    from lmindexer.retrievers.generative import GenerativeRetriever
     from lmindexer.retrievers.registry import RECOMMENDERS, RETRIEVERS
 
     asked = asked_with([retriever], how)[retriever]
@@ -186,19 +198,27 @@ def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | No
 
     def search(line: str, k: int, no_repeats: bool) -> "list[Hit]":
         hits = found_by.search([line], k, only=only)[0]
-        if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(line)) > found_by.reads:
-            click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
+        if retriever == "generative":
+            _note_of_length(found_by, line)
         return hits
 
     return search
 
 
+def _note_of_length(found_by: "Retriever", line: str) -> None:
+    """Say so where a query is longer than what the model reads."""
+    from lmindexer.retrievers.generative import GenerativeRetriever
+
+    if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(line)) > found_by.reads:
+        click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
+
+
 def note_of_teaching(retrievers: Iterable[str], run: Path) -> None:
     """Say so where generated IDs answer words though the run was not taught to."""
-    from lmindexer.retrievers.finetuned import is_finetuned, read_config
-
     if not set(retrievers) & {"generative", "hybrid"}:
         return
+    from lmindexer.retrievers.finetuned import is_finetuned, read_config
+
     if not is_finetuned(run):
         click.echo("note: this run is not fine-tuned; queries are read as if they were documents", err=True)
     elif read_config(run).task == "recommend":
@@ -209,11 +229,15 @@ def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]
     """Ids of the documents whose label begins with one of `labels`."""
     if corpus.labels is None:
         raise InputError(f"{run} has no labels to choose by; learn it with --label, or use --only-ids")
+    from lmindexer.corpus.labels import parse_label
+
     found: list[str] = []
     for label in labels:
-        wanted = tuple(part.strip() for part in label.split(">"))
+        paths = {parse_label(label), (label.strip(),)}  # the second: made in Python, with a > in it
         some = [
-            doc_id for doc_id, own in zip(corpus.doc_ids, corpus.labels, strict=True) if own[: len(wanted)] == wanted
+            doc_id
+            for doc_id, own in zip(corpus.doc_ids, corpus.labels, strict=True)
+            if any(own[: len(path)] == path for path in paths if path)
         ]
         if not some:
             known = sorted({own[0] for own in corpus.labels if own})

@@ -7,37 +7,40 @@ is then memory-mapped. Only the ids live in Python, to find duplicates.
 import errno
 import hashlib
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
-from lmindexer.corpus.fields import ID_NAMES, TEXT_NAMES, Fields, checked_text, clean
-from lmindexer.corpus.files import Paths, find_files, reader_of
-from lmindexer.corpus.readers import RecordError
-from lmindexer.errors import InputError
+from lmindexer.corpus.document import LONE_SURROGATE, Document, checked_text, clean
+from lmindexer.corpus.fields import Fields
+from lmindexer.corpus.files import Paths
+from lmindexer.corpus.reading import Reading
+from lmindexer.corpus.records import RecordError
+from lmindexer.errors import InputError, excerpt
+
+__all__ = ["Corpus", "Document"]
 
 _SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", pa.list_(pa.string()))])
 _BATCH_DOCUMENTS = 8192
 _BATCH_CHARACTERS = 2**24  # a batch of long texts is written sooner
 
 
-@dataclass(frozen=True)
-class Document:
-    id: str
-    text: str
-    label: tuple[str, ...] = ()  # a path from coarse to fine: ("Beauty", "Makeup", "Nails")
-
-
 class Corpus:
     """Documents by row. Make one with `Corpus.read` or `Corpus.from_documents`."""
 
-    def __init__(self, table: pa.Table, skipped_reasons: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        skipped_reasons: Mapping[str, int],
+        fields: Fields | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
         self._table = table
         self.skipped_reasons = dict(skipped_reasons)
+        self.fields = fields  # the columns it was read from; None of documents made in Python
+        self.notes = tuple(notes)  # what a user should know of how it was read
 
     @classmethod
     def read(
@@ -47,25 +50,27 @@ class Corpus:
         text: Sequence[str] = (),
         id: str = "",
         label: str = "",
+        like: Fields | None = None,
         skip_bad: bool = False,
         keep_empty: bool = False,
+        keep_markup: bool = False,
+        keep_going: bool = False,
     ) -> "Corpus":
         """Read JSONL, CSV, TSV or Parquet files, or folders of them.
 
-        `text` names the columns to join, `id` and `label` one column each; unnamed, id and text come
-        from the first usual names present. With `skip_bad`, bad records are counted and left out;
-        with `keep_empty`, a record without text is a document with an empty one.
+        `text` names the columns to join, `id` and `label` one column each; unnamed, they are those of `like` (the
+        `fields` of another corpus), else id and text come from the usual names present. All records of all files
+        are looked at to decide it. With `skip_bad`, bad records are counted and left out, at most half of them
+        unless `keep_going`; with `keep_empty`, a record without text is a document with an empty one; with
+        `keep_markup`, HTML tags and entities stay.
         """
         text = (text,) if isinstance(text, str) else text
-        files = find_files(paths)
-        gate = _Gate(skip_bad, keep_empty)
-        table = _store(gate.admit(files, id, text, label))
-        if not len(table) and gate.skipped:
-            reasons = ", ".join(f"{count} x {reason}" for reason, count in gate.skipped.most_common())
-            raise InputError(f"every record of {_listed(files)} was skipped ({reasons}); check the first lines")
-        if not len(table):
-            raise InputError(f"there are no documents in {_listed(files)}; give at least one record")
-        return cls(table, gate.skipped)
+        reading = Reading(
+            paths, id=id, text=text, label=label, like=like,
+            skip_bad=skip_bad, keep_empty=keep_empty, keep_markup=keep_markup, keep_going=keep_going,
+        )  # fmt: skip
+        table = _store(reading.documents())
+        return cls(table, reading.skipped, reading.fields, reading.notes)
 
     @classmethod
     def from_documents(cls, documents: Iterable[Document], *, keep_empty: bool = False) -> "Corpus":
@@ -128,53 +133,23 @@ class Corpus:
         return digest.hexdigest()
 
 
-class _Gate:
-    """Lets good records in as documents; a bad one raises, or with `skip_bad` is counted."""
-
-    def __init__(self, skip_bad: bool, keep_empty: bool) -> None:
-        self.skip_bad, self.keep_empty = skip_bad, keep_empty
-        self.skipped: Counter[str] = Counter()
-
-    def admit(self, files: Sequence[Path], id: str, text: Sequence[str], label: str) -> Iterator[Document]:
-        seen: dict[str, tuple[int, int]] = {}  # id -> file, number
-        for n, path in enumerate(files):
-            reader = reader_of(path)
-            columns = reader.columns(path)
-            # Without a single sound record there are no columns to check; its faults come below.
-            fields = (
-                Fields.choose(path, columns, id=id, text=text, label=label)
-                if columns
-                else Fields(id or ID_NAMES[0], tuple(text) or TEXT_NAMES, label)
-            )
-            for number, record in reader.records(path, fields.names):
-                try:
-                    if isinstance(record, RecordError):
-                        raise record
-                    text_of_record = fields.text_of(record, self.keep_empty)
-                    document = Document(fields.id_of(record), text_of_record, fields.label_of(record))
-                    first = seen.setdefault(document.id, (n, number))
-                    if first != (n, number):
-                        place = f"{files[first[0]]}, {reader_of(files[first[0]]).unit} {first[1]}"
-                        raise RecordError("duplicate id", f"the id {document.id!r} was already in {place}; rename one")
-                except RecordError as fault:
-                    if not self.skip_bad:
-                        where = f"{path}, {reader.unit} {number}"
-                        raise InputError(f"{where}: {fault}, or leave such records out with --skip-bad") from None
-                    self.skipped[fault.reason] += 1
-                else:
-                    yield document
-
-
 def _checked(documents: Iterable[Document], keep_empty: bool) -> Iterator[Document]:
     seen: dict[str, int] = {}
     for row, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise InputError(
+                f"a corpus is made of Documents, not of {excerpt(document)}; give Document(id, text) for each"
+            )
         if (first := seen.setdefault(document.id, row)) != row:
-            raise InputError(f"documents {first} and {row} share the id {document.id!r}; rename one")
+            raise InputError(f"documents {first} and {row} share the id {excerpt(document.id)}; rename one")
+        if LONE_SURROGATE.search(document.id):
+            raise InputError(f"document {row} ({excerpt(document.id)}): its id holds a lone surrogate; rename it")
         try:
-            text = checked_text([document.text], f"document {document.id!r}", keep_empty)
+            text = checked_text([document.text], f"document {excerpt(document.id)}", keep_empty)
         except RecordError as fault:
-            raise InputError(f"document {row} ({document.id!r}): {fault}") from None
-        yield Document(document.id, text, tuple(map(clean, document.label)))
+            raise InputError(f"document {row} ({excerpt(document.id)}): {fault}") from None
+        label = (document.label,) if isinstance(document.label, str) else document.label  # a path of one level
+        yield Document(document.id, text, tuple(map(clean, label)))
 
 
 def _store(documents: Iterable[Document]) -> pa.Table:
@@ -204,7 +179,3 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
             batch, characters = [], 0
     if batch:
         yield batch
-
-
-def _listed(files: Sequence[Path]) -> str:
-    return ", ".join(map(str, files[:3])) + (f" and {len(files) - 3} more" if len(files) > 3 else "")

@@ -1,115 +1,88 @@
-"""What of a record is the id, what is the text, what is the label; and how each is cleaned."""
+"""Which columns hold the id, the text and the label: those a user names, else the usual ones."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmindexer.corpus.readers import Record, RecordError
-from lmindexer.errors import InputError
+from lmindexer.corpus.cells import id_in
+from lmindexer.corpus.records import Record
+from lmindexer.errors import InputError, excerpt
 
-ID_NAMES = ("id", "_id", "doc_id", "asin", "docid")
+ID_NAMES = (
+    *("id", "_id", "doc_id", "asin", "docid", "parent_asin", "item_id", "itemid", "movieid", "movie_id"),
+    *("product_id", "productid", "book_id", "business_id", "pid"),
+)
 TEXT_NAMES = ("title", "text", "body", "abstract", "description", "contents")
-MAX_CHARACTERS = 1_000_000
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can write one, UTF-8 cannot
+NAMES_TOLD = 12  # columns in a message
 
 
 @dataclass(frozen=True)
 class Fields:
-    """The columns of one file that make a document."""
+    """The columns that make a document."""
 
     id: str
     text: tuple[str, ...]
-    label: str  # "" where there is none
+    label: str = ""  # "" where there is none
+    keep_markup: bool = False
 
     @classmethod
-    def choose(cls, path: Path, columns: dict[str, bool], *, id: str, text: Sequence[str], label: str) -> "Fields":
-        """The named columns, which must exist; for those not named, the first usual names that do."""
-        present = ", ".join(map(repr, columns))
+    def choose(
+        cls, path: Path, columns: Mapping[str, bool], *, id: str, text: Sequence[str], label: str, headed: bool = False
+    ) -> "Fields":
+        """The named columns, which must exist; for those not named, the usual names that do.
+
+        `columns` says of each whether it holds text; `headed`, whether a first line named them.
+        """
+        present = _listed(columns)
         asked = [("id", id), *(("text", name) for name in text), ("label", label)]
         for use, name in asked:
             if name and name not in columns:
-                message = f"{path} has no column {name!r} to take the {use} from; its columns are {present}"
-                raise InputError(message)
-        id = id or next((name for name in ID_NAMES if name in columns), "")
+                raise InputError(
+                    f"{path} has no column {excerpt(name)} to take the {use} from; its columns are {present}"
+                )
+        id = id or next(iter(usual_names(columns, ID_NAMES)), "")
         if not id:
-            raise InputError(f"{path} has none of the usual id columns; name one of {present} with --id")
-        text = tuple(text) or tuple(name for name in TEXT_NAMES if columns.get(name))
+            header = ", or put in a header if its first line is none" if headed else ""
+            raise InputError(f"{path} has none of the usual id columns; name one of {present} with --id{header}")
+        text = tuple(text) or usual_text(columns)
         if not text:
-            message = f"{path} has none of the usual text columns; name some of {present} with --text"
-            raise InputError(message)
+            raise InputError(f"{path} has none of the usual text columns; name some of {present} with --text")
         return cls(id, text, label)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Fields":
+        """What `to_mapping` gave."""
+        return cls(values["id"], tuple(values["text"]), values["label"], values["keep_markup"])
+
+    def to_mapping(self) -> dict[str, Any]:
+        return {"id": self.id, "text": list(self.text), "label": self.label, "keep_markup": self.keep_markup}
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for name in (self.id, *self.text, self.label) if name))
 
     def id_of(self, record: Record) -> str:
-        value = record.get(self.id)
-        if type(value) is int:
-            return str(value)
-        if isinstance(value, list | dict | bool):
-            raise RecordError("no id", f"the id in {self.id!r} is a {type(value).__name__}; give a string or a number")
-        found = _joined(value, self.id).strip()
-        if not found:
-            raise RecordError("no id", f"there is no id in {self.id!r}; give every record one")
-        return found
-
-    def text_of(self, record: Record, keep_empty: bool = False) -> str:
-        parts = [_joined(record.get(name), name) for name in self.text]
-        return checked_text(parts, ", ".join(map(repr, self.text)), keep_empty)
-
-    def label_of(self, record: Record) -> tuple[str, ...]:
-        """A path from coarse to fine: a list, the first of several lists, or a string with " > "."""
-        value = record.get(self.label) if self.label else None
-        if isinstance(value, str):
-            value = value.split(" > ")
-        if isinstance(value, list | tuple) and value and isinstance(value[0], list | tuple):
-            value = value[0]
-        levels = value if isinstance(value, list | tuple) else [value]
-        return tuple(level for part in levels if (level := clean(_joined(part, self.label))))
+        """Raises RecordError where there is none."""
+        return id_in(record.get(self.id), self.id)
 
 
-def checked_text(parts: Sequence[str], source: str, keep_empty: bool = False) -> str:
-    """The parts in one line, not too long for a document, and empty only where that is allowed."""
-    text = clean(" ".join(filter(None, parts)))
-    if not text and not keep_empty:
-        way_out = "give every record some text, keep such records with --keep-empty"
-        if any(parts):
-            raise RecordError("only white space", f"there is only white space in {source}; {way_out}")
-        raise RecordError("no text", f"there is no text in {source}; {way_out}")
-    if len(text) > MAX_CHARACTERS:
-        size = f"{len(text):,} characters of text, more than {MAX_CHARACTERS:,}"
-        raise RecordError("text too long", f"there are {size}; split the document")
-    return text
+def usual_names(columns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
+    """The columns called by one of `names`, in the order of these; upper and lower case are alike."""
+    exact = set(columns)
+    lower: dict[str, str] = {}
+    for column in columns:
+        lower.setdefault(column.lower(), column)
+    found = (name if name in exact else lower.get(name.lower(), "") for name in names)
+    return tuple(dict.fromkeys(name for name in found if name))
 
 
-def clean(text: str) -> str:
-    """Every run of white space and NULs becomes one space."""
-    if not text.isascii():
-        text = _LONE_SURROGATE.sub("\ufffd", text)
-    if "\0" in text:
-        text = text.replace("\0", " ")
-    return " ".join(text.split())
+def usual_text(columns: Mapping[str, bool]) -> tuple[str, ...]:
+    """The usual text columns that hold text."""
+    return tuple(name for name in usual_names(columns, TEXT_NAMES) if columns[name])
 
 
-def _joined(value: Any, name: str) -> str:
-    """A field's value as text: nothing, a string, a number, or a list of these."""
-    if isinstance(value, str):
-        return value
-    if value is None or value != value:  # Parquet writes a missing number as NaN
-        return ""
-    if isinstance(value, list | tuple):
-        return " ".join(filter(None, (_joined(part, name) for part in value)))
-    if isinstance(value, bytes):
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise RecordError(
-                "not UTF-8", f"{name!r} is not UTF-8 at byte {error.start}; write it as a string"
-            ) from None
-    if isinstance(value, dict):
-        raise RecordError("not text", f"{name!r} holds an object; name a column of strings or lists of strings")
-    return str(value)
+def _listed(columns: Iterable[str]) -> str:
+    names = [excerpt(name, 40) for name in columns]
+    more = f" and {len(names) - NAMES_TOLD:,} more" if len(names) > NAMES_TOLD else ""
+    return ", ".join(names[:NAMES_TOLD]) + more

@@ -1,28 +1,52 @@
-"""Which files a path means: a file of a known kind, or a folder of shards."""
+"""Which files a path means: a file of a known kind, a folder of shards, or a BEIR folder; and what is passed over."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from lmindexer.corpus.readers import READERS, Reader
-from lmindexer.errors import InputError
+from lmindexer.corpus.streams import COMPRESSED
+from lmindexer.errors import InputError, printable
 
 Paths = str | Path | Sequence[str | Path]
+
+NAMES_TOLD = 5  # of what was passed over
+_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json"}  # of data, no data
+_CAUSES = {
+    ".xlsx": "is a spreadsheet; save it as CSV",
+    ".xls": "is a spreadsheet; save it as CSV",
+    ".ods": "is a spreadsheet; save it as CSV",
+    ".arrow": "is an Arrow file; write it as Parquet, e.g. with Dataset.to_parquet",
+    ".feather": "is an Arrow file; write it as Parquet",
+    ".zip": "is an archive; unpack it",
+    ".tar": "is an archive; unpack it",
+    ".tgz": "is an archive; unpack it",
+    ".7z": "is an archive; unpack it",
+    ".pkl": "is a pickle, which can run any code and is not opened; write it as Parquet",
+    ".pickle": "is a pickle, which can run any code and is not opened; write it as Parquet",
+    ".txt": "is plain text; write one JSON object a line, in a file named .jsonl",
+    ".dat": "is of an unknown kind, such as MovieLens' with '::' and no header; write it as CSV with a header",
+    ".inter": "holds what users took, not items; name the .item file",
+}
 
 
 def find_files(paths: Paths) -> list[Path]:
     """The files behind `paths`: each a file of a known kind, or a folder of such files."""
     files: list[Path] = []
-    given = [paths] if isinstance(paths, str | Path) else paths
-    for path in map(Path, given):
+    for path in _given(paths):
         if path.is_dir():
-            shards = sorted(p for p in path.iterdir() if _extension(p) in READERS and _is_visible_file(p))
+            shards, others = _parted(path)
             if not shards:
-                raise InputError(f"the folder {path} has no file that ends in {_known()}; name the files to read")
+                _check_no_dataset(path)
+                there = f"; in it are {_names(others)}" if others else ""
+                raise InputError(
+                    f"the folder {path} has no file that ends in {_known()}; name the files to read{there}"
+                )
             files += shards
         elif not path.exists():
             raise InputError(f"{path} does not exist; check the path")
         elif _extension(path) not in READERS:
-            raise InputError(f"{path} is of an unknown kind; its name must end in {_known()}")
+            cause = _CAUSES.get(_extension(path), f"is of an unknown kind; its name must end in {_known()}")
+            raise InputError(f"{path} {cause}")
         else:
             files.append(path)
     if not files:
@@ -30,20 +54,77 @@ def find_files(paths: Paths) -> list[Path]:
     return files
 
 
+def passed_over(paths: Paths) -> list[str]:
+    """A note for each folder in which something is not read."""
+    notes = []
+    for path in _given(paths):
+        if path.is_dir() and (others := _parted(path)[1]):
+            queries = "; its queries are no documents" if _is_beir(path) else ""
+            notes.append(f"passed over in {path}: {_names(others)}{queries}")
+    return notes
+
+
 def reader_of(path: Path) -> Reader:
     return READERS[_extension(path)]
 
 
-def _is_visible_file(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".")
+def _given(paths: Paths) -> list[Path]:
+    return [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+
+
+def _parted(folder: Path) -> tuple[list[Path], list[Path]]:
+    """What of a folder is read, and what else is there; hidden files are neither."""
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    beir = _is_beir(folder)
+    shards = [
+        path
+        for path in visible
+        if path.is_file()
+        and _extension(path) in READERS
+        and path.name not in _DESCRIPTIONS
+        and not (beir and _stem(path) != "corpus")
+    ]
+    return shards, [path for path in visible if path not in set(shards)]
+
+
+def _is_beir(folder: Path) -> bool:
+    """Whether a folder holds corpus.jsonl and queries.jsonl, packed or not."""
+    stems = {_stem(path) for path in folder.iterdir() if READERS.get(_extension(path)) is READERS[".jsonl"]}
+    return {"corpus", "queries"} <= stems
+
+
+def _stem(path: Path) -> str:
+    return path.name.lower().partition(".")[0]
+
+
+def _check_no_dataset(folder: Path) -> None:
+    if any(folder.glob("*.arrow")) or (folder / "dataset_dict.json").exists():
+        raise InputError(
+            f"{folder} is a folder of datasets' save_to_disk; write it as Parquet: "
+            "datasets.load_from_disk(FOLDER).to_parquet('items.parquet')"
+        )
+
+
+def _names(paths: Sequence[Path]) -> str:
+    """A few names, and why each is not read where that is not plain."""
+    told = []
+    for path in paths[:NAMES_TOLD]:
+        name = printable(path.name[:60])
+        if path.is_symlink() and not path.exists():
+            name += " (a link to nothing)"
+        elif path.is_dir():
+            name += "/ (a folder; name it, too, to read it)"
+        told.append(name)
+    return ", ".join(told) + (f" and {len(paths) - NAMES_TOLD:,} more" if len(paths) > NAMES_TOLD else "")
 
 
 def _extension(path: Path) -> str:
     """`.jsonl` of `a.jsonl` and of `a.jsonl.gz`; a Parquet file is compressed inside, never outside."""
     name = path.name.lower()
-    inner = Path(name.removesuffix(".gz")).suffix
-    return name if name.endswith(".parquet.gz") else inner
+    packing = next((suffix for suffix in COMPRESSED if name.endswith(suffix)), "")
+    inner = Path(name.removesuffix(packing)).suffix
+    return name if packing and inner == ".parquet" else inner
 
 
 def _known() -> str:
-    return ", ".join(READERS) + " (.gz too, but for Parquet)"
+    return f"{', '.join(READERS)} ({', '.join(COMPRESSED)} too, but for Parquet)"

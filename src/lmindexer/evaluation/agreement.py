@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lmindexer.evaluation.bootstrap import Interval, interval, label_replicates, precision_scale, ratio_replicates
+from lmindexer.evaluation.bootstrap import Interval, mean_intervals
+from lmindexer.evaluation.halves import interval, label_replicates, precision_scale
 from lmindexer.evaluation.rows import Row, level_name, path_name
 from lmindexer.ids.quality import LabelQuality, QualityReport, label_ids, neighbours_found
 from lmindexer.ids.table import IdTable, path_ids
@@ -90,21 +91,28 @@ def neighbour_rows(tables: Sequence[IdTable], judge: str, nearest: np.ndarray, r
         found = [neighbours_found(nearest, tables[n].codes, depth) for n in has]
         parts = np.column_stack([part[asked] for part, _ in found])  # (asked, runs that are so deep)
         wholes = found[0][1][asked]
-        drawn = dict(zip(has, ratio_replicates(parts, wholes, resamples, seed), strict=True))
         values = {n: float(parts[:, i].sum() / wholes.sum()) if len(asked) else math.nan for i, n in enumerate(has)}
         title = f"10 nearest by {judge} that share {path_name(depth)}"
         row = Row(NEAR, "neighbour_recall", title, (), "fraction", 1, depth, judge=judge)
-        rows.append(_row(row, len(tables), values, _between_recalls(values, drawn, len(asked))))
+        rows.append(
+            _row(
+                row,
+                len(tables),
+                values,
+                _between_recalls(dict(zip(has, parts.T, strict=True)), wholes, resamples, seed),
+            )
+        )
     return rows
 
 
 def _between_recalls(
-    values: dict[int, float], drawn: dict[int, np.ndarray], asked: int
+    parts: dict[int, np.ndarray], wholes: np.ndarray, resamples: int, seed: int
 ) -> Callable[[int, int | None], Interval | None]:
+    """With other documents asked; who can be found stays."""
+
     def between(n: int, other: int | None) -> Interval | None:
-        if other is None:
-            return interval(values[n], drawn[n], asked, bounds=(0.0, 1.0))
-        return interval(values[n] - values[other], drawn[n] - drawn[other], asked)
+        found, bounds = (parts[n], (0.0, 1.0)) if other is None else (parts[n] - parts[other], (-1.0, 1.0))
+        return mean_intervals(found[:, None], bounds, resamples, seed, wholes)[0]
 
     return between
 
@@ -115,9 +123,15 @@ def _row(
     values: dict[int, float],
     between: Callable[[int, int | None], Interval | None],
 ) -> Row:
-    """`row` with values, intervals and differences to run 0, of the runs that have a value."""
+    """`row` with values, intervals, differences to run 0 and who is like the best, of the runs that have a value."""
+    best = max(values, key=lambda n: row.better * values[n])
+
+    def is_like_best(n: int) -> bool:
+        return n == best or (n in values and (apart := between(n, best)) is not None and apart.has_zero)
+
     return replace(
         row,
+        like_best=tuple(is_like_best(n) for n in range(runs)),
         values=tuple(values.get(n, math.nan) for n in range(runs)),
         intervals=tuple(between(n, None) if n in values else None for n in range(runs)),
         differences=tuple(between(n, 0) if n and n in values and 0 in values else None for n in range(runs)),

@@ -1,31 +1,22 @@
-"""How far a number would move with other documents: intervals from random halves, the codes as they are.
+"""How far a mean over queries, users, documents or pairs would move with others of the kind: one interval for all.
 
-The usual bootstrap draws documents with replacement. A document drawn twice shares label and code with itself,
-so numbers that count agreeing documents rise for no reason (Snijders and Borgatti 1999). A half drawn without
-replacement holds no document twice, and a mean of N / 2 of N documents is spread around the mean of all as that
-is around the truth: 1 / (N / 2) - 1 / N = 1 / N. It is the delete-half jackknife (Shao and Wu 1989; as a
-bootstrap with weights 0 and 2: Praestgaard and Wellner 1993). Numbers such as AMI have another level in halves,
-so only the spread of the halves is used, put around the number of all documents.
+The Bayesian bootstrap (Rubin 1981) weighs the cases at random, and half a case more stands at each end of what a
+case can be. Where cases are 0 or 1 that is exactly Jeffreys' interval of a share (Brown, Cai and DasGupta 2001), so
+it holds for few cases, for rare hits and where all cases are alike, as resampling alone does not. bench/coverage.py
+measures how often it holds the truth: .93 to .98 of the time from 20 cases on, for fewer rather more.
 """
 
-import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from lmindexer.ids.quality import information_by_chance, log_factorials
-from lmindexer.ids.table import path_ids
-
 CONFIDENCE = 0.95
-FEWEST = 20  # documents; halves of fewer say nothing
-GRID = 1.05  # sizes of clusters for which chance is worked out: each so many times the last
+BLOCK = 2**22  # weights drawn at once
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the number would lie with other documents of the kind, 19 times in 20."""
+    """Where the number would lie with other cases of the kind, 19 times in 20."""
 
     low: float
     high: float
@@ -35,159 +26,29 @@ class Interval:
         return self.low <= 0 <= self.high
 
 
-def halves(N: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """`resamples` random halves of the rows of N documents; the same for the same seed."""
+def mean_intervals(
+    values: np.ndarray, bounds: tuple[float, float], resamples: int, seed: int, sizes: np.ndarray | None = None
+) -> list[Interval | None]:
+    """The interval of the mean of each column of `values` (n, M), in the same weights for all columns.
+
+    A case lies in `bounds`: (0, 1), or (-1, 1) for what one system has more than another. With `sizes` (n,) a case
+    counts as many things, `values` are sums over these, and the interval is that of sum(values) / sum(sizes). None
+    without cases or `resamples`.
+    """
+    n = len(values)
+    if not n or not resamples:
+        return [None] * values.shape[1]
+    sizes = np.ones(n) if sizes is None else sizes
+    ends = np.array(bounds)[:, None] * sizes.mean()
+    with_ends = np.concatenate([values, np.broadcast_to(ends, (2, values.shape[1]))])
+    sizes_with_ends = np.concatenate([sizes, np.full(2, sizes.mean())])
     random = np.random.default_rng(seed)
-    for _ in range(resamples):
-        yield random.permutation(N)[: N // 2]
-
-
-def interval(
-    estimate: float, replicates: np.ndarray, N: int, scale: float = 1.0, bounds: tuple[float, float] = (-1.0, 1.0)
-) -> Interval | None:
-    """Percentile interval of a number of N documents from that of R halves of them (R,), kept in `bounds`.
-
-    `scale` narrows the spread (see `precision_scale`). None where nothing can be said: too few documents, no
-    number in many halves, or the same in all: 1.0 of three pairs is no certainty.
-    """
-    there = replicates[np.isfinite(replicates)]
-    if N < FEWEST or len(there) < max(0.9 * len(replicates), 1) or np.ptp(there) < 1e-9 or not math.isfinite(estimate):
-        return None
-    scale *= math.sqrt((N // 2) / (N - N // 2))  # an odd document is left out
-    spread = np.quantile(there - there.mean(), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    low, high = np.clip(estimate + scale * spread, *bounds)
-    return Interval(float(low), float(high))
-
-
-def ratio_replicates(parts: np.ndarray, wholes: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """sum(parts) / sum(wholes) in each half of the documents: (N, S), (N,) -> (S, R). Neighbour recall is one.
-
-    The interval tells how the number moves with other documents asked; who can be found stays.
-    """
-    found = np.empty((parts.shape[1], resamples))
-    for r, rows in enumerate(halves(len(parts), resamples, seed)):
-        whole = wholes[rows].sum()
-        found[:, r] = parts[rows].sum(0) / whole if whole else math.nan
-    return found
-
-
-@dataclass(frozen=True)
-class LabelReplicates:
-    """AMI and hierarchical precision in each half: levels of the labels, prefixes, R; nan where undefined."""
-
-    ami: np.ndarray
-    precision: np.ndarray
-
-
-def label_replicates(
-    labels: Sequence[np.ndarray], prefixes: Sequence[np.ndarray], resamples: int, seed: int
-) -> LabelReplicates:
-    """Both numbers of every level of `labels` with every one of `prefixes`, in the same halves for all.
-
-    Each is (N,) dense ints, without documents that have no label. Counting happens once a half; chance in AMI
-    is read off `ChanceInformation`. With tiny buckets the interval of AMI is too wide, never too narrow: pairs
-    vary more in halves than documents do (see `precision_scale`).
-    """
-    N = len(labels[0])
-    ami = np.full((len(labels), len(prefixes), resamples), np.nan)
-    precision = np.full_like(ami, np.nan)
-    if N < FEWEST or not resamples:
-        return LabelReplicates(ami, precision)
-    chance = _chance_information(N // 2)
-    both = [[path_ids(np.column_stack([label, prefix])) for prefix in prefixes] for label in labels]
-    for r, rows in enumerate(halves(N, resamples, seed)):
-        by_prefix = [np.bincount(prefix[rows]) for prefix in prefixes]
-        for i, label in enumerate(labels):
-            by_label = np.bincount(label[rows])
-            for j, prefix_counts in enumerate(by_prefix):
-                cells = np.bincount(both[i][j][rows])
-                ami[i, j, r] = chance.ami(by_label, prefix_counts, cells)
-                pairs = _pairs(prefix_counts)
-                precision[i, j, r] = _pairs(cells) / pairs if pairs else np.nan
-    return LabelReplicates(ami, precision)
-
-
-def precision_scale(labels: np.ndarray, prefixes: np.ndarray, other_prefixes: np.ndarray | None = None) -> float:
-    """How much narrower hierarchical precision is spread over documents than over halves, 3^-0.5 ... 1.
-
-    A share of pairs varies with its documents (V_1: some agree with all their mates) and with each pair by
-    itself (V_2): V = V_1 + V_2 (Hoeffding 1948). A pair is in a half with both its documents, one time in four:
-    halves are spread by V_1 + 3 V_2, which matters where buckets hold two or three documents. V_1 + 2 V_2 is
-    the sum over documents, V_2 that over pairs of squared distances from the precision (as in dyadic standard
-    errors, Aronow, Samii and Assenova 2015). With `other_prefixes`, of the difference of both precisions.
-    """
-    sides = [(1.0, prefixes)] if other_prefixes is None else [(1.0, prefixes), (-1.0, other_prefixes)]
-    by_document, shares = np.zeros(len(labels)), []
-    for sign, groups in sides:
-        cells = path_ids(np.column_stack([groups, labels]))
-        group_counts, cell_counts = np.bincount(groups), np.bincount(cells)
-        pairs = _pairs(group_counts)
-        if not pairs:
-            return math.nan
-        precision = _pairs(cell_counts) / pairs
-        by_document += sign / pairs * ((cell_counts[cells] - 1) - precision * (group_counts[groups] - 1))
-        shares.append((sign / pairs, precision, groups))
-    by_pair = 0.0
-    for weight, precision, groups in shares:
-        for other_weight, other_precision, other_groups in shares:
-            together = path_ids(np.column_stack([groups, other_groups]))
-            same = _pairs(np.bincount(path_ids(np.column_stack([together, labels]))))
-            different = _pairs(np.bincount(together)) - same
-            squares = same * (1 - precision) * (1 - other_precision) + different * precision * other_precision
-            by_pair += weight * other_weight * squares
-    if by_pair < 1e-15:  # nothing varies
-        return 1.0
-    documents = max(float(by_document @ by_document) - 2 * by_pair, 0.0)
-    return math.sqrt((documents + by_pair) / (documents + 3 * by_pair))
-
-
-class ChanceInformation:
-    """AMI of many clusterings of the same N documents, quickly.
-
-    What two clusters have in common by chance depends on their sizes only and smoothly so: it is worked out
-    once for a grid of sizes, and taken in a straight line between them.
-    """
-
-    def __init__(self, N: int) -> None:
-        sizes = [1]
-        while sizes[-1] < N:
-            sizes.append(min(max(sizes[-1] + 1, int(sizes[-1] * GRID)), N))
-        log_factorial = log_factorials(N)
-        grid = np.array(sizes)
-        self.information = np.zeros((len(grid), len(grid)))
-        for i, a in enumerate(sizes):
-            for j, b in enumerate(sizes[: i + 1]):
-                self.information[i, j] = self.information[j, i] = information_by_chance(a, b, log_factorial)
-        self.place = np.interp(np.arange(N + 1), grid, np.arange(len(grid)))  # of each size in the grid
-        self.n_log_n = np.arange(N + 1) * np.log(np.maximum(np.arange(N + 1), 1))
-        self.N = N
-
-    def ami(self, label_counts: np.ndarray, cluster_counts: np.ndarray, cell_counts: np.ndarray) -> float:
-        """`quality.ami` from how many documents each label, each cluster and each pair of both has."""
-        label_counts, cluster_counts = label_counts[label_counts > 0], cluster_counts[cluster_counts > 0]
-        if len(label_counts) == 1 or len(cluster_counts) == 1:
-            return float(len(label_counts) == len(cluster_counts))
-        of_labels, of_clusters, of_both = (
-            math.log(self.N) - self.n_log_n[counts].sum() / self.N
-            for counts in (label_counts, cluster_counts, cell_counts)
-        )
-        expected = self._on_grid(label_counts) @ self.information @ self._on_grid(cluster_counts)
-        room = (of_labels + of_clusters) / 2 - expected
-        return float((of_labels + of_clusters - of_both - expected) / room) if room > 1e-9 else 1.0
-
-    def _on_grid(self, counts: np.ndarray) -> np.ndarray:
-        """How many clusters of each size of the grid stand for clusters of these sizes."""
-        place = self.place[counts]
-        below = place.astype(np.int64)
-        size = len(self.information)
-        near = np.bincount(below, 1 - (place - below), minlength=size)
-        return near + np.bincount(np.minimum(below + 1, size - 1), place - below, minlength=size)
-
-
-@lru_cache(maxsize=1)
-def _chance_information(N: int) -> ChanceInformation:
-    return ChanceInformation(N)
-
-
-def _pairs(counts: np.ndarray) -> int:
-    return int((counts * (counts - 1)).sum()) // 2
+    means, block = [], max(BLOCK // n, 1)
+    for start in range(0, resamples, block):
+        drawn = min(block, resamples - start)
+        weights = np.concatenate([random.standard_exponential((drawn, n)), random.gamma(0.5, size=(drawn, 2))], axis=1)
+        means.append(weights @ with_ends / (weights @ sizes_with_ends)[:, None])
+    low, high = np.quantile(np.concatenate(means), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    mean = values.sum(0) / sizes.sum()  # in its interval also where all cases stand at one end
+    low, high = np.minimum(low, mean), np.maximum(high, mean)
+    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]

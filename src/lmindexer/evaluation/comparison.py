@@ -78,15 +78,17 @@ class Comparison:
         """One table, what its rows mean, and the warnings."""
         heads = [run.name if run.indexer in run.name else f"{run.name} ({run.indexer})" for run in self.runs]
         rows = [row for row in self.rows if row.section == LEARNING or row.compares]
-        told = f"{len(self.runs[0].table):,} documents. Best values in bold."
+        told = f"{len(self.runs[0].table):,} documents. In bold the best values, and those not told apart from them."
         told += " Rows of one run alone are in the JSON." if len(rows) < len(self.rows) else ""
         lines = [told, "", *to_table(heads, rows), ""]
         sections = {row.section for row in self.rows}
         lines += [f"- {text}" for section, text in EXPLAINED.items() if section in sections]
         if any(each is not None for row in self.rows for each in row.intervals):
             lines.append(
-                f"- In brackets behind a value: its 95 % interval from {self.resamples} random halves of the "
-                "documents, the codes as they are; learning again with another seed is not in it."
+                "- In brackets behind a value: its 95 % interval with other documents, the codes as they are; learning "
+                "again with another seed is not in it. Of nearest neighbours it is that of a mean over documents, as "
+                "of evaluations over queries; of AMI and same labels, which are no means, it is from "
+                f"{self.resamples} random halves of the documents."
             )
         if self.warnings:
             lines += ["", "**Mind:**", "", *(f"- {warning}" for warning in self.warnings)]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lmindexer.errors import InputError
-from lmindexer.evaluation.bootstrap import CONFIDENCE, FEWEST, Interval
+from lmindexer.evaluation.bootstrap import CONFIDENCE, Interval, mean_intervals
 
 Id = TypeVar("Id", str, int)  # a document's id, or its row; the same in rankings and judgements
 
@@ -22,11 +22,12 @@ class Graded:
     found: np.ndarray  # (Q, ranks) of the document at each rank
     ideal: np.ndarray  # (Q, ranks) of the best documents there are, highest first
     relevant: np.ndarray  # (Q,) how many documents are relevant, found or not
+    level: float  # grades from which a document is relevant; 0: any above 0
 
 
 def recall(graded: Graded, k: int) -> np.ndarray:
     """Share of all relevant documents that stand among the first k."""
-    return _hits(graded, k).sum(1) / graded.relevant
+    return _share(_hits(graded, k).sum(1), graded.relevant)
 
 
 def precision(graded: Graded, k: int) -> np.ndarray:
@@ -48,12 +49,12 @@ def reciprocal_rank(graded: Graded, k: int) -> np.ndarray:
 def average_precision(graded: Graded, k: int) -> np.ndarray:
     """map_cut of trec_eval: precision at each relevant rank up to k, divided by all relevant, not by min(all, k)."""
     hits = _hits(graded, k)
-    return (hits * hits.cumsum(1) / _ranks(hits)).sum(1) / graded.relevant
+    return _share((hits * hits.cumsum(1) / _ranks(hits)).sum(1), graded.relevant)
 
 
 def ndcg(graded: Graded, k: int) -> np.ndarray:
-    """ndcg_cut of trec_eval: the gain is the grade itself, not 2^grade - 1; the ideal knows all relevant documents."""
-    return _dcg(graded.found[:, :k]) / _dcg(graded.ideal[:, :k])
+    """ndcg_cut of trec_eval: the gain is the grade itself, whatever the level; the ideal knows all graded documents."""
+    return _share(_dcg(graded.found[:, :k]), _dcg(graded.ideal[:, :k]))
 
 
 METRICS: dict[str, Callable[[Graded, int], np.ndarray]] = {
@@ -83,8 +84,8 @@ class Judged:
 
     query_ids: tuple[str, ...]  # Q
     values: dict[str, np.ndarray]  # by metric: (Q,)
-    intervals: dict[str, Interval | None]  # of the mean, with other queries of the kind; None: nothing to tell
-    unjudged: int  # queries left out, as no document is relevant to them
+    intervals: dict[str, Interval | None]  # of the mean, with other queries of the kind; None: not asked for
+    without_relevant: int  # queries to which no document is relevant: they are among the others and score 0
 
     @property
     def means(self) -> dict[str, float]:
@@ -92,10 +93,10 @@ class Judged:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if not self.unjudged:
+        if not self.without_relevant:
             return ()
-        whole = len(self.query_ids) + self.unjudged
-        return (f"{self.unjudged:,} of {whole:,} queries have no relevant document and are left out, not counted as 0",)
+        of_all = f"{self.without_relevant:,} of {len(self.query_ids):,} queries"
+        return (f"{of_all} have no relevant document and count as 0, as in trec_eval",)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -106,7 +107,7 @@ class Judged:
         return {"queries": len(self.query_ids), "metrics": metrics, "notes": list(self.notes)}
 
     def to_markdown(self) -> str:
-        """A row a metric, then how many queries, and which were left out."""
+        """A row a metric, then how many queries, and how many of them count as 0."""
         lines = [f"| metric | mean | {CONFIDENCE:.0%} interval |", "|---|---:|---:|"]
         for metric, mean in self.means.items():
             each = self.intervals[metric]
@@ -144,57 +145,55 @@ def judge(
     relevant: Sequence[Mapping[Id, float]],
     metrics: Sequence[Metric],
     *,
+    level: float = 0.0,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Judged:
     """Every metric of every query: `ranked` (Q) documents best first against `relevant` (Q) document -> grade.
 
-    A grade of 0 or below is not relevant; a query for which nothing was found scores 0; one to which nothing
-    is relevant has no score and is left out. Raises ValueError for a document ranked twice, InputError when
-    no query is left.
+    All relevant documents count, also those that nobody could find. Relevant is a grade above 0, and at least
+    `level`; ndcg takes the grades as they are. As in trec_eval a query for which nothing was found scores 0, and so
+    does one to which nothing is relevant. Raises ValueError for a document ranked twice, InputError when nothing is
+    relevant to any query.
     """
-    rows = [q for q, grades in enumerate(relevant) if any(grade > 0 for grade in grades.values())]
-    if not rows:
-        raise InputError(f"none of {len(relevant):,} queries has a relevant document; there is nothing to judge by")
-    for query_id, documents, _ in zip(query_ids, ranked, relevant, strict=True):
+    for query_id, documents in zip(query_ids, ranked, strict=True):
         if len(set(documents)) < len(documents):
             twice = next(d for n, d in enumerate(documents) if d in documents[:n])
             raise ValueError(f"document {twice!r} is ranked twice for query {query_id!r}; a document counts once")
-    graded = grades_of([ranked[q] for q in rows], [relevant[q] for q in rows], max(metric.k for metric in metrics))
+    graded = grades_of(ranked, relevant, max(metric.k for metric in metrics), level)
+    without = int((graded.relevant == 0).sum())
+    if without == len(relevant):
+        graded_up_to = max((grade for grades in relevant for grade in grades.values()), default=0)
+        reason = f": the highest grade is {graded_up_to:g}, below {level:g}" if level > graded_up_to > 0 else ""
+        raise InputError(
+            f"none of {len(relevant):,} queries has a relevant document{reason}; there is nothing to judge by"
+        )
     by_metric = {str(metric): METRICS[metric.name](graded, metric.k) for metric in metrics}
-    found = mean_intervals(np.column_stack(list(by_metric.values())), resamples, seed)
-    intervals = dict(zip(by_metric, found, strict=True))
-    return Judged(tuple(query_ids[q] for q in rows), by_metric, intervals, len(relevant) - len(rows))
+    found = mean_intervals(np.column_stack(list(by_metric.values())), (0, 1), resamples, seed)
+    return Judged(tuple(query_ids), by_metric, dict(zip(by_metric, found, strict=True)), without)
 
 
-def grades_of(ranked: Sequence[Sequence[Id]], relevant: Sequence[Mapping[Id, float]], k: int) -> Graded:
+def grades_of(
+    ranked: Sequence[Sequence[Id]], relevant: Sequence[Mapping[Id, float]], k: int, level: float = 0.0
+) -> Graded:
     """The grades of the first k documents of each ranking (Q), and of the k best there are."""
     found = [
         [max(grades.get(document, 0), 0) for document in documents[:k]]
         for documents, grades in zip(ranked, relevant, strict=True)
     ]
-    ideal = [sorted((each for each in grades.values() if each > 0), reverse=True) for grades in relevant]
-    return Graded(_padded(found), _padded([grades[:k] for grades in ideal]), np.array([len(each) for each in ideal]))
-
-
-def mean_intervals(values: np.ndarray, resamples: int, seed: int) -> list[Interval | None]:
-    """Percentile bootstrap over queries of the mean of each column of `values` (Q, M), in the same resamples.
-
-    Queries are drawn with replacement: a mean, unlike counts of agreeing pairs, takes a query drawn twice in
-    its stride. None for too few queries, and where all have the same value: 1.0 of thirty is no certainty.
-    """
-    Q = len(values)
-    if Q < FEWEST or not resamples:
-        return [None] * values.shape[1]
-    random = np.random.default_rng(seed)
-    means = np.array([np.bincount(random.integers(Q, size=Q), minlength=Q) @ values / Q for _ in range(resamples)])
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
-    varies = np.ptp(values, axis=0) > 1e-9
-    return [Interval(float(a), float(b)) if c else None for a, b, c in zip(low, high, varies, strict=True)]
+    ideal = [sorted((grade for grade in grades.values() if grade > 0), reverse=True) for grades in relevant]
+    count = np.array([sum(grade >= level for grade in grades) for grades in ideal])
+    return Graded(_padded(found), _padded([grades[:k] for grades in ideal]), count, level)
 
 
 def _hits(graded: Graded, k: int) -> np.ndarray:
-    return graded.found[:, :k] > 0
+    found = graded.found[:, :k]
+    return (found > 0) & (found >= graded.level)
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """0 of a whole of 0."""
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
 def _ranks(grades: np.ndarray) -> np.ndarray:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from lmindexer.errors import InputError
+from lmindexer.evaluation.bootstrap import mean_intervals
 
 COLUMNS = ("pair", "first document", "second document", "related")
 ANSWERS = {"yes": 1, "y": 1, "1": 1, "true": 1, "no": 0, "n": 0, "0": 0, "false": 0, "": -1}
-Z = 1.959964  # of a 95% interval
+RESAMPLES = 10_000  # of the interval: sheets are small
 SHOWN = 200  # characters of a wrong file's columns
 
 
@@ -116,14 +117,6 @@ def score(answers: np.ndarray, methods: Sequence[str], raters: Sequence[str]) ->
     )
 
 
-def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """95% interval of a share seen in `n` cases (Wilson 1927); nan for n = 0."""
-    if not n:
-        return math.nan, math.nan
-    middle, half = share + Z**2 / (2 * n), Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return max((middle - half) / (1 + Z**2 / n), 0.0), min((middle + half) / (1 + Z**2 / n), 1.0)
-
-
 def fleiss_kappa(yes: np.ndarray, rated: np.ndarray) -> tuple[float, float]:
     """Share of equal answers among two of a pair, and how far it is above chance (Fleiss 1971): 1 = always equal.
 
@@ -142,12 +135,13 @@ def fleiss_kappa(yes: np.ndarray, rated: np.ndarray) -> tuple[float, float]:
 
 def _method_score(method: str, answers: np.ndarray) -> MethodScore:
     """The interval takes pairs, not ratings, for the sample: raters who agree make no second pair of one."""
-    related, ratings = int((answers == 1).sum()), int((answers >= 0).sum())
-    pairs = int((answers >= 0).any(axis=0).sum())
+    rated = (answers >= 0).sum(axis=0)
+    yes, rated = (answers == 1).sum(axis=0)[rated > 0], rated[rated > 0]  # of the pairs that somebody rated
+    related, ratings = int(yes.sum()), int(rated.sum())
     accuracy = related / ratings if ratings else math.nan
-    return MethodScore(
-        method, pairs, ratings, related, answers.size - ratings, accuracy, wilson_interval(accuracy, pairs)
-    )
+    (interval,) = mean_intervals(yes[:, None], (0, 1), RESAMPLES, 0, rated)
+    low, high = (interval.low, interval.high) if interval else (math.nan, math.nan)
+    return MethodScore(method, len(rated), ratings, related, answers.size - ratings, accuracy, (low, high))
 
 
 def _nan_to_none(value: Any) -> Any:

@@ -31,6 +31,7 @@ class Row:
     intervals: tuple[Interval | None, ...] = ()
     differences: tuple[Interval | None, ...] = ()  # of each run to the first, in the same resamples
     is_shown: bool = True  # in Markdown; JSON has all
+    like_best: tuple[bool, ...] = ()  # whether 0 is in the interval of the difference to the best run
 
     @property
     def compares(self) -> bool:
@@ -38,12 +39,15 @@ class Row:
         return sum(map(math.isfinite, self.values)) >= min(2, len(self.values))
 
     def cells(self) -> list[str]:
-        """Every run's value, the best in bold, with its interval."""
+        """Every run's value with its interval; in bold the best, and what is not told apart from it, if not all is."""
         told = [FORMS[self.form](value) if math.isfinite(value) else "-" for value in self.values]
         there = [self.better * value for value in self.values if math.isfinite(value)]
         if self.better and len(set(told) - {"-"}) > 1:
             best = FORMS[self.form](self.better * max(there))
-            told = [f"**{cell}**" if cell == best else cell for cell in told]
+            like_best = self.like_best or (False,) * len(told)
+            bold = [cell == best or like for cell, like in zip(told, like_best, strict=True)]
+            if not all(is_bold or cell == "-" for is_bold, cell in zip(bold, told, strict=True)):
+                told = [f"**{cell}**" if is_bold else cell for cell, is_bold in zip(told, bold, strict=True)]
         for n, interval in enumerate(self.intervals):
             if interval is not None:
                 told[n] += f" ({span(interval, self.form)})"

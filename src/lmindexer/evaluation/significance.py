@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from lmindexer.errors import InputError
-from lmindexer.evaluation.bootstrap import Interval
-from lmindexer.evaluation.metrics import Judged, mean_intervals
+from lmindexer.evaluation.bootstrap import Interval, mean_intervals
+from lmindexer.evaluation.metrics import Judged
 
 EXACT = 14  # so many differing queries, or fewer: all signs are tried, 2^14 at most
 BLOCK = 2**22  # signs drawn at once
+SIGNIFICANT = 0.05  # an adjusted p below tells two systems apart
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Difference:
     mean: float
     interval: Interval | None
     p_value: float  # how often a difference at least as large comes by chance
-    p_holm: float  # the same, adjusted for all that were compared to the same first
+    p_holm: float  # the same, adjusted for all systems and metrics that were compared to the same first
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -36,7 +37,7 @@ def difference(
     if first.query_ids != second.query_ids:
         raise InputError("the two were not asked the same queries in the same order; evaluate both on the same split")
     differences = second.values[metric] - first.values[metric]
-    (interval,) = mean_intervals(differences[:, None], resamples, seed)
+    (interval,) = mean_intervals(differences[:, None], (-1, 1), resamples, seed)
     p_value = sign_flip_test(differences, samples, seed)
     return Difference(float(differences.mean()), interval, p_value, p_value)
 
@@ -44,18 +45,48 @@ def difference(
 def differences_to_first(
     judged: Mapping[str, Judged], metrics: Sequence[str], *, resamples: int = 1000, samples: int = 10_000, seed: int = 0
 ) -> dict[str, dict[str, Difference]]:
-    """Of every system but the first to the first, by system and metric; each metric's p are adjusted together."""
+    """Of every system but the first to the first, by system and metric; the p of all of them are adjusted together."""
     first, *others = judged
+    tests = [(name, metric) for metric in metrics for name in others]
+    unadjusted = [
+        difference(judged[first], judged[name], metric, resamples=resamples, samples=samples, seed=seed)
+        for name, metric in tests
+    ]
     found: dict[str, dict[str, Difference]] = {name: {} for name in others}
-    for metric in metrics:
-        each = [
-            difference(judged[first], judged[name], metric, resamples=resamples, samples=samples, seed=seed)
-            for name in others
-        ]
-        adjusted = holm([one.p_value for one in each])
-        for name, one, p_holm in zip(others, each, adjusted, strict=True):
-            found[name][metric] = replace(one, p_holm=p_holm)
+    for (name, metric), one, p_holm in zip(tests, unadjusted, holm([one.p_value for one in unadjusted]), strict=True):
+        found[name][metric] = replace(one, p_holm=p_holm)
     return found
+
+
+def not_told_apart(
+    judged: Mapping[str, Judged],
+    differences: Mapping[str, Mapping[str, Difference]],
+    metrics: Sequence[str],
+    *,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> dict[str, frozenset[str]]:
+    """By metric the system with the highest mean, and those that the paired test does not tell apart from it.
+
+    `differences` are those of `differences_to_first`: tests that were made already are not made again. The p of all
+    systems and metrics are adjusted together.
+    """
+    first = next(iter(judged))
+    best = {metric: max(judged, key=lambda name: judged[name].means[metric]) for metric in metrics}
+    tests = [(name, metric) for metric in metrics for name in judged if name != best[metric]]
+    p_values = []
+    for name, metric in tests:
+        to_first = {name, best[metric]} - {first}
+        if len(to_first) == 1:  # one of the two is the first, and the test has no direction
+            p_values.append(differences[to_first.pop()][metric].p_value)
+        else:
+            values = judged[best[metric]].values[metric] - judged[name].values[metric]
+            p_values.append(sign_flip_test(values, samples, seed))
+    alike = {metric: {name} for metric, name in best.items()}
+    for (name, metric), p_holm in zip(tests, holm(p_values), strict=True):
+        if p_holm >= SIGNIFICANT:
+            alike[metric].add(name)
+    return {metric: frozenset(names) for metric, names in alike.items()}
 
 
 def sign_flip_test(differences: np.ndarray, samples: int = 10_000, seed: int = 0) -> float:
@@ -102,27 +133,36 @@ def to_dict(
 def to_table(
     judged: Mapping[str, Judged], differences: Mapping[str, Mapping[str, Difference]], metrics: Sequence[str]
 ) -> list[str]:
-    """Lines of Markdown: a row a metric, a column a system: mean (95 % interval) and p; then what these are."""
+    """Lines of Markdown: a row a metric, a column a system: mean (95 % interval) and p; then what these are.
+
+    Bold are the best of a row and what is not told apart from it; nothing is, where that is all.
+    """
     first, *others = judged
+    bold = not_told_apart(judged, differences, metrics) if differences else {}
     lines = ["|  | " + " | ".join(name.replace("|", "\\|") for name in judged) + " |"]
     lines.append("|---|" + "---:|" * len(judged))
     for metric in metrics:
+        means = {name: f"{system.means[metric]:.4f}" for name, system in judged.items()}
         cells = []
-        for name, each in judged.items():
-            cell = f"{each.values[metric].mean():.4f}{_span(each.intervals[metric])}"
+        for name, system in judged.items():
+            is_bold = len(bold.get(metric, judged)) < len(judged) and name in bold[metric]
+            cell = (f"**{means[name]}**" if is_bold else means[name]) + _span(system.intervals[metric])
             if name in differences:
                 cell += f" {_p(differences[name][metric].p_holm)}"
             cells.append(cell)
         lines.append(f"| {metric} | " + " | ".join(cells) + " |")
-    means = f"Means of {len(judged[first].query_ids):,} queries"
-    if any(each.intervals[metric] for each in judged.values() for metric in metrics):
-        means += ", in brackets 95 % intervals over queries"
-    lines += ["", f"{means}."]
+    summary = f"Means of {len(judged[first].query_ids):,} queries"
+    if any(system.intervals[metric] for system in judged.values() for metric in metrics):
+        summary += ", in brackets 95 % intervals over queries"
+    lines += ["", f"{summary}."]
     if differences:
-        adjusted = f", adjusted by Holm for the {len(others)} tests of a metric" if len(others) > 1 else ""
+        tests = len(others) * len(metrics)
+        adjusted = f", adjusted by Holm for the {tests} tests of the table" if tests > 1 else ""
         lines.append(
             f"p: how often as large a difference to {first} comes by chance "
-            f"(paired sign-flip test of the mean, two-sided{adjusted})."
+            f"(paired sign-flip test of the mean, two-sided{adjusted}). "
+            "Bold: the best of a row, and what the same test does not tell apart from it "
+            f"(p of {SIGNIFICANT:g} or more)."
         )
     return lines
 

@@ -14,6 +14,7 @@ from lmindexer.files import write_atomically
 
 Run = Mapping[str, Sequence[tuple[str, float]]]  # query -> documents and their scores, best first
 
+ITERATIONS = {"0", "Q0"}  # the second field of TREC's four
 HEADS = {"score", "grade", "relevance", "rel", "label"}  # last columns of a header
 _WORD = re.compile("[^\\s\ud800-\udfff]+")  # what a file of words in UTF-8 can hold
 
@@ -91,6 +92,8 @@ def read_qrels(path: Path) -> dict[str, dict[str, float]]:
             raise InputError(f"{where}: neither `query-id corpus-id score` nor `qid 0 docid grade`; check its fields")
         if number == 1 and fields[-1].lower() in HEADS:
             continue
+        if len(fields) == 3 and fields[1] in ITERATIONS and "\t" not in line:
+            raise InputError(f"{where}: this is `qid {fields[1]} docid` without its grade; write `qid 0 docid grade`")
         query_id, doc_id, grade = fields[0], fields[-2], _number(fields[-1], where, "grade")
         if qrels.setdefault(query_id, {}).setdefault(doc_id, grade) != grade:
             raise InputError(f"{where}: document {doc_id!r} has two grades for query {query_id!r}; keep one line of it")

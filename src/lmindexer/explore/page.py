@@ -19,15 +19,28 @@ from typing import Any
 import numpy as np
 
 from lmindexer.errors import InputError
-from lmindexer.explore.tree import _telling_words, _WordCounts
+from lmindexer.explore.tree import SMALLEST_WITH_WORDS, _telling_words, _WordCounts
 from lmindexer.files import write_text
 from lmindexer.ids.table import IdTable, path_ids
 
 TEXT_LENGTH = 160  # characters of a document which the page keeps, and searches
 LABEL_COLOURS = 8  # as many as can be told apart, also by the colour-blind; page.css has them
-SMALLEST_WITH_WORDS = 3  # documents below the first position; of fewer the texts themselves say more
 ONE_LABEL_SHARE = 0.9  # a level where one label has more than this tells too little to colour by
-SCRIPTS = ("data.js", "layout.js", "drawing.js", "picture.js", "panel.js", "legend.js", "page.js")
+SCRIPTS = (
+    "data.js",
+    "labels.js",
+    "layout.js",
+    "drawing.js",
+    "picture.js",
+    "list.js",
+    "panel.js",
+    "legend.js",
+    "heading.js",
+    "tip.js",
+    "search.js",
+    "address.js",
+    "page.js",
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +53,17 @@ class Shown:
     labels: Sequence[tuple[str, ...]] | None = None  # N, from general to special
 
 
-def write_page(path: Path, runs: Sequence[Shown], title: str = "The ID tree") -> None:
-    """One self-contained page of one run, or of two side by side, whose documents are matched by their ids."""
+def write_page(path: Path, runs: Sequence[Shown]) -> None:
+    """One self-contained page of one run, or of two side by side, whose documents are matched by their ids.
+
+    Its title is the run's name, or both names. Raises InputError for no run or more than two, and for a run
+    without documents or without a learned code.
+    """
     if not 1 <= len(runs) <= 2:
         raise InputError(f"a page shows one run or two side by side, not {len(runs)}; choose which")
     for run in runs:
         _check(run)
-    write_text(path, _page(runs, title))
+    write_text(path, _page(runs))
 
 
 @dataclass(frozen=True)
@@ -107,13 +124,14 @@ def _check(run: Shown) -> None:
         raise InputError(f"the IDs of {run.name} have no learned code; there is no tree to show")
 
 
-def _page(runs: Sequence[Shown], title: str) -> str:
+def _page(runs: Sequence[Shown]) -> str:
     documents = _Documents.of(runs)
     groups = _telling_level(documents.labels)
     counts = _WordCounts.of(documents.texts)
     words = [
         _words_of_all(counts.select(rows), run.table.codes) for run, rows in zip(runs, documents.rows, strict=True)
     ]
+    title = " and ".join(run.name for run in runs)
     folder = files("lmindexer.explore") / "assets"
     script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
     script = f'(() => {{\n"use strict";\n{script}}})();'
@@ -187,23 +205,18 @@ def _trees(runs: Sequence[Shown], documents: _Documents, words: Sequence[list[li
 
 
 def _words_of_all(counts: _WordCounts, codes: np.ndarray) -> list[list[list[str]]]:
-    """What tells each node from its siblings: by position, then by node in the order of the paths.
-
-    Empty for nodes of few documents, except at the first position.
-    """
+    """What tells each node from its siblings: by position, then by node in the order of the paths."""
     told = []
     for t in range(codes.shape[1]):
         parent, node = path_ids(codes[:, :t]), path_ids(codes[:, : t + 1])
         words: list[list[str]] = [[] for _ in range(node.max() + 1)]
-        smallest = SMALLEST_WITH_WORDS if t else 1
         sizes = np.bincount(node)
         for rows in np.split(np.argsort(parent, kind="stable"), np.cumsum(np.bincount(parent))[:-1]):
             own = sizes[node[rows]]
-            if own.max() < smallest or own[0] == len(rows):
-                continue  # too few documents, or an only child: nothing to be told from
+            if own.max() < SMALLEST_WITH_WORDS or own[0] == len(rows):
+                continue  # no node here has words: all too small, or an only child with nothing to be told from
             for number, telling in _telling_words(_only_used(counts.select(rows)), node[rows]).items():
-                if sizes[number] >= smallest:
-                    words[number] = telling
+                words[number] = telling
         told.append(words)
     return told
 

@@ -21,6 +21,7 @@ SAMPLE_LENGTH = 200  # characters of a document which a node keeps
 LABELS_KEPT = 5
 WORDS_WIDTH = 50  # columns; leaves room for the label behind the words
 PRIOR_SHARE = 0.01  # of the words counted; more would favour rare names, less common words
+SMALLEST_WITH_WORDS = 2  # documents of a code; of a single one any word tells, so its text says more than they do
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def telling_words(texts: Sequence[str], groups: np.ndarray, most: int = 6) -> di
     """The words which are more frequent in each of `groups` (N,) than outside it, strongest first.
 
     Documents count a word once. The score is the z of the weighted log-odds with an informative Dirichlet
-    prior (Monroe, Colaresi and Quinn 2008), here with rates for odds. A group without an outside has none.
+    prior (Monroe, Colaresi and Quinn 2008), here with rates for odds. A group without an outside has none, nor
+    has one of fewer than SMALLEST_WITH_WORDS documents.
     """
     return _telling_words(_WordCounts.of(texts), np.asarray(groups), most)
 
@@ -180,8 +182,11 @@ def _telling_words(counts: _WordCounts, groups: np.ndarray, most: int = 6) -> di
     log_ratio = np.log((here + prior) / (here_all + prior_all)) - np.log((there + prior) / (there_all + prior_all))
     scores = log_ratio / np.sqrt(1 / (here + prior) + 1 / (there + prior))
 
-    telling = {}
+    sizes = np.bincount(number, minlength=G)
+    telling: dict[int, list[str]] = {code: [] for code in found.tolist()}
     for group, code in enumerate(found.tolist()):
+        if sizes[group] < SMALLEST_WITH_WORDS:
+            continue
         own = slice(inside.indptr[group], inside.indptr[group + 1])
         strongest = np.lexsort((word_of[own], -scores[own]))[:most]
         telling[code] = [str(counts.words[word]) for word in word_of[own][strongest[scores[own][strongest] > 1e-9]]]

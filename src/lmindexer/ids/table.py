@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
 from lmindexer.files import write_atomically
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class IdTable:
         Their suffix continues after the highest in use for the path. So the ID of a removed document
         is given again only if it was the last of its path.
         """
+        check_list(doc_ids, "the new documents")
         old, N = self._suffix(), len(self)
         new = IdTable(tuple(doc_ids), np.asarray(codes, dtype=np.int32), self.sizes)
         if known := [doc_id for doc_id in doc_ids if doc_id in self]:
@@ -89,7 +90,8 @@ class IdTable:
         return IdTable(self.doc_ids + new.doc_ids, all_codes, self.sizes, suffix)
 
     def remove(self, doc_ids: Iterable[str]) -> "IdTable":
-        """Without these documents; the others keep their IDs."""
+        """Without these documents; the others keep their IDs. Raises InputError for one that is not there."""
+        check_list(doc_ids, "the documents to remove")
         stays = np.ones(len(self), dtype=bool)
         for doc_id in doc_ids:
             if doc_id not in self.row_of:
@@ -176,6 +178,23 @@ class IdTable:
             raise InputError(f"{path} is not an ID table which lmindexer saved") from error
         codes = np.column_stack(columns) if columns else np.zeros((len(doc_ids), 0), dtype=np.int32)
         return cls(doc_ids, codes, sizes, suffix)
+
+    @classmethod
+    def of_jsonl(cls, path: Path, sizes: tuple[int, ...]) -> "IdTable":
+        """What `export` wrote as JSONL, of codebooks of these sizes. Raises InputError when it is something else."""
+        doc_ids, codes = list[str](), list[list[int]]()
+        try:
+            with path.open(encoding="utf-8") as file:
+                for line in file:
+                    record = json.loads(line)
+                    doc_ids.append(record["id"])
+                    codes.append(record["codes"])
+            paths = np.array(codes, dtype=np.int32).reshape(len(codes), len(sizes) + 1)
+            table = cls(tuple(doc_ids), paths[:, :-1], sizes, paths[:, -1])
+            table.check()
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise InputError(f"{path} is not a list of IDs which lmindexer wrote ({error})") from None
+        return table
 
     def export(self, path: Path, format: str) -> None:
         """The full IDs for other programs, as "jsonl", "csv" or "parquet"."""

@@ -14,11 +14,12 @@ from torch import nn
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
-from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.judge import judge, judge_model
+from lmindexer.indexers.sizes import say_sizes, with_sizes
 from lmindexer.indexers.store import (
     NOT_LEARNED,
     begin_run,
@@ -35,7 +36,7 @@ from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
-from lmindexer.runs import Run
+from lmindexer.runs import Run, writing
 from lmindexer.training import Trainer
 
 
@@ -54,6 +55,7 @@ class LMIndexer:
         self.config = config or from_mapping(settings)
         if self.config.indexer != "lmindexer":
             raise InputError(f"LMIndexer is not {self.config.indexer}; use TwoStepIndexer(indexer=...) for that")
+        self._settings = self.config  # perhaps without sizes: each corpus has its own
         self.run: Run | None = None  # this and what follows: after fit or load
         self.ids: IdTable | None = None
         self.indexer: SemanticIndexer | None = None
@@ -70,19 +72,28 @@ class LMIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        began, progress = time.monotonic(), progress or Progress()
-        check_corpus(corpus, self.config.sizes)
+        check_corpus(corpus)
+        with writing(Path(out), wait=False, make=True):
+            return self._fit(corpus, Path(out), resume, progress or Progress())
+
+    def _fit(self, corpus: Corpus, out: Path, resume: bool, progress: Progress) -> "LMIndexer":
+        """As `fit`, by the only one that writes to `out`."""
+        began = time.monotonic()
+        self.config = with_sizes(self._settings, len(corpus), out if resume else None)
         device = choose_device(self.config.device)
         bf16 = choose_bf16(self.config.precision, device)
         torch.manual_seed(self.config.seed)
+        progress.say(f"loading the model {self.config.backbone}")
         backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
         backbone.freeze(self.config.encoder, self.config.top_layers)
-        run = begin_run(self.config, corpus, Path(out), resume, device=str(device), bf16=bf16)
+        run = begin_run(self.config, corpus, out, resume, device=str(device), bf16=bf16)
+        bf16 = run.bf16  # as it began
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(LMIndexer.load(out))
+        say_sizes(self.config, self._settings.sizes, len(corpus), progress)
         learner = _learner(self.config, backbone, corpus, run, device, bf16, progress)
-        embeddings = learner.memories.embeddings()
+        embeddings = learner.memories.embeddings(progress)
         if resume and not learner.trainer.resume():
             progress.say("no checkpoint yet; starting from the beginning")
         earlier = sum(record["seconds"] for record in run.log_records())
@@ -102,11 +113,11 @@ class LMIndexer:
         """The indexer of a finished run folder. Raises InputError when it is none."""
         folder = Run.open(Path(run))
         config = folder.config
-        backbone_folder = folder.path / "backbone"
-        name = str(backbone_folder) if backbone_folder.is_dir() else config.backbone
-        backbone = load_backbone(name, config.decoder_layers, config.dropout)
+        backbone = load_backbone(
+            str(folder.folder("backbone") or config.backbone), config.decoder_layers, config.dropout
+        )
         model = SemanticIndexer(backbone, config.sizes)
-        weights = folder.path / "indexer.safetensors"
+        weights = folder.file("indexer.safetensors")
         try:
             missing, unexpected = model.load_state_dict(load_file(weights), strict=False)
         except (FileNotFoundError, SafetensorError, RuntimeError) as error:
@@ -114,17 +125,18 @@ class LMIndexer:
         if unexpected or any(not name.startswith("backbone.model.") for name in missing):
             raise InputError(f"{weights} is not of this run; learn the run anew")
         indexer = cls(config)
-        indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
-        indexer.indexer = model.to(choose_device("auto" if config.device != "cpu" else "cpu")).eval()
+        indexer.run, indexer.ids = folder, IdTable.load(folder.file("ids.parquet"))
+        indexer.indexer = model.to(device_to_load(config.device)).eval()
         return indexer
 
-    def index(self, corpus: Corpus) -> IdTable:
+    def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
         """The IDs of the corpus' documents, in its order, without learning.
 
         A document whose id was learned keeps its ID. Every other gets codes from the final model in one
         pass, and a suffix that no learned document has.
         """
-        return index_with(self.ids, corpus, lambda corpus, rows: self._generate(corpus.texts(rows)))
+        progress = progress or Progress(None)
+        return index_with(self.ids, corpus, lambda corpus, rows: self._generate(corpus.texts(rows), progress))
 
     def corpus(self) -> Corpus:
         """The documents the IDs were learned from, as the run folder keeps them."""
@@ -132,21 +144,23 @@ class LMIndexer:
             raise InputError(NOT_LEARNED)
         return load_documents(self.run)
 
-    def _generate(self, texts: list[str]) -> np.ndarray:
+    def _generate(self, texts: list[str], progress: Progress) -> np.ndarray:
         """Final-model codes (n, T) of texts."""
         assert self.indexer is not None
         backbone, model = self.indexer.backbone, self.indexer.eval()
-        device = next(model.parameters()).device
-        bf16 = choose_bf16(self.config.precision, device)
+        assert self.run is not None
+        bf16 = self.run.bf16  # as the other documents were read
         lists = [tokens for at in range(0, len(texts), 1024)
                  for tokens in backbone.tokenize(texts[at : at + 1024], self.config.max_tokens)]  # fmt: skip
         tokens = Tokens.of(lists)
         memories = Memories(backbone, tokens, bf16)
-        codes = np.empty((len(texts), len(self.config.sizes)), np.int32)
+        codes, done = np.empty((len(texts), len(self.config.sizes)), np.int32), 0
         for rows in memories.batches(128):
             with torch.no_grad():
                 memory = memories.memory(rows)
             codes[rows] = model.generate(memory).cpu().numpy()
+            done += len(rows)
+            progress.at("giving IDs", 0, 1, done / len(texts))
         return codes
 
     def _take(self, other: "LMIndexer") -> "LMIndexer":
@@ -163,6 +177,7 @@ def _learner(
     bf16: bool,
     progress: Progress,
 ) -> Learner:
+    progress.say(f"tokenising {len(corpus):,} documents")
     tokens = Tokens.build(corpus, lambda texts: backbone.tokenize(texts, config.max_tokens))
     frequency, counts = document_frequency(tokens, len(backbone.vocabulary))
     if config.weigh_tokens:
@@ -173,6 +188,8 @@ def _learner(
     modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor}).to(device)
     progress.say(f"{len(corpus):,} documents, {len(tokens.ids):,} tokens; {device}{', bfloat16' if bf16 else ''}")
     memories = Memories(backbone, tokens, bf16, run.path)
+    if backbone.cut is not None:
+        progress.say(f"encoding {len(corpus):,} documents, once")
     memories.fill(progress)
     trainer = Trainer(
         modules=modules,

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +11,15 @@ import pyarrow.parquet as pq
 
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.corpus.fields import Fields
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
-from lmindexer.model.backbone import Backbone
-from lmindexer.runs import Run
+from lmindexer.runs import Change, Run
+from lmindexer.settings import same_settings
+
+if TYPE_CHECKING:
+    from lmindexer.model.backbone import Backbone  # torch: seconds that looking at a run need not wait for
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
 NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
@@ -25,48 +29,101 @@ def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **fa
     """A new run folder; with `resume` the one at `out`, if it is of this corpus with these settings."""
     if not resume:
         of_corpus = {"documents": len(corpus), "fingerprint": corpus.fingerprint}
+        if corpus.fields is not None:
+            facts["columns"] = corpus.fields.to_mapping()
         return Run.create(out, config, {"corpus": of_corpus, **facts})
     run = Run.open(out, finished=False)
     if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
         raise InputError(f"{run.path} was learning another corpus; resume with the same files and columns")
-    if run.config != config:
+    if not same_settings(run.config, config):
         raise InputError(f"{run.path} was learning with other settings; resume without changing any")
     return run
 
 
-def check_corpus(corpus: Corpus, sizes: tuple[int, ...]) -> None:
-    """Raise InputError unless these documents can carry IDs of `sizes` codes."""
-    N = len(corpus)
-    if N < 2:
+def columns_of(run: Run) -> Fields | None:
+    """The columns that the run's documents were read from; None where they were made in Python.
+
+    A run of before they were kept has those its settings name, and HTML as it was.
+    """
+    kept, config = run.facts.get("columns"), run.config
+    if kept is None:
+        return Fields(config.id, config.text, config.label, keep_markup=True) if config.text else None
+    try:
+        return Fields.from_mapping(kept)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run.path}/run.json is damaged (its columns lack {error}); learn the run anew") from None
+
+
+def check_corpus(corpus: Corpus) -> None:
+    """Raise InputError unless there is something to tell these documents apart by."""
+    _check_type(corpus)
+    if len(corpus) < 2:
         raise InputError("there is only one document; IDs tell documents apart, so give at least two")
-    if max(sizes, default=0) > N:
-        raise InputError(
-            f"sizes {','.join(map(str, sizes))} ask for more codes than there are documents ({N}); "
-            f"try --sizes {max(2, int(N**0.5) // 2)},{max(2, int(N**0.5) // 2)}"
-        )
     first = corpus[0].text
     if all(text == first for batch in corpus.text_batches(1024) for text in batch):
-        raise InputError(f"all {N:,} documents have the same text; there is nothing to tell them apart by")
+        raise InputError(f"all {len(corpus):,} documents have the same text; there is nothing to tell them apart by")
 
 
 def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus, list[int]], np.ndarray]) -> IdTable:
     """The IDs of the corpus' documents, in its order: those in the table, others by `codes_of` their rows."""
     if table is None:
         raise InputError(NOT_LEARNED)
+    _check_type(corpus)
     new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in table]
     if new:
         table = table.add([corpus.doc_ids[row] for row in new], codes_of(corpus, new))
     return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
 
 
+def _check_type(corpus: object) -> None:
+    if not isinstance(corpus, Corpus):
+        raise InputError(f"the documents must be a Corpus, not {corpus!r}; make one with Corpus.read or from_documents")
+
+
 def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:
-    """ids.parquet, ids.jsonl and documents.parquet."""
-    ids.save(run.path / "ids.parquet")
-    ids.export(run.path / "ids.jsonl", "jsonl")
-    save_documents(run, corpus)
+    """ids.parquet, ids.jsonl and documents.parquet of a run that is learning."""
+    save_table(run.path.joinpath, ids)
+    save_documents(run.path / "documents.parquet", corpus)
+    run.update(sizes=list(ids.sizes))
 
 
-def save_backbone(run: Run, backbone: Backbone) -> None:
+def keep(change: Change, ids: IdTable, corpus: Corpus) -> None:
+    """Other documents and their IDs in a run that was learned; its report stays that of the learned ones."""
+    save_table(change.path, ids)
+    save_documents(change.path("documents.parquet"), corpus)
+    of_corpus = {"documents": len(corpus), "fingerprint": corpus.fingerprint}
+    change.facts |= {"corpus": of_corpus, "changed_since_learned": True, "sizes": list(ids.sizes)}
+    for stale in ("report.md", "explore.html"):
+        (change.run.path / stale).unlink(missing_ok=True)
+
+
+def save_table(place: Callable[[str], Path], ids: IdTable) -> None:
+    """ids.parquet and ids.jsonl, each at the path that `place` gives it."""
+    ids.save(place("ids.parquet"))
+    ids.export(place("ids.jsonl"), "jsonl")
+
+
+def documents_and_ids(run: Run) -> tuple[Corpus, IdTable]:
+    """What a run holds: row n of both is of the same document.
+
+    Raises:
+        InputError: when a file is missing or damaged, or the two are not of the same documents.
+    """
+    corpus, ids = load_documents(run), IdTable.load(run.file("ids.parquet"))
+    check_agreement(run, corpus, ids)
+    return corpus, ids
+
+
+def check_agreement(run: Run, corpus: Corpus, ids: IdTable) -> None:
+    """Raise InputError unless row n of both is of the same document."""
+    if corpus.doc_ids != ids.doc_ids:
+        raise InputError(
+            f"the IDs and the documents of {run.path} do not belong together; mend it with: lmindexer check "
+            f"{run.path} --mend"
+        )
+
+
+def save_backbone(run: Run, backbone: "Backbone") -> None:
     """The pretrained model and its tokenizer, in the run's folder backbone/."""
     folder, part = run.path / "backbone", run.path / ".backbone"
     for old in (folder, part):
@@ -75,8 +132,8 @@ def save_backbone(run: Run, backbone: Backbone) -> None:
     part.rename(folder)
 
 
-def save_documents(run: Run, corpus: Corpus, chunk: int = 10_000) -> None:
-    """documents.parquet, written `chunk` documents at a time."""
+def save_documents(path: Path, corpus: Corpus, chunk: int = 10_000) -> None:
+    """The documents as Parquet, written `chunk` at a time."""
 
     def write(path: object) -> None:
         with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
@@ -85,14 +142,12 @@ def save_documents(run: Run, corpus: Corpus, chunk: int = 10_000) -> None:
                 columns = [[d.id for d in part], [d.text for d in part], [list(d.label) for d in part]]
                 writer.write_table(pa.table(columns, schema=SCHEMA))
 
-    write_atomically(run.path / "documents.parquet", write)
+    write_atomically(path, write)
 
 
 def load_documents(run: Run) -> Corpus:
     """The corpus back; raises InputError when the file is gone or damaged."""
-    path = run.path / "documents.parquet"
-    if not path.exists():
-        raise InputError(f"{path} is missing; the run folder is incomplete, learn it anew")
+    path = run.file("documents.parquet")
     try:
         file = pq.ParquetFile(path)
         documents = (
@@ -101,5 +156,5 @@ def load_documents(run: Run) -> Corpus:
             for row in batch.to_pylist()
         )
         return Corpus.from_documents(documents, keep_empty=True)
-    except (pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged; learn the run anew") from error

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
-from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
@@ -22,6 +22,7 @@ from lmindexer.indexers.judge import judge
 from lmindexer.indexers.quantisers import QUANTISERS, Quantiser
 from lmindexer.indexers.random_codes import random_vectors
 from lmindexer.indexers.rq_vae import residual_vq
+from lmindexer.indexers.sizes import say_sizes, with_sizes
 from lmindexer.indexers.store import (
     NOT_LEARNED,
     begin_run,
@@ -35,7 +36,7 @@ from lmindexer.learn.memories import Memories
 from lmindexer.learn.simcse import train_simcse
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.progress import Progress
-from lmindexer.runs import Run
+from lmindexer.runs import Run, writing
 
 
 class TwoStepIndexer:
@@ -53,6 +54,7 @@ class TwoStepIndexer:
         self.config = config or from_mapping({"indexer": "rq-kmeans"} | settings)
         if self.config.indexer not in QUANTISERS:
             raise InputError(f"indexer must be one of {', '.join(QUANTISERS)} here, not {self.config.indexer!r}")
+        self._settings = self.config  # perhaps without sizes: each corpus has its own
         self.run: Run | None = None  # this and what follows: after fit or load
         self.ids: IdTable | None = None
         self.encoder: Backbone | None = None  # none for random IDs
@@ -70,34 +72,43 @@ class TwoStepIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        began, progress, config = time.monotonic(), progress or Progress(), self.config
-        check_corpus(corpus, () if config.indexer == "hc" else config.sizes)
+        check_corpus(corpus)
+        with writing(Path(out), wait=False, make=True):
+            return self._fit(corpus, Path(out), resume, progress or Progress())
+
+    def _fit(self, corpus: Corpus, out: Path, resume: bool, progress: Progress) -> "TwoStepIndexer":
+        """As `fit`, by the only one that writes to `out`."""
+        began = time.monotonic()
+        self.config = config = with_sizes(self._settings, len(corpus), out if resume else None)
         if config.indexer == "rq-vae":
             residual_vq()  # a missing extra is told now, not after embedding
         device = choose_device(config.device)
         bf16 = choose_bf16(config.precision, device)
         torch.manual_seed(config.seed)
         if config.indexer != "random":
+            progress.say(f"loading the model {encoder_name(config)}")
             self.encoder = load_backbone(encoder_name(config), dropout=config.dropout).to(device).eval()
-        run = begin_run(config, corpus, Path(out), resume, device=str(device), bf16=bf16)
+        self.run = run = begin_run(config, corpus, out, resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(TwoStepIndexer.load(out))
+        say_sizes(config, self._settings.sizes, len(corpus), progress)
         earlier = sum(record["seconds"] for record in run.log_records())
         if resume:
             progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
         if self.encoder is None:
             vectors = random_vectors(corpus.doc_ids, len(config.sizes), config.seed)
         else:
+            progress.say(f"tokenising {len(corpus):,} documents")
             memories = self._memories(corpus)
             if config.embeddings == "simcse":
                 train_simcse(memories, config, run.path, resume, progress)
+            progress.say(f"embedding {len(corpus):,} documents, {memories.lengths.sum():,} tokens")
             vectors = memories.embeddings(progress)
         progress.say(f"{len(corpus):,} documents, vectors of {vectors.shape[1]}; {config.indexer} on {device}")
         self.quantiser = QUANTISERS[config.indexer].fit(vectors, config, progress)
         self.ids = IdTable(corpus.doc_ids, self.quantiser.codes(vectors), self.quantiser.sizes).with_suffix()
         self.ids.check()
-        self.run = run
         self._save(corpus)
         progress.say("measuring the IDs")
         report = judge(config, self.ids, corpus, None if self.encoder is None else vectors)
@@ -110,21 +121,19 @@ class TwoStepIndexer:
         """The indexer of a finished run folder. Raises InputError when it is none."""
         folder = Run.open(Path(run))
         indexer = cls(folder.config)
-        weights = folder.path / "quantiser.safetensors"
-        device = choose_device("auto" if indexer.config.device != "cpu" else "cpu")
+        weights, device = folder.file("quantiser.safetensors"), device_to_load(indexer.config.device)
         try:
             tensors = load_file(weights, device=str(device))
             indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
         except (FileNotFoundError, SafetensorError, RuntimeError, KeyError) as error:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
         if indexer.config.indexer != "random":
-            own = folder.path / "backbone"
-            name = str(own) if own.is_dir() else encoder_name(indexer.config)
+            name = str(folder.folder("backbone") or encoder_name(indexer.config))
             indexer.encoder = load_backbone(name).to(device).eval()
-        indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
+        indexer.run, indexer.ids = folder, IdTable.load(folder.file("ids.parquet"))
         return indexer
 
-    def index(self, corpus: Corpus) -> IdTable:
+    def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
         """The IDs of the corpus' documents, in its order, without learning.
 
         A document whose id was learned keeps its ID. Every other gets the codes of its embedding, and a
@@ -134,7 +143,7 @@ class TwoStepIndexer:
         def codes(corpus: Corpus, rows: list[int]) -> np.ndarray:
             assert self.quantiser is not None
             new = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
-            return self.quantiser.codes(self.vectors(new))
+            return self.quantiser.codes(self.vectors(new, progress))
 
         return index_with(self.ids, corpus, codes)
 
@@ -144,15 +153,18 @@ class TwoStepIndexer:
             raise InputError(NOT_LEARNED)
         return load_documents(self.run)
 
-    def vectors(self, corpus: Corpus) -> Tensor:
+    def vectors(self, corpus: Corpus, progress: Progress | None = None) -> Tensor:
         """What is quantised, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
         if self.encoder is None:
             return random_vectors(corpus.doc_ids, len(self.config.sizes), self.config.seed)
-        return self._memories(corpus).embeddings()
+        return self._memories(corpus).embeddings(progress)
 
     def _memories(self, corpus: Corpus) -> Memories:
         assert self.encoder is not None
-        return read_with(self.encoder, corpus, self.config.max_tokens, self.config.precision)
+        precision = self.config.precision
+        if self.run is not None:  # as the other documents were read
+            precision = "bf16" if self.run.bf16 else "fp32"
+        return read_with(self.encoder, corpus, self.config.max_tokens, precision)
 
     def _save(self, corpus: Corpus) -> None:
         assert self.run is not None

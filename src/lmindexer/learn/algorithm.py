@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from lmindexer.ids.table import IdTable, path_ids
-from lmindexer.learn.kmeans import centred_by_prefix, kmeans
+from lmindexer.ids.table import IdTable
+from lmindexer.learn.kmeans import kmeans
 from lmindexer.learn.learner import Learner, assign, hidden_states
 from lmindexer.learn.stages import settle, train_position, warm_up_encoder, warm_up_reconstructor
 
@@ -23,18 +23,12 @@ def learn_ids(learner: Learner, doc_ids: tuple[str, ...]) -> IdTable:
 
 
 def start_codebook(learner: Learner, t: int) -> None:
-    """The codebook's start: K-means of {h^t}, at later positions centred by prefix if so configured."""
+    """The codebook's start: K-means of {h^t}, seen from the origin that look-up sees them from."""
 
     def start() -> None:
         size = learner.config.sizes[t]
         rows = torch.randperm(len(learner.memories))[: 256 * size].sort().values.numpy()
         hidden = hidden_states(learner, t, rows)
-        if t and learner.config.center:
-            prefix = path_ids(learner.codes(t).cpu().numpy()[rows])
-            hidden = centred_by_prefix(hidden, prefix)
-            hidden = hidden[torch.from_numpy(np.bincount(prefix)[prefix] > 1).to(hidden.device)]
-        if len(hidden) == 0:
-            hidden = hidden_states(learner, t, rows)
         crowding = learner.config.crowding if t == 0 else 0.0
         clusters = kmeans(hidden, size, learner.config.seed, crowding, far_apart=t > 0)
         learner.indexer.codebooks[t].initialise(clusters.centres, clusters.prior)

@@ -60,12 +60,11 @@ def kmeans(
     return Clusters(centres * D**0.5, prior)
 
 
-def centred_by_prefix(hidden: Tensor, prefix: np.ndarray) -> Tensor:
-    """hidden (N, D) less the mean of the documents sharing its prefix (one int a document)."""
-    group = torch.as_tensor(prefix, device=hidden.device)
-    count = torch.bincount(group).clamp_min(1)[:, None]
-    mean = torch.zeros(len(count), hidden.shape[1], device=hidden.device).index_add_(0, group, hidden) / count
-    return hidden - mean[group]
+def group_means(vectors: Tensor, group: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """The mean (G, D) of the vectors (N, D) of each group (N,), and how many it has (G,); 0 of those with none."""
+    count = torch.bincount(group, minlength=groups)
+    total = torch.zeros(groups, vectors.shape[1], device=vectors.device).index_add_(0, group, vectors)
+    return total / count.clamp_min(1)[:, None], count
 
 
 def _nearest(points: Tensor, centres: Tensor, prior: Tensor | float = 0.0, chunk: int = 16384) -> tuple[Tensor, Tensor]:

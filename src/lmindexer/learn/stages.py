@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lmindexer.config import LearnConfig
 from lmindexer.learn.batches import prefix_batches
+from lmindexer.learn.kmeans import group_means
 from lmindexer.learn.learner import Learner, hidden_states, mean_document
 from lmindexer.learn.losses import commitment_loss, contrastive_loss, document_loss
 from lmindexer.learn.rebuild import rebuild
@@ -86,7 +87,7 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
         if quantized:
             learner.trainer.arrays["chosen"][rows] = codebook.assign(h.detach()).to(learner.trainer.arrays["chosen"])
         known = [vector.detach() for vector in learner.indexer.code_vectors(prefix)]
-        vectors = [*known, codebook.quantize(h) if quantized else h]
+        vectors = [*known, codebook.quantize(h, config.gradient_temperature) if quantized else h]
         terms: dict[str, Tensor] = {}
         if config.reconstruction:
             terms["reconstruction"], terms["macro_f1"] = rebuild(learner, rows, vectors, t)
@@ -136,10 +137,18 @@ def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) ->
 
 
 def _centre(learner: Learner, t: int) -> None:
-    """Take the mean of h^t, before position t has learned, as its origin, so that directions tell apart."""
+    """Take the mean of h^t, before position t has learned, as its origin, so that directions tell apart.
+
+    With `center` the documents of one first code have an origin of their own at later positions, their mean.
+    A code of a single document stays with the mean of all, or nothing would be left of that document.
+    """
     rows = torch.randperm(len(learner.memories))[:20000].sort().values.numpy()
     learner.indexer.centre[t] = 0
-    learner.indexer.centre[t] = hidden_states(learner, t, rows).mean(0)
+    hidden = hidden_states(learner, t, rows)
+    learner.indexer.centre[t] = hidden.mean(0)
+    if t and learner.config.center:
+        means, count = group_means(hidden, learner.codes(1)[rows, 0], learner.config.sizes[0])
+        learner.indexer.shift(t)[count > 1] = (means - hidden.mean(0))[count > 1]
 
 
 def _take_mean(learner: Learner, t: int) -> None:

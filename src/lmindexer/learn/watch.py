@@ -24,8 +24,8 @@ def watch_codes(learner: Learner, t: int, restart: bool) -> dict[str, float]:
     dead = np.flatnonzero(counts == 0)
     enough = min(size, len(chosen)) // 2
     if len(dead) > enough or numbers["perplexity"] < 0.1 * min(size, len(chosen)):
-        learner.trainer.progress.say(
-            f"warning: c{t + 1} uses {size - len(dead)} of {size} codes (perplexity "
+        learner.trainer.progress.warn(
+            f"c{t + 1} uses {size - len(dead)} of {size} codes (perplexity "
             f"{numbers['perplexity']:.0f}); try smaller --sizes, a lower --learning-rate or more --warmup-epochs"
         )
     if restart and len(dead):

@@ -31,11 +31,15 @@ class Codebook(nn.Module):
         """Eq. 3: the most probable code of hidden (..., D), as int64 (...)."""
         return self.logits(hidden).argmax(-1)
 
-    def quantize(self, hidden: Tensor) -> Tensor:
-        """Eq. 6: forward the chosen code's vector, backward the softmax-weighted mean of all vectors."""
+    def quantize(self, hidden: Tensor, temperature: float = 1.0) -> Tensor:
+        """Eq. 6: forward the chosen code's vector, backward the softmax-weighted mean of all vectors.
+
+        Where P_s is sure of its code hardly any gradient reaches `hidden` (..., D). A `temperature` above 1
+        (the paper's) divides the logits of the mean, and of nothing else.
+        """
         logits = self.logits(hidden)
         with torch.autocast(hidden.device.type, enabled=False):
-            soft = logits.softmax(-1) @ self.weight.float()  # (..., D)
+            soft = (logits / temperature).softmax(-1) @ self.weight.float()  # (..., D)
         hard = self.weight[logits.argmax(-1)].float()
         return soft + (hard - soft).detach()
 

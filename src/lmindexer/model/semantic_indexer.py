@@ -33,6 +33,9 @@ class SemanticIndexer(nn.Module):
         self.codebooks = Codebooks(Codebook(size, backbone.dim) for size in sizes)
         self.start = nn.Parameter(torch.zeros(backbone.dim))
         self.register_buffer("centre", torch.zeros(len(sizes), backbone.dim))  # (T, D)
+        for t in range(1, len(sizes)):
+            self.register_buffer(f"shift_{t}", torch.zeros(sizes[0], backbone.dim))
+        self.register_load_state_dict_pre_hook(_without_shifts)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -43,7 +46,9 @@ class SemanticIndexer(nn.Module):
 
         Prefixes (B * V, t) give V of them to each document, side by side, with one look at the memory.
         """
-        return self._centred(self.backbone.decode(memory, self.inputs(prefix)), slice(0, prefix.shape[1] + 1))
+        hidden = self.backbone.decode(memory, self.inputs(prefix))
+        origins = [self.origin(prefix[:, :t]) for t in range(prefix.shape[1] + 1)]  # each (B * V, D)
+        return _directions(hidden, torch.stack(origins, dim=1))
 
     def reader(self, memory: Memory) -> Callable[[Tensor], Tensor]:
         """From prefixes (B * V, t) to the last position h^t (B * V, D) of `forward`, for prefix after prefix.
@@ -51,7 +56,7 @@ class SemanticIndexer(nn.Module):
         The keys and values of the documents are computed once, here.
         """
         last = self.backbone.reader(memory)
-        return lambda prefix: self._centred(last(self.inputs(prefix))[:, 0], prefix.shape[1])
+        return lambda prefix: _directions(last(self.inputs(prefix))[:, 0], self.origin(prefix))
 
     def inputs(self, prefix: Tensor) -> Tensor:
         """The decoder's input: a start vector, then the vectors of the codes so far (B, t+1, D)."""
@@ -64,8 +69,16 @@ class SemanticIndexer(nn.Module):
         """Vectors of known codes (B, t), one (B, D) a position."""
         return list(self.inputs(prefix).unbind(1)[1:])
 
-    def _centred(self, hidden: Tensor, positions: int | slice) -> Tensor:
-        return unit_rms(unit_rms(hidden) - self.centre[positions])
+    def shift(self, t: int) -> Tensor:
+        """How far the origin of position t >= 1 is moved for the documents of each first code (K, D); 0 by default."""
+        shift = getattr(self, f"shift_{t}")
+        assert isinstance(shift, Tensor)
+        return shift
+
+    def origin(self, prefix: Tensor) -> Tensor:
+        """What the directions h^t of documents with these prefixes (B, t) are seen from (B, D)."""
+        B, t = prefix.shape
+        return self.centre[t] + self.shift(t)[prefix[:, 0]] if t else self.centre[0].expand(B, -1)
 
     @torch.no_grad()
     def generate(self, memory: Memory) -> Tensor:
@@ -75,3 +88,13 @@ class SemanticIndexer(nn.Module):
             code = codebook.assign(self(memory, prefix)[:, -1])
             prefix = torch.cat([prefix, code[:, None]], dim=1)
         return prefix
+
+
+def _directions(hidden: Tensor, origin: Tensor) -> Tensor:
+    return unit_rms(unit_rms(hidden) - origin)
+
+
+def _without_shifts(model: SemanticIndexer, tensors: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Weights that were saved before there were shifts have none."""
+    for t in range(1, len(model.sizes)):
+        tensors.setdefault(f"{prefix}shift_{t}", torch.zeros_like(model.shift(t)))

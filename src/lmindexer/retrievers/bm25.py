@@ -7,6 +7,7 @@ import numpy as np
 
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
+from lmindexer.ids.ties import tie_ranks
 from lmindexer.retrievers.hits import Hit, best_hits, check_question, rows_of
 
 
@@ -19,7 +20,8 @@ class Bm25Retriever:
             import Stemmer
         except ImportError:
             raise InputError("BM25 needs bm25s and PyStemmer; run: pip install 'lmindexer[bm25]'") from None
-        self.doc_ids = corpus.doc_ids
+        self.doc_ids, self._ranks = corpus.doc_ids, tie_ranks(corpus.doc_ids)
+        self.settings = {"language": language}
         self._stemmer = Stemmer.Stemmer(language)
         self._index = bm25s.BM25()
         texts = self._words(corpus.texts())
@@ -39,7 +41,7 @@ class Bm25Retriever:
                 scores = np.where(found > 0, found, -np.inf)
             if allowed is not None:
                 scores[np.setdiff1d(np.arange(len(scores)), allowed, assume_unique=True)] = -np.inf
-            hits.append(best_hits(scores, self.doc_ids, k))
+            hits.append(best_hits(scores, self.doc_ids, k, self._ranks))
         return hits
 
     def _words(self, texts: Sequence[str]) -> Any:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
 
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,21 @@ class Hit:
     score: float
 
 
+class How(TypedDict, total=False):
+    """How IDs are searched; `GenerativeRetriever` says what each means."""
+
+    beams: int
+    exact: bool
+    renormalise: bool
+    novelty: float
+
+
 class Retriever(Protocol):
     """Text -> the best k documents, best first; fewer only where fewer exist or match.
 
-    `only` restricts the search to some documents, exactly. Raises InputError as `check_question` does.
+    The first j of k documents are the first j of any larger k, with the same scores. Of equal scores the document
+    with the lower `ids.ties.tie_key` comes first. `only` restricts the search to some documents, exactly. Raises
+    InputError as `check_question` and `rows_of` do.
     """
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]: ...
@@ -29,8 +40,9 @@ class Retriever(Protocol):
 class Recommender(Protocol):
     """What users took, document ids, oldest first -> the best k documents to take next, best first.
 
-    Fewer only where fewer exist or match. Documents of the history may be among them. `only` restricts the
-    answer to some documents, exactly. Raises InputError as `check_question` and `history_rows` do.
+    Fewer only where fewer exist or match. Documents of the history may be among them. The first j of k are the
+    first j of any larger k, and equal scores come as a `Retriever`'s. `only` restricts the answer to some documents,
+    exactly. Raises InputError as `check_question`, `rows_of` and `history_rows` do.
     """
 
     def recommend(
@@ -39,7 +51,8 @@ class Recommender(Protocol):
 
 
 def check_question(texts: Sequence[str], k: int) -> None:
-    """Raise InputError for an empty text or a k below 1."""
+    """Raise InputError for a text in place of a list of texts, an empty text or a k below 1."""
+    check_list(texts, "queries")
     if k < 1:
         raise InputError(f"k is how many documents to find; it must be at least 1, not {k}")
     for n, text in enumerate(texts, 1):
@@ -48,7 +61,11 @@ def check_question(texts: Sequence[str], k: int) -> None:
 
 
 def rows_of(only: Iterable[str], doc_ids: Sequence[str]) -> np.ndarray:
-    """The rows of the documents a search is restricted to. Raises InputError for none or an unknown one."""
+    """The rows of the documents a search is restricted to, ascending.
+
+    Raises InputError for none, an unknown one, or a text in place of a list.
+    """
+    check_list(only, "the documents of only=")
     row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
     rows = []
     for doc_id in only:
@@ -61,7 +78,11 @@ def rows_of(only: Iterable[str], doc_ids: Sequence[str]) -> np.ndarray:
 
 
 def history_rows(histories: Sequence[Sequence[str]], row_of: Mapping[str, int]) -> list[list[int]]:
-    """The rows of each history's documents. Raises InputError for an empty history or an unknown document."""
+    """The rows of each history's documents.
+
+    Raises InputError for an empty history, an unknown document, or a text in place of a list.
+    """
+    check_histories(histories)
     rows = []
     for history in histories:
         unknown = [doc_id for doc_id in history if doc_id not in row_of]
@@ -73,10 +94,17 @@ def history_rows(histories: Sequence[Sequence[str]], row_of: Mapping[str, int]) 
     return rows
 
 
-def best_hits(scores: np.ndarray, doc_ids: Sequence[str], k: int) -> list[Hit]:
-    """The k highest of `scores` (N,), ties by row; -inf is no hit."""
+def check_histories(histories: Sequence[Sequence[str]]) -> None:
+    """Raise InputError for a text in place of a list of histories, or of one of them."""
+    check_list(histories, "histories")
+    for history in histories:
+        check_list(history, "a history")
+
+
+def best_hits(scores: np.ndarray, doc_ids: Sequence[str], k: int, ranks: np.ndarray) -> list[Hit]:
+    """The k highest of `scores` (N,), equal ones by `ranks` (N,), as of `ids.ties.tie_ranks`; -inf is no hit."""
     k = min(k, len(scores))
     kth = np.partition(scores, len(scores) - k)[len(scores) - k]
     rows = np.flatnonzero((scores >= kth) & (scores > -np.inf))
-    rows = rows[np.argsort(-scores[rows], kind="stable")][:k]
+    rows = rows[np.lexsort([ranks[rows], -scores[rows]])][:k]
     return [Hit(doc_ids[int(row)], float(scores[row])) for row in rows]

@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
+from lmindexer.ids.ties import tie_key
 from lmindexer.retrievers.hits import Hit, Recommender, Retriever, check_question
 
 Each = TypeVar("Each")
 
 RANK_CONSTANT = 60  # as published
-LEAST = 100  # every retriever is asked for so many at least
+DEPTH = 100  # so much of every list is fused, whatever k is
 
 
 def by_rank(hits: Sequence[Hit]) -> list[float]:
@@ -61,37 +62,57 @@ class _Fused(Generic[Each]):
         return {"fusion": self.fusion, "weights": self.weights, "retrievers": parts}
 
     def _ask(self, ask: Callable[[Each, int], list[list[Hit]]], k: int) -> list[list[Hit]]:
-        """The best k of what the retrievers find, each asked `ask(retriever, deeper)`."""
+        """The best k of what the retrievers find, each asked `ask(retriever, deep)`.
+
+        The first 100 documents of each list are fused; where these are fewer than k, what the first 200 add comes
+        behind them in the order of the fused 200, then what 400 add. So the first j of k are those of any larger k.
+        """
         asked = [(r, weight) for r, weight in zip(self.retrievers, self.weights, strict=True) if weight > 0]
-        lists = [ask(retriever, max(k, LEAST)) for retriever, _ in asked]
-        worth, fused = FUSIONS[self.fusion], []
-        for each in zip(*lists, strict=True):
+        depths = [DEPTH]
+        while depths[-1] < k:
+            depths.append(2 * depths[-1])
+        lists = [ask(retriever, depths[-1]) for retriever, _ in asked]
+        weights = [weight for _, weight in asked]
+        return [self._fused(each, weights, depths)[:k] for each in zip(*lists, strict=True)]
+
+    def _fused(self, lists: Sequence[Sequence[Hit]], weights: Sequence[float], depths: Sequence[int]) -> list[Hit]:
+        """One list of several: what is first fused at a later depth scores no more than what stands before it."""
+        fused: dict[str, float] = {}
+        lowest = math.inf
+        for depth in depths:
             scores: dict[str, float] = {}
-            for (_, weight), hits in zip(asked, each, strict=True):
-                for hit, value in zip(hits, worth(hits), strict=True):
+            for hits, weight in zip(lists, weights, strict=True):
+                for hit, value in zip(hits[:depth], FUSIONS[self.fusion](hits[:depth]), strict=True):
                     scores[hit.doc_id] = scores.get(hit.doc_id, 0.0) + weight * value
-            best = sorted(scores.items(), key=lambda item: -item[1])[:k]
-            fused.append([Hit(doc_id, score) for doc_id, score in best])
-        return fused
+            new = [doc_id for doc_id in scores if doc_id not in fused]
+            for doc_id in sorted(new, key=lambda doc_id: (-scores[doc_id], tie_key(doc_id))):
+                lowest = fused[doc_id] = min(scores[doc_id], lowest)
+        return [Hit(doc_id, score) for doc_id, score in fused.items()]
 
 
 class HybridRetriever(_Fused[Retriever]):
-    """What several retrievers find; ties come in the order of the first one's list."""
+    """What several retrievers find."""
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
         """As `Retriever.search`."""
         check_question(texts, k)
-        named = None if only is None else list(only)
-        return self._ask(lambda retriever, deep: retriever.search(texts, deep, only=named), k)
+        allowed = _listed(only)
+        return self._ask(lambda retriever, deep: retriever.search(texts, deep, only=allowed), k)
 
 
 class HybridRecommender(_Fused[Recommender]):
-    """What several recommenders find; ties come in the order of the first one's list."""
+    """What several recommenders find."""
 
     def recommend(
         self, histories: Sequence[Sequence[str]], k: int = 10, *, only: Iterable[str] | None = None
     ) -> list[list[Hit]]:
         """As `Recommender.recommend`."""
         check_question((), k)
-        named = None if only is None else list(only)
-        return self._ask(lambda recommender, deep: recommender.recommend(histories, deep, only=named), k)
+        allowed = _listed(only)
+        return self._ask(lambda recommender, deep: recommender.recommend(histories, deep, only=allowed), k)
+
+
+def _listed(only: Iterable[str] | None) -> list[str] | None:
+    """To be read by several retrievers."""
+    check_list(only, "the documents of only=")
+    return None if only is None else list(only)

@@ -1,20 +1,20 @@
-"""Every retriever by its name, over the documents of a run."""
+"""Every retriever by its name, over the documents of a run. Torch is imported by those that need it alone."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from lmindexer.errors import InputError
-from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import load_documents
 from lmindexer.retrievers.bm25 import Bm25Retriever
-from lmindexer.retrievers.dense import DenseRetriever
-from lmindexer.retrievers.finetuned import is_finetuned, load, read_config
-from lmindexer.retrievers.generative import GenerativeRetriever, How
-from lmindexer.retrievers.hits import Recommender, Retriever
+from lmindexer.retrievers.hits import How, Recommender, Retriever
 from lmindexer.retrievers.hybrid import HybridRecommender, HybridRetriever, check_fusion
-from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search
 from lmindexer.runs import Run
+
+if TYPE_CHECKING:
+    from lmindexer.retrievers.dense import DenseRetriever
+    from lmindexer.retrievers.generative import GenerativeRetriever
+    from lmindexer.retrievers.recommender import GenerativeRecommender
 
 DENSE = "dense.parquet"  # of a run: vectors of its documents by the bundled encoder
 
@@ -26,11 +26,11 @@ def load_retriever(
     exact: bool = False,
     renormalise: bool = False,
     novelty: float | None = None,
-) -> GenerativeRetriever | GenerativeRecommender:
+) -> "GenerativeRetriever | GenerativeRecommender":
     """What finds documents of a run by generating IDs, as `GenerativeRetriever` says.
 
-    By default 20 `beams`, or as fine-tuned; `novelty` 2 for search and 3 to recommend. Raises InputError where the run
-    has no model that can.
+    By default 20 `beams`, or as fine-tuned, and `novelty` as fine-tuning calibrated it; 0: documents that came later
+    are not favoured. Raises InputError where the run has no model that can.
     """
     how: How = {"exact": exact, "renormalise": renormalise}
     if beams is not None:
@@ -40,8 +40,13 @@ def load_retriever(
     return generative(Path(run), **how)
 
 
-def generative(run: Path, **how: Unpack[How]) -> GenerativeRetriever | GenerativeRecommender:
+def generative(run: Path, **how: Unpack[How]) -> "GenerativeRetriever | GenerativeRecommender":
     """Of a run of LMIndexer, or of any run that was fine-tuned. Raises InputError for another."""
+    from lmindexer.indexers.lmindexer import LMIndexer
+    from lmindexer.retrievers.finetuned import is_finetuned, load
+    from lmindexer.retrievers.generative import GenerativeRetriever
+    from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search
+
     if is_finetuned(run):
         finetuned = load(run)
         is_recommender = finetuned.config.task == "recommend"
@@ -67,8 +72,10 @@ def bm25(run: Path) -> Bm25Retriever:
     return Bm25Retriever(load_documents(Run.open(run)))
 
 
-def dense(run: Path) -> DenseRetriever:
+def dense(run: Path) -> "DenseRetriever":
     """By the bundled encoder as it is; vectors of documents are kept in the run."""
+    from lmindexer.retrievers.dense import DenseRetriever
+
     opened = Run.open(run)
     return DenseRetriever(load_documents(opened), max_tokens=opened.config.max_tokens, keep=run / DENSE)
 
@@ -92,8 +99,11 @@ def hybrid(
     return HybridRetriever([PARTNERS[partner](run), ids], weights, fusion)
 
 
-def recommender(run: Path, **how: Unpack[How]) -> GenerativeRecommender:
+def recommender(run: Path, **how: Unpack[How]) -> "GenerativeRecommender":
     """Of a run that was fine-tuned to recommend. Raises InputError for another."""
+    from lmindexer.retrievers.finetuned import is_finetuned, load, read_config
+    from lmindexer.retrievers.recommender import GenerativeRecommender
+
     Run.open(run)
     if not is_finetuned(run) or read_config(run).task != "recommend":
         raise InputError(

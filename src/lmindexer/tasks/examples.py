@@ -1,9 +1,10 @@
 """What fine-tuning learns from and is chosen by: pairs of what is asked and the document that answers it."""
 
 import hashlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Unpack
 
 import numpy as np
 
@@ -16,12 +17,47 @@ from lmindexer.learn.histories import HistoryMemories
 from lmindexer.learn.memories import Memories
 from lmindexer.retrievers.finetuned import Finetuned
 from lmindexer.retrievers.generative import Asked
+from lmindexer.retrievers.hits import Hit, How
 from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search, written_out
-from lmindexer.tasks.queries import Queries
-from lmindexer.tasks.sequences import Sequences, held_out, training_examples
+from lmindexer.tasks.queries import Queries, text_key
+from lmindexer.tasks.sequences import Examples, Sequences, held_out, training_examples
+from lmindexer.tasks.splits import keep_apart
 
 DEV_SHARE = 0.1  # of training queries without a dev split
+PART = 8  # words of a text that stand for a question
 FEW_DEV = 200  # queries: fewer choose by luck, so that pseudo-queries are asked, too
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Texts, or histories of document ids, and to each the documents that answer it."""
+
+    asked: tuple[Any, ...]
+    relevant: tuple[Mapping[str, float], ...]  # document id -> grade, above 0
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def select(self, places: Iterable[int]) -> "Questions":
+        """Some of them, in this order."""
+        chosen = list(places)
+        return Questions(tuple(self.asked[n] for n in chosen), tuple(self.relevant[n] for n in chosen))
+
+    def sample(self, most: int, seed: int) -> "Questions":
+        """At most so many of them, drawn at random, in their order."""
+        return self.select(np.sort(np.random.default_rng(seed).permutation(len(self))[:most]).tolist())
+
+    def joined(self, others: "Questions") -> "Questions":
+        """These, then the others."""
+        return Questions(self.asked + others.asked, self.relevant + others.relevant)
+
+    def judged(self, ranked: Sequence[Sequence[str]], metric: str) -> float:
+        """The mean of a metric such as "recall@10" for these lists of document ids; 0 where there is no question."""
+        if not len(self):
+            return 0.0
+        names = [str(n) for n in range(len(self))]
+        judged = judge(names, list(ranked), list(self.relevant), [parse_metric(metric)], resamples=0)
+        return next(iter(judged.means.values()))
 
 
 class Task(Protocol):
@@ -36,9 +72,18 @@ class Task(Protocol):
     documents: int
     notes: tuple[str, ...]
     fingerprint: str  # the same for the same data
+    dev_questions: Questions
 
     def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
         """Memories of all that is read in training."""
+        ...
+
+    def questions_of(self, rows: np.ndarray) -> Questions:
+        """Questions that these documents answer and no other: those of training pairs, or else parts of their texts."""
+        ...
+
+    def ask(self, finetuned: Finetuned, questions: Questions, k: int, **how: Unpack[How]) -> list[list[Hit]]:
+        """The best k documents for each question."""
         ...
 
     def dev(self, finetuned: Finetuned) -> float:
@@ -61,10 +106,9 @@ class RecommendTask:
         dev = held_out(sequences, "dev")
         if not len(dev):
             raise InputError("no user took 3 items or more, so there is none to choose by; give longer sequences")
-        self.fingerprint = _fingerprint(sequences.users, sequences.rows, sequences.offsets)
+        self.fingerprint = _fingerprint(sequences.users, sequences.rows, sequences.offsets, sequences.parts)
         chosen = _sample(len(dev), config)
-        self._histories = [[corpus.doc_ids[row] for row in dev.history(e)] for e in chosen]
-        self._taken = [{corpus.doc_ids[dev.target[e]]: 1.0} for e in chosen]
+        self.dev_questions = self._questions(dev, chosen)
 
     def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
         train = self.train
@@ -74,32 +118,45 @@ class RecommendTask:
                  for e in range(len(train))))  # fmt: skip
         return _texts_asked(finetuned, [written_out(each) for each in texts], folder)
 
+    def questions_of(self, rows: np.ndarray) -> Questions:
+        return self._questions(self.train, np.flatnonzero(np.isin(self.target, rows)))
+
+    def ask(self, finetuned: Finetuned, questions: Questions, k: int, **how: Unpack[How]) -> list[list[Hit]]:
+        return GenerativeRecommender(finetuned, **how).recommend(questions.asked, k)
+
     def dev(self, finetuned: Finetuned) -> float:
-        metric = parse_metric(self.config.dev_metric)
-        hits = GenerativeRecommender(finetuned).recommend(self._histories, metric.k)
-        return _judged([[hit.doc_id for hit in each] for each in hits], self._taken, self.config.dev_metric)
+        return _dev(self, finetuned, self.config)
+
+    def _questions(self, examples: Examples, chosen: np.ndarray) -> Questions:
+        doc_ids = self.corpus.doc_ids
+        histories = tuple([doc_ids[row] for row in examples.history(e).tolist()] for e in chosen.tolist())
+        return Questions(histories, tuple({doc_ids[examples.target[e]]: 1.0} for e in chosen.tolist()))
 
 
 class SearchTask:
     """A query -> a document that answers it; beside them, documents -> themselves.
 
-    `train` may have several sets of queries, such as pseudo-queries. Where `splits` has no "dev", a tenth of the
-    first is kept apart to choose by; where that is fewer than 200, others fill it up. `queries` are those splits, with
-    "train" and "dev" as they are used.
+    `train` may have several sets of queries: behind the first, pseudo-queries. No text of the test or dev queries is
+    learned from (`keep_apart`). Where `splits` has no "dev", a tenth of the first is kept apart to choose by; where
+    that is fewer than 200, others fill it up. `queries` are those splits, with "train" and "dev" as they are used;
+    dev and test queries that no document answers yet are among them.
     """
 
     def __init__(
         self, train: Sequence[Queries], splits: dict[str, Queries], corpus: Corpus, config: FinetuneConfig
     ) -> None:
         self.corpus, self.config = corpus, config
+        train, splits = keep_apart(train, splits)
         self.notes = tuple(note for queries in train for note in queries.notes)
-        if "dev" in splits:
-            dev = splits["dev"]
-        else:
+        dev = splits.get("dev", Queries((), (), ()))
+        answerable_dev = dev.within(corpus.row_of)
+        if not len(answerable_dev):
             train, dev, note = _apart(train, config)
+            answerable_dev = dev
             self.notes += (note,)
         self.queries = splits | {"train": train[0], "dev": dev}
-        self._dev = dev.select(_sample(len(dev), config))
+        asked = answerable_dev.select(_sample(len(answerable_dev), config))
+        self.dev_questions = Questions(asked.texts, asked.relevant)
         self._texts: list[str] = []
         source, target, weight = list[int](), list[int](), list[float]()
         for queries in train:
@@ -122,10 +179,29 @@ class SearchTask:
     def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
         return _texts_asked(finetuned, [*self._texts, *(self.corpus.texts() if self.documents else ())], folder)
 
+    def questions_of(self, rows: np.ndarray) -> Questions:
+        pairs = len(self.target) - self.documents
+        wanted = set(rows.tolist())
+        answers: dict[int, list[int]] = {}  # of each text
+        for source, target in zip(self.source[:pairs].tolist(), self.target[:pairs].tolist(), strict=True):
+            answers.setdefault(source, []).append(target)
+        found = [(self._texts[source], targets) for source, targets in answers.items() if wanted.issuperset(targets)]
+        asked_for = {row for _, targets in found for row in targets}
+        dice = np.random.default_rng(self.config.seed)
+        for row in sorted(wanted - asked_for):
+            words = self.corpus[row].text.split()
+            if words:
+                at = int(dice.integers(max(len(words) - PART, 0) + 1))
+                found.append((" ".join(words[at : at + PART]), [row]))
+        doc_ids = self.corpus.doc_ids
+        relevant = (dict.fromkeys((doc_ids[row] for row in targets), 1.0) for _, targets in found)
+        return Questions(tuple(text for text, _ in found), tuple(relevant))
+
+    def ask(self, finetuned: Finetuned, questions: Questions, k: int, **how: Unpack[How]) -> list[list[Hit]]:
+        return finetuned_search(finetuned, **how).search(questions.asked, k)
+
     def dev(self, finetuned: Finetuned) -> float:
-        metric = parse_metric(self.config.dev_metric)
-        hits = finetuned_search(finetuned).search(self._dev.texts, metric.k)
-        return _judged([[hit.doc_id for hit in each] for each in hits], self._dev.relevant, self.config.dev_metric)
+        return _dev(self, finetuned, self.config)
 
 
 def _fingerprint(texts: Iterable[str], *arrays: np.ndarray) -> str:
@@ -146,37 +222,44 @@ def _apart(train: Sequence[Queries], config: FinetuneConfig) -> tuple[list[Queri
     A text that is kept apart is in no set, so that nothing that is asked was trained on.
     """
     first, *others = train
-    texts = sorted(set(first.texts))
-    if len(texts) < 2:
+    keys = sorted(set(map(text_key, first.texts)))
+    if len(keys) < 2:
         raise InputError("there is only one training query; give at least two, or a dev split")
-    own = _drawn(texts, max(round(DEV_SHARE * len(texts)), 1), config)
-    pool = sorted({text for queries in others for text in queries.texts} - set(texts))
-    more = _drawn(pool, max(min(FEW_DEV - len(own), round(DEV_SHARE * len(pool))), 0), config)
-    kept = [_of_texts(first, own), *(_of_texts(queries, more) for queries in others)]
-    left = [_of_texts(queries, set(queries.texts) - own - more) for queries in train]
-    dev = Queries(
-        tuple(f"{n}/{id}" for n, queries in enumerate(kept) for id in queries.query_ids),
-        tuple(text for queries in kept for text in queries.texts),
-        tuple(grades for queries in kept for grades in queries.relevant),
+    of_first = _drawn(keys, max(round(DEV_SHARE * len(keys)), 1), config)
+    pool = sorted({text_key(text) for queries in others for text in queries.texts} - set(keys))
+    of_others = _drawn(pool, max(min(FEW_DEV - len(of_first), round(DEV_SHARE * len(pool))), 0), config)
+    dev = [_of_keys(first, of_first), *(_of_keys(queries, of_others) for queries in others)]
+    left = [_of_keys(queries, set(map(text_key, queries.texts)) - of_first - of_others) for queries in train]
+    taken: set[str] = set()
+    query_ids = []
+    for n, queries in enumerate(dev):
+        query_ids += [f"{n}/{id}" if id in taken else id for id in queries.query_ids]
+        taken.update(queries.query_ids)
+    whole = Queries(
+        tuple(query_ids),
+        tuple(text for queries in dev for text in queries.texts),
+        tuple(grades for queries in dev for grades in queries.relevant),
+        joined_ids=dev[0].joined_ids,
     )
-    told = f"{len(kept[0]):,} of the training queries" + (f" and {len(dev) - len(kept[0]):,} others" if more else "")
-    return left, dev, f"there are no dev queries, so {told} are kept apart to choose by"
+    told = f"{len(dev[0]):,} of the training queries" + (
+        f" and {len(whole) - len(dev[0]):,} others" if of_others else ""
+    )
+    return left, whole, f"there are no dev queries, so {told} are kept apart to choose by"
 
 
-def _drawn(texts: Sequence[str], n: int, config: FinetuneConfig) -> set[str]:
-    order = np.random.default_rng(config.seed).permutation(len(texts))
-    return {texts[place] for place in order[:n].tolist()}
+def _drawn(keys: Sequence[str], n: int, config: FinetuneConfig) -> set[str]:
+    order = np.random.default_rng(config.seed).permutation(len(keys))
+    return {keys[place] for place in order[:n].tolist()}
 
 
-def _of_texts(queries: Queries, texts: Container[str]) -> Queries:
-    return queries.select(n for n, text in enumerate(queries.texts) if text in texts)
+def _of_keys(queries: Queries, keys: Container[str]) -> Queries:
+    return queries.select(n for n, text in enumerate(queries.texts) if text_key(text) in keys)
 
 
 def _sample(n: int, config: FinetuneConfig) -> np.ndarray:
     return np.sort(np.random.default_rng(config.seed).permutation(n)[: config.dev_queries])
 
 
-def _judged(ranked: list[list[str]], relevant: Iterable[dict[str, float]], metric: str) -> float:
-    names = [str(n) for n in range(len(ranked))]
-    judged = judge(names, ranked, list(relevant), [parse_metric(metric)], resamples=0)
-    return next(iter(judged.means.values()))
+def _dev(task: Task, finetuned: Finetuned, config: FinetuneConfig) -> float:
+    hits = task.ask(finetuned, task.dev_questions, parse_metric(config.dev_metric).k)
+    return task.dev_questions.judged([[hit.doc_id for hit in each] for each in hits], config.dev_metric)

@@ -3,13 +3,14 @@
 import hashlib
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, check_list
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.files import write_atomically
 from lmindexer.indexers.store import load_documents
@@ -18,12 +19,13 @@ from lmindexer.retrievers.finetuned import CONFIG, begin, is_finetuned, read_con
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.recommender import GenerativeRecommender
 from lmindexer.retrievers.registry import DENSE, generative
-from lmindexer.runs import Run
-from lmindexer.settings import parse, to_toml
+from lmindexer.runs import Run, writing
+from lmindexer.settings import parse, same_settings, to_toml
 from lmindexer.tasks.examples import RecommendTask, SearchTask, Task
 from lmindexer.tasks.generation import freeze_encoder
-from lmindexer.tasks.queries import Queries, load_queries, save_queries, splits_of
+from lmindexer.tasks.queries import load_queries, save_queries
 from lmindexer.tasks.sequences import load_sequences, save_sequences
+from lmindexer.tasks.splits import load_splits
 from lmindexer.tasks.train import train
 
 QUERIES, SEQUENCES = "queries.jsonl", "sequences.jsonl"  # of the task, kept in the run
@@ -49,6 +51,7 @@ def finetune(
     qrels: str | Path | None = None,
     pseudo: Sequence[str | Path] = (),
     sources: Sequence[str] = (),
+    keep_going: bool = False,
     config: FinetuneConfig | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -58,12 +61,15 @@ def finetune(
 
     `finetune(run, out, sequences="sequences.txt.gz", epochs=5)` takes every setting of `FinetuneConfig`. The new
     run has all that `run` has, and the task's data: every verb works on it. `pseudo` are files of pseudo-queries
-    to train on, too; with `sources` only those of these marks.
+    to train on, too; with `sources` only those of these marks. With `keep_going`, most of what users took may be of
+    unknown documents.
 
     Raises:
         InputError: for files that do not fit the run's documents, a setting out of range, or `out` that exists
             (or, with `resume`, does not hold this fine-tuning).
     """
+    check_list(pseudo, "the files of pseudo=")
+    check_list(sources, "the marks of sources=")
     run, out, progress = Path(run), Path(out), progress or Progress()
     if config is not None and settings:
         raise InputError("give finetune either a FinetuneConfig or keywords, not both")
@@ -80,26 +86,37 @@ def finetune(
     if config.task == "recommend":
         if sequences is None or queries is not None or qrels is not None or pseudo or sources:
             raise InputError("the task recommend learns from SEQUENCES alone: a file of users and what they took")
-        task = RecommendTask(load_sequences(Path(sequences), corpus.doc_ids), corpus, config)
+        task = RecommendTask(load_sequences(Path(sequences), corpus.doc_ids, keep_going=keep_going), corpus, config)
     else:
         if sequences is not None or (queries is None and not pseudo):
             raise InputError("the task search learns from --queries, --pseudo, or both; name at least one")
         if (qrels is not None and queries is None) or (sources and not pseudo):
             raise InputError("--qrels go with --queries, and --sources with --pseudo; name the file they belong to")
         task = _search_task(corpus, config, queries, qrels, pseudo, sources)
+    with writing(out, wait=False, make=True):
+        _teach(source, config, task, out, resume, progress)
+    return generative(out)
+
+
+def _teach(
+    source: Run, config: FinetuneConfig, task: RecommendTask | SearchTask, out: Path, resume: bool, progress: Progress
+) -> None:
+    """Begin or go on in `out`, by the only one that writes there."""
     begun = _begun(source, config, task, out) if resume and Run.is_begun(out) else None
     if begun is not None and begun.facts["state"] == "finished":
         progress.say(f"{out} is finished already")
-        return generative(out)
+        return
+    if begun is not None and "bf16" in begun.facts:  # as it began, whatever this machine would choose
+        config = replace(config, precision="bf16" if begun.bf16 else "fp32")
     finetuned = begin(source, config)
     freeze_encoder(finetuned)  # what cannot be is told while there is no folder yet
     folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
+    folder.update(bf16=finetuned.bf16)
     if isinstance(task, RecommendTask):
-        save_sequences(task.sequences, corpus.doc_ids, out / SEQUENCES)
+        save_sequences(task.sequences, task.corpus.doc_ids, out / SEQUENCES)
     else:
         save_queries(out / QUERIES, task.queries)
     train(folder, finetuned, task, progress, resume=resume)
-    return generative(out)
 
 
 def _search_task(
@@ -110,19 +127,11 @@ def _search_task(
     pseudo: Sequence[str | Path],
     sources: Sequence[str],
 ) -> SearchTask:
-    made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources) for file in pseudo]
+    made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources, answerable=True) for file in pseudo]
     if queries is None:
         return SearchTask(made, {}, corpus, config)
-    judgements = None if qrels is None else Path(qrels)
-    splits = splits_of(Path(queries), judgements)
-    if splits and "train" not in splits:
-        raise InputError(f"{queries} has no split 'train' to learn from, only {', '.join(map(repr, sorted(splits)))}")
-    own: dict[str, Queries] = {
-        split: load_queries(Path(queries), judgements, split, corpus.doc_ids)
-        for split in ("train", "dev", "test")
-        if split in splits or (split == "train" and not splits)
-    }
-    return SearchTask([own["train"], *made], own, corpus, config)
+    splits = load_splits(Path(queries), None if qrels is None else Path(qrels), corpus.row_of)
+    return SearchTask([splits["train"], *made], splits, corpus, config)
 
 
 def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:
@@ -130,7 +139,7 @@ def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:
     new = Run.open(out, finished=False)
     if new.facts.get("began_with") != _identity(source):
         raise InputError(f"{out} was not begun from {source.path}; choose another --out")
-    if is_finetuned(out) and read_config(out) != config:
+    if is_finetuned(out) and not same_settings(read_config(out), config):
         raise InputError(f"{out} was begun with other settings; resume without changing any")
     if new.facts.get("learns_from") != task.fingerprint:
         raise InputError(
@@ -143,21 +152,21 @@ def _identity(run: Run) -> str:
     """The same for the same IDs, learned with the same settings."""
     digest = hashlib.blake2b(digest_size=16)
     for name in ("config.toml", "ids.jsonl", "indexer.safetensors", "quantiser.safetensors"):
-        if (run.path / name).exists():
-            digest.update((run.path / name).read_bytes())
+        if run.has(name):
+            digest.update(run.file(name).read_bytes())
     return digest.hexdigest()
 
 
 def _make(source: Run, config: FinetuneConfig, task: Task, out: Path, begun: Run | None) -> Run:
     """The folder `out`, with all that the run has; where this was stopped in the middle, it is `begun`."""
-    facts = {"indexed_by": str(source.path), "began_with": _identity(source)}
-    facts |= {"state": "learning", "learns_from": task.fingerprint}
+    facts: dict[str, Any] = {"indexed_by": str(source.path), "began_with": _identity(source)}
+    facts |= {"state": "learning", "learns_from": task.fingerprint, "files": {}}
     new = begun or Run.create(out, source.config, source.facts | facts)
     for name in OF_THE_INDEXER:
-        if (source.path / name).exists():
-            write_atomically(out / name, partial(shutil.copyfile, source.path / name))
-    if (source.path / "backbone").is_dir():
-        shutil.copytree(source.path / "backbone", out / "backbone", dirs_exist_ok=True)
+        if source.has(name):
+            write_atomically(out / name, partial(shutil.copyfile, source.file(name)))
+    if (backbone := source.folder("backbone")) is not None:
+        shutil.copytree(backbone, out / "backbone", dirs_exist_ok=True)
     new.write_text(CONFIG, to_toml(config))
-    new.write_json("run.json", new.facts | {"state": "fine-tuning"})  # the indexer's part is whole
+    new.update(state="fine-tuning")  # the indexer's part is whole
     return new

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmindexer.corpus.document import clean
 from lmindexer.corpus.documents import Corpus
-from lmindexer.corpus.fields import Fields, clean
+from lmindexer.corpus.fields import Fields
 from lmindexer.corpus.files import find_files, reader_of
 from lmindexer.corpus.readers import RecordError
 from lmindexer.errors import InputError
@@ -111,16 +112,17 @@ def _column(path: Path, column: str, id: str) -> Iterator[tuple[str, list[str]]]
     """A document's id and its queries, record after record."""
     for file in find_files(path):
         reader = reader_of(file)
-        if not (columns := reader.columns(file)):
+        survey = reader.survey(file)
+        if not survey.columns:
             raise InputError(f"there are no records in {file}; give at least one")
-        fields = Fields.choose(file, columns, id=id, text=(column,), label="")
+        fields = Fields.choose(file, survey.columns, id=id, text=(column,), label="")
         for number, record in reader.records(file, fields.names):
             try:
                 if isinstance(record, RecordError):
                     raise record
                 yield fields.id_of(record), _texts(record.get(column), column)
             except RecordError as fault:
-                raise InputError(f"{file}, {reader.unit} {number}: {fault}") from None
+                raise InputError(f"{file}, {survey.unit} {number}: {fault}") from None
 
 
 def _texts(value: Any, column: str) -> list[str]:

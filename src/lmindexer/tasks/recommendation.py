@@ -147,7 +147,7 @@ def _ask(
             masked[e] = [hit for hit in hits if hit.doc_id not in before[e]][:k]
         done += len(some)
         if progress is not None:
-            progress.at(f"asking {name}", 0, 1, done / len(histories))
+            progress.count(f"asking {name}", done, len(histories), "users")
     return as_is, masked
 
 

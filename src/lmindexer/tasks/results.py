@@ -1,6 +1,7 @@
 """Evaluations kept in run folders, query by query, and put side by side where runs were asked the same questions.
 
-A file a task and split, results-TASK-SPLIT.parquet: `query`, then a column "SYSTEM METRIC" each.
+A file a task and split, results-TASK-SPLIT.parquet: `query`, then a column "SYSTEM METRIC" each; beside them, by
+system, how it was asked: settings and depth.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from lmindexer.evaluation.bootstrap import Interval
 from lmindexer.evaluation.metrics import Judged
 from lmindexer.evaluation.significance import Difference, differences_to_first, to_dict, to_table
 from lmindexer.files import write_atomically
-from lmindexer.runs import Run
+from lmindexer.runs import Run, writing
 
 METADATA = b"results"  # of the file: all that is not a number a query
 
@@ -32,7 +33,8 @@ class Results:
     questions: str  # as `questions_fingerprint`
     documents: str  # fingerprint of the corpus that was searched
     judged: dict[str, Judged]  # by system
-    settings: dict[str, dict[str, Any]]  # by system: how it was asked
+    settings: dict[str, dict[str, Any]]  # by system: how it was asked, as far as that changes the answer
+    depth: dict[str, int | None]  # by system: how many documents it was asked for; None: of an earlier version
 
     @property
     def what(self) -> str:
@@ -58,9 +60,13 @@ def save_results(
     judged: Mapping[str, Judged],
     questions: str,
     settings: Mapping[str, Any] | None = None,
+    *,
+    depth: int,
 ) -> Path:
     """Keep in the run how its systems (`judged`, by name) answered; `settings` say how all of them were asked.
 
+    `settings` are all that changes the answer, such as beams and whether a user's own items were left out; `depth`,
+    how many documents were asked for, changes no metric of fewer and is kept beside them.
     What an earlier evaluation found of the same questions and documents stays but for systems of these names;
     of others it is replaced. Raises ValueError where the systems were not asked the same queries, and InputError
     as `load_results`.
@@ -68,12 +74,19 @@ def save_results(
     path = Path(run) / f"results-{quote(task, safe='')}-{quote(split, safe='')}.parquet"
     documents = Run.open(run).facts["corpus"]["fingerprint"]
     asked = {name: dict(settings or {}) for name in judged}
-    new = Results(task, split, questions, documents, {name: _by_id(each) for name, each in judged.items()}, asked)
-    if path.exists():
-        old = _load(path)
-        if (old.questions, old.documents) == (questions, documents):
-            new = replace(new, judged=old.judged | new.judged, settings=old.settings | asked)
-    _save(new, path)
+    ordered = {name: _by_id(each) for name, each in judged.items()}
+    new = Results(task, split, questions, documents, ordered, asked, dict.fromkeys(judged, depth))
+    with writing(Path(run)):
+        if path.exists():
+            old = _load(path)
+            if (old.questions, old.documents) == (questions, documents):
+                new = replace(
+                    new,
+                    judged=old.judged | new.judged,
+                    settings=old.settings | new.settings,
+                    depth=old.depth | new.depth,
+                )
+        _save(new, path)
     return path
 
 
@@ -124,7 +137,8 @@ class ComparedResults:
 def compare_results(runs: Mapping[str, Path], *, resamples: int = 1000, seed: int = 0) -> ComparedResults:
     """The kept evaluations of `runs` (by name), a block a system that all runs asked the same questions have.
 
-    Differences are to the first of these runs; p is adjusted over them. `resamples` 0: no intervals.
+    What was asked with other settings is told in `notes` and not compared. Differences are to the first of these
+    runs; p is adjusted over them. `resamples` 0: no intervals.
     """
     held: dict[tuple[str, str], dict[str, Results]] = {}
     stale: dict[tuple[str, str], list[str]] = {}
@@ -165,29 +179,52 @@ def _apart(groups: Sequence[Mapping[str, Results]], missing: Sequence[str]) -> s
 
 
 def _blocks(group: Mapping[str, Results], resamples: int, seed: int) -> tuple[list[Block], list[str]]:
-    """Of runs that were asked the same questions; and notes."""
+    """Of runs that were asked the same questions; and notes. Only what was asked in the same way is compared."""
     first = next(iter(group.values()))
     blocks, notes = [], []
     for system in first.judged:
         if not all(system in results.judged for results in group.values()):
             continue
-        judged = {name: results.judged[system] for name, results in group.items()}
-        metrics = [name for name in first.judged[system].values if all(name in each.values for each in judged.values())]
-        if not metrics:
-            notes.append(f"{first.what}: {system} was judged by other metrics in each run; name the same --metrics")
-            continue
-        settings = {name: results.settings[system] for name, results in group.items()}
-        if any(each != first.settings[system] for each in settings.values()):
-            how = "; ".join(f"{name}: {json.dumps(each, ensure_ascii=False)}" for name, each in settings.items())
-            notes.append(f"{first.what}: {system} was not asked in the same way ({how})")
-        if not resamples:
-            judged = {name: replace(each, intervals=dict.fromkeys(each.values)) for name, each in judged.items()}
-        differences = differences_to_first(judged, metrics, resamples=resamples, seed=seed)
-        blocks.append(Block(first, system, judged, differences, tuple(metrics)))
+        early = [name for name, results in group.items() if results.depth[system] is None]
+        if early and len(group) > 1:
+            notes.append(
+                f"{first.what}: {system} of {' and '.join(early)} was evaluated by an earlier version, whose lists "
+                "changed with their length; evaluate again"
+            )
+        alike: dict[str, dict[str, Results]] = {}  # by how they were asked; depth is no part of that
+        for name, results in group.items():
+            if name not in early or len(group) == 1:
+                how = json.dumps(results.settings[system], ensure_ascii=False, sort_keys=True)
+                alike.setdefault(how, {})[name] = results
+        if len(alike) > 1:
+            how = "; ".join(f"{' and '.join(some)}: {way}" for way, some in alike.items())
+            way_out = "evaluate all in one way to compare them"
+            notes.append(f"{first.what}: {system} was not asked in the same way ({how}); {way_out}")
+        for some in alike.values():
+            if len(some) < min(2, len(group)):
+                continue
+            block = _block(some, system, resamples, seed)
+            if block is None:
+                notes.append(f"{first.what}: {system} was judged by other metrics in each run; name the same --metrics")
+            else:
+                blocks.append(block)
     if not blocks and not notes:
         systems = "; ".join(f"{name}: {', '.join(results.judged)}" for name, results in group.items())
         notes.append(f"{first.what}: the runs have no system in common ({systems})")
     return blocks, notes
+
+
+def _block(group: Mapping[str, Results], system: str, resamples: int, seed: int) -> Block | None:
+    """One system of runs that were asked the same in the same way; None where they share no metric."""
+    first = next(iter(group.values()))
+    judged = {name: results.judged[system] for name, results in group.items()}
+    metrics = [name for name in first.judged[system].values if all(name in each.values for each in judged.values())]
+    if not metrics:
+        return None
+    if not resamples:
+        judged = {name: replace(each, intervals=dict.fromkeys(each.values)) for name, each in judged.items()}
+    differences = differences_to_first(judged, metrics, resamples=resamples, seed=seed)
+    return Block(first, system, judged, differences, tuple(metrics))
 
 
 def _by_id(judged: Judged) -> Judged:
@@ -209,7 +246,12 @@ def _save(results: Results, path: Path) -> None:
             raise ValueError(f"{name} was not asked the queries that the others were; keep each by itself")
         columns |= {f"{name} {metric}": values for metric, values in judged.values.items()}
         intervals = {metric: each and [each.low, each.high] for metric, each in judged.intervals.items()}
-        systems[name] = {"unjudged": judged.unjudged, "intervals": intervals, "settings": results.settings[name]}
+        systems[name] = {
+            "without_relevant": judged.without_relevant,
+            "intervals": intervals,
+            "settings": results.settings[name],
+            "depth": results.depth[name],
+        }
     told = {"task": results.task, "split": results.split, "questions": results.questions}
     told |= {"documents": results.documents}
     metadata = {METADATA: json.dumps(told | {"systems": systems})}
@@ -224,12 +266,12 @@ def _load(path: Path) -> Results:
         table = pyarrow.parquet.read_table(path)
         told = json.loads(table.schema.metadata[METADATA])
         query_ids = tuple(table["query"].to_pylist())
-        judged, settings = {}, {}
+        judged, settings, depth = {}, {}, {}
         for name, each in told.pop("systems").items():
             values = {metric: np.array(table[f"{name} {metric}"]) for metric in each["intervals"]}
             intervals = {metric: pair and Interval(*pair) for metric, pair in each["intervals"].items()}
-            judged[name] = Judged(query_ids, values, intervals, each["unjudged"])
-            settings[name] = each["settings"]
-        return Results(judged=judged, settings=settings, **told)
+            judged[name] = Judged(query_ids, values, intervals, each.get("without_relevant", 0))
+            settings[name], depth[name] = each["settings"], each.get("depth")
+        return Results(judged=judged, settings=settings, depth=depth, **told)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(f"{path} is not an evaluation which lmindexer saved; delete it and evaluate again") from error

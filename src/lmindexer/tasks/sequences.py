@@ -1,26 +1,27 @@
 """Who took what, in order, and how it is parted to train on and to judge by: leave-one-out (section 4.3).
 
-Of a user with three items or more the last is for the test, the last but one for dev, the rest for training.
+Of a user with three items or more the last is for the test, the last but one for dev, the rest for training. They
+are parted once: a run keeps the parts of each user, so that where items go later no other takes their place.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from lmindexer.corpus.readers import READERS, Record, RecordError, lines
+from lmindexer.corpus.readers import READERS, RecordError
 from lmindexer.errors import InputError
 from lmindexer.files import write_text
+from lmindexer.tasks.events import Taken
+from lmindexer.tasks.interactions import read_interactions
 
-USER_NAMES = ("user", "user_id")
-ITEMS_NAMES = ("items", "item_ids")
-REVIEW_NAMES = ("reviewerID", "asin", "unixReviewTime")  # of the published Amazon reviews, one a line
-HELD_OUT = {"test": 1, "dev": 2}  # how far from the end
-LATEST = 1e12  # s; also Amazon's later data, in ms, is before this
+PARTS = ("train", "dev", "test")  # of each user, in this order
+HELD_OUT = ("test", "dev")  # of these parts, an item each
+LOST = 0.5  # of the items or users; more is no note
+TOLD_AGAIN = 0.2  # of the users who take the same item twice in a row at the end
 FEWEST = 3  # items of a user who is evaluated
 LAST_TARGETS = 3  # the paper's authors draw among so many
 
@@ -30,14 +31,17 @@ class Sequences:
     """What U users took, oldest first: `rows[offsets[u]:offsets[u + 1]]` are rows of the corpus, at least one."""
 
     users: tuple[str, ...]  # U
-    rows: np.ndarray  # int32, of all users
+    rows: np.ndarray  # (R,) int32, of all users
     offsets: np.ndarray  # (U + 1,) int64
+    parts: np.ndarray  # (R,) int8: in which of PARTS each row is; rises within a user
     notes: tuple[str, ...] = ()  # what was left out
 
     def __post_init__(self) -> None:
         whole = self.offsets.shape == (len(self.users) + 1,) and self.offsets[0] == 0
         if not whole or self.offsets[-1] != len(self.rows) or (self.lengths < 1).any():
             raise ValueError(f"offsets must part {len(self.rows)} rows among {len(self.users)} users, to each some")
+        if self.parts.shape != self.rows.shape:
+            raise ValueError(f"each of {len(self.rows)} rows must be in a part, not {len(self.parts)} of them")
 
     @property
     def lengths(self) -> np.ndarray:
@@ -46,8 +50,17 @@ class Sequences:
 
     @property
     def training_ends(self) -> np.ndarray:
-        """(U,) where in `rows` each user's training part ends; it is all they took, if that is less than 3 items."""
-        return self.offsets[1:] - np.where(self.lengths >= FEWEST, len(HELD_OUT), 0)
+        """(U,) where in `rows` each user's training part ends."""
+        return self.offsets[:-1] + np.add.reduceat(self.parts == 0, self.offsets[:-1], dtype=np.int64)
+
+
+def leave_one_out(lengths: np.ndarray) -> np.ndarray:
+    """The parts of users who took so many items (U,), one user after another; fewer than 3 are all for training."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    parts = np.zeros(lengths.sum(), np.int8)
+    parts[ends[lengths >= FEWEST] - 2] = PARTS.index("dev")
+    parts[ends[lengths >= FEWEST] - 1] = PARTS.index("test")
+    return parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +90,7 @@ def training_examples(sequences: Sequences, samples: int = 0, seed: int = 0) -> 
     if samples < 0:
         raise InputError(f"samples is how many pairs to draw a user; it must be 0 (all pairs) or more, not {samples}")
     starts, ends = sequences.offsets[:-1], sequences.training_ends
-    targets = ends - starts - 1  # (U,) how many a user has; never below 0
+    targets = np.maximum(ends - starts - 1, 0)  # (U,) how many a user has
     if samples:
         users = np.flatnonzero(targets)
         last = np.minimum(targets[users], LAST_TARGETS)[:, None]
@@ -89,15 +102,19 @@ def training_examples(sequences: Sequences, samples: int = 0, seed: int = 0) -> 
 
 
 def held_out(sequences: Sequences, split: Literal["dev", "test"]) -> Examples:
-    """One item of each user who took at least three, after all before it: in the test that is the dev item, too."""
-    users = np.flatnonzero(sequences.lengths >= FEWEST)
-    return _examples(sequences, users, sequences.offsets[1:][users] - HELD_OUT[split])
+    """The item of each user in this part, after all before it: in the test that is the dev item, too.
+
+    A user of whom nothing is left before it is not asked.
+    """
+    positions = np.flatnonzero(sequences.parts == PARTS.index(split))
+    users = np.searchsorted(sequences.offsets, positions, side="right") - 1
+    has_history = positions > sequences.offsets[users]
+    return _examples(sequences, users[has_history], positions[has_history])
 
 
 def training_counts(sequences: Sequences, n_documents: int) -> np.ndarray:
     """How often each document is in a training part, (N,) ints."""
-    held = np.arange(len(sequences.rows)) >= np.repeat(sequences.training_ends, sequences.lengths)
-    return np.bincount(sequences.rows[~held], minlength=n_documents)
+    return np.bincount(sequences.rows[sequences.parts == 0], minlength=n_documents)
 
 
 def seen_in_training(sequences: Sequences, n_documents: int) -> np.ndarray:
@@ -111,60 +128,66 @@ def _examples(sequences: Sequences, user: np.ndarray, position: np.ndarray) -> E
 
 
 def save_sequences(sequences: Sequences, doc_ids: Sequence[str], path: Path) -> None:
-    """As JSONL that `load_sequences` reads back with the same `doc_ids`: a line {"user": ..., "items": [...]} each."""
-    lines = []
-    for user, rows in zip(sequences.users, np.split(sequences.rows, sequences.offsets[1:-1]), strict=True):
-        lines.append(json.dumps({"user": user, "items": [doc_ids[row] for row in rows.tolist()]}) + "\n")
+    """As JSONL that `load_taught` reads back with the same `doc_ids`, in the same parts.
+
+    A line is {"user": ..., "train": [...]}, with "dev" and "test" where the user has an item there.
+    """
+    borders, lines = sequences.offsets[1:-1], []
+    rows_and_parts = zip(np.split(sequences.rows, borders), np.split(sequences.parts, borders), strict=True)
+    for user, (rows, parts) in zip(sequences.users, rows_and_parts, strict=True):
+        record: dict[str, Any] = {"user": user, "train": [doc_ids[row] for row in rows[parts == 0].tolist()]}
+        record |= {PARTS[part]: doc_ids[row] for row, part in zip(rows.tolist(), parts.tolist(), strict=True) if part}
+        lines.append(json.dumps(record) + "\n")
     write_text(path, "".join(lines))
 
 
-def load_sequences(path: Path, doc_ids: Sequence[str], *, parted: bool = False) -> Sequences:
-    """What users took of the documents `doc_ids`, users in the order of the file; plain or .gz:
+def load_taught(path: Path, doc_ids: Sequence[str]) -> Sequences:
+    """What a run was taught, as `save_sequences` wrote it, in the same parts; of an older run without parts, too.
 
-    - .txt: a line `user item item ...` each, parted by white space, oldest first;
-    - .jsonl (.json, .ndjson): `user` or `user_id`, and a list `items` or `item_ids`, oldest first;
-    - .jsonl of single reviews as Amazon's are published: `reviewerID`, `asin`, `unixReviewTime`. They are put in
-      order by time, and those of one time stay as they stand.
-
-    Unknown items, and users who took no other, are left out and told in `notes`; of sequences that a model was
-    taught before (`parted`) also users whose last or last but one item is gone, else one that was trained on would
-    take its place. Raises InputError that names
-    file and line, also for a user who is there twice and when no known item is left.
+    Items that left the run are left out of their part, and told in `notes`.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is no file; name the one that holds what users took")
-    kind = Path(path.name.lower().removesuffix(".gz")).suffix
-    if kind == ".txt":
-        taken = _by_user(path, _of_text(path))
-    elif READERS.get(kind) is READERS[".jsonl"]:
-        records = _records(path)
-        first = list(islice(records, 1))
-        are_reviews = any(REVIEW_NAMES[0] in record for _, record in first)
-        records = chain(first, records)
-        taken = _of_reviews(path, records) if are_reviews else _by_user(path, _of_records(path, records))
-    else:
-        raise InputError(f"{path} is of an unknown kind; the name of a file of sequences must end in .txt or .jsonl")
-    if not taken:
-        raise InputError(f"{path} is empty; write one user a line: user item item ...")
-    return _known(path, taken, doc_ids, parted)
+    taken: Taken = {}
+    parts: list[int] = []
+    for number, record in READERS[".jsonl"].records(path, ()):
+        try:
+            if isinstance(record, RecordError):
+                raise record
+            if "train" in record:
+                held = [part for part in PARTS[1:] if part in record]
+                items = [*record["train"], *(record[part] for part in held)]
+                parts += [0] * len(record["train"]) + [PARTS.index(part) for part in held]
+            else:
+                items = record["items"]
+                parts += leave_one_out(np.array([len(items)])).tolist()
+            taken[record["user"]] = items
+        except (RecordError, KeyError, TypeError) as fault:
+            raise InputError(f"{path}, line {number} is damaged ({fault}); fine-tune the run anew") from None
+    return _known(path, taken, doc_ids, np.array(parts, np.int8))
 
 
-Taken = dict[str, list[str]]  # user -> items, oldest first
+def load_sequences(path: Path, doc_ids: Sequence[str], *, keep_going: bool = False) -> Sequences:
+    """What users took of the documents `doc_ids`, users in the order of the file; the forms are `read_interactions`'.
+
+    Unknown items, and users who took no other, are left out and told in `notes`; the rest is parted. Raises
+    InputError that names file and line, when no known item is left, and when most items or users are unknown,
+    unless `keep_going`.
+    """
+    found = read_interactions(path)
+    known = _known(path, found.taken, doc_ids, keep_going=keep_going)
+    return replace(known, notes=(*found.notes, *known.notes))
 
 
-def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parted: bool) -> Sequences:
-    """Without the items that the corpus does not hold."""
+def _known(
+    path: Path, taken: Taken, doc_ids: Sequence[str], parts: np.ndarray | None = None, *, keep_going: bool = False
+) -> Sequences:
+    """Without the items that the corpus does not hold; parted after that, unless `parts` (of all items) are known."""
     row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
     users = list(taken)
     rows = np.fromiter((row_of.get(item, -1) for items in taken.values() for item in items), np.int32)
     user = np.repeat(np.arange(len(users)), [len(items) for items in taken.values()])  # of each row
     known = rows >= 0
-    unparted = _unparted(taken, row_of) if parted else np.zeros(len(users), dtype=bool)
-    known &= ~unparted[user]
     lengths = np.bincount(user[known], minlength=len(users))
     notes = []
-    if unparted.any():
-        notes.append(f"{unparted.sum():,} users whose last or last but one item is gone are left out")
     if (rows < 0).any():
         unknown = next(item for items in taken.values() for item in items if item not in row_of)
         if not known.any():
@@ -182,89 +205,26 @@ def _known(path: Path, taken: Taken, doc_ids: Sequence[str], parted: bool) -> Se
             f"{len(without):,} of {len(users):,} users took no item of the corpus and are left out "
             f"(the first: {users[without[0]]!r})"
         )
+    for what, lost, there in (("items", (rows < 0).sum(), len(rows)), ("users", len(without), len(users))):
+        if parts is None and lost > LOST * there and not keep_going:
+            raise InputError(
+                f"{lost:,} of {there:,} {what} of {path} would be left out: {'; '.join(notes)}; check that file and "
+                "documents belong together, or go on with --keep-going"
+            )
+    if parts is not None and (gone := ((parts == PARTS.index("test")) & ~known).sum()):
+        notes.append(f"the test items of {gone:,} users are not in the corpus, and nothing takes their place")
     kept = np.flatnonzero(lengths)
-    if len(short := kept[lengths[kept] < FEWEST]):
+    again = sum(len(items) >= FEWEST and items[-1] == items[-2] for items in taken.values())
+    if parts is None and again > TOLD_AGAIN * len(kept):
+        notes.append(
+            f"{again:,} of {len(kept):,} users took their last item just before, too: guessing it again is no "
+            "recommendation, so check that events do not stand twice"
+        )
+    if parts is None and len(short := kept[lengths[kept] < FEWEST]):
         notes.append(
             f"{len(short):,} of {len(kept):,} users took fewer than {FEWEST} items: these are for training only "
             f"(the first: {users[short[0]]!r})"
         )
     offsets = np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64)
-    return Sequences(tuple(users[u] for u in kept), rows[known], offsets, tuple(notes))
-
-
-def _unparted(taken: Taken, row_of: dict[str, int]) -> np.ndarray:
-    """Which users lack one of the items that are held out, (U,) bool."""
-    held = len(HELD_OUT)
-    gone = (any(item not in row_of for item in items[-held:]) for items in taken.values())
-    return np.array([len(items) >= FEWEST for items in taken.values()]) & np.fromiter(gone, bool)
-
-
-# The three forms
-
-
-def _by_user(path: Path, found: Iterator[tuple[int, str, list[str]]]) -> Taken:
-    taken: Taken = {}
-    lines: dict[str, int] = {}
-    for number, user, items in found:
-        if user in taken:
-            raise InputError(
-                f"{path}, line {number}: user {user!r} was already in line {lines[user]}; "
-                "put all that a user took into one line"
-            )
-        if not items:
-            raise InputError(f"{path}, line {number}: user {user!r} took nothing; give at least one item, or no line")
-        taken[user], lines[user] = items, number
-    return taken
-
-
-def _of_text(path: Path) -> Iterator[tuple[int, str, list[str]]]:
-    for number, line in enumerate(lines(path), 1):
-        try:
-            words = line.decode("utf-8").split()
-        except UnicodeDecodeError:
-            told = "not UTF-8; convert the file, e.g. with iconv -t UTF-8"
-            raise InputError(f"{path}, line {number}: {told}") from None
-        if words:
-            yield number, words[0], words[1:]
-
-
-def _of_records(path: Path, records: Iterator[tuple[int, Record]]) -> Iterator[tuple[int, str, list[str]]]:
-    for number, record in records:
-        items = next((record[name] for name in ITEMS_NAMES if name in record), None)
-        if not isinstance(items, list) or not all(map(_is_id, items)):
-            raise InputError(
-                f"{path}, line {number}: there is no list of ids in 'items' or 'item_ids'; "
-                "give what the user took, oldest first"
-            )
-        user = next((record[name] for name in USER_NAMES if name in record), None)
-        yield number, _id(user, "user", path, number), [str(item).strip() for item in items]
-
-
-def _of_reviews(path: Path, records: Iterator[tuple[int, Record]]) -> Taken:
-    taken: dict[str, list[tuple[float, str]]] = {}
-    for number, record in records:
-        user, item, time = (record.get(name) for name in REVIEW_NAMES)
-        if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < LATEST:  # not so for nan
-            raise InputError(f"{path}, line {number}: there is no number in 'unixReviewTime'; give when it was, in s")
-        review = (time, _id(item, "asin", path, number))
-        taken.setdefault(_id(user, "reviewerID", path, number), []).append(review)
-    return {
-        user: [item for _, item in sorted(reviews, key=lambda review: review[0])] for user, reviews in taken.items()
-    }
-
-
-def _records(path: Path) -> Iterator[tuple[int, Record]]:
-    for number, record in READERS[".jsonl"].records(path, ()):
-        if isinstance(record, RecordError):
-            raise InputError(f"{path}, line {number}: {record}")
-        yield number, record
-
-
-def _id(value: Any, name: str, path: Path, number: int) -> str:
-    if not _is_id(value):
-        raise InputError(f"{path}, line {number}: there is no id in {name!r}; give a string or a whole number")
-    return str(value).strip()
-
-
-def _is_id(value: Any) -> bool:
-    return type(value) is int or (type(value) is str and bool(value.strip()))
+    parts = leave_one_out(lengths[kept]) if parts is None else parts[known]
+    return Sequences(tuple(users[u] for u in kept), rows[known], offsets, parts, tuple(notes))

@@ -1,12 +1,18 @@
-// The data of the page: unpacking, the tree of a run, labels and what they colour.
+// The data of the page: unpacking, and the tree of a run.
 
-const LABEL_COLOURS = 8;
-const OTHER = LABEL_COLOURS; // after the colours of labels: any other label
-const NONE = LABEL_COLOURS + 1; // no label at all
 const STEPS = 12; // strengths of one colour
 
 const number = (value) => value.toLocaleString("en");
 const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : `${Math.round(100 * share)}%`);
+
+const documentsIn = (count) => `${number(count)} ${count === 1 ? "document" : "documents"}`;
+
+/** Each distinct value with how often it is there, the most frequent first: [[value, count], ...]. */
+function tally(values) {
+  const counts = new Map();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+}
 
 function readSummary() {
   return JSON.parse(document.getElementById("summary").textContent);
@@ -123,10 +129,45 @@ class Tree {
     return this.settled(up);
   }
 
+  /** The nodes from below the root down to this one. */
+  way(node) {
+    const nodes = [];
+    for (; node; node = this.parent[node]) nodes.unshift(node);
+    return nodes;
+  }
+
   path(node) {
-    const codes = [];
-    for (; node; node = this.parent[node]) codes.unshift(this.code[node]);
-    return codes;
+    return this.way(node).map((step) => this.code[step]);
+  }
+
+  /** The node of a path such as "3.5"; the root where there is none. */
+  nodeOf(path) {
+    let node = 0;
+    for (const code of path.split(".")) {
+      const first = this.firstChild[node];
+      const last = first + this.children[node];
+      for (node = first; node < last && String(this.code[node]) !== code; ) node++;
+      if (node === last) return 0;
+    }
+    return node;
+  }
+
+  /**
+   * Where some documents are: how many below `focus`, how many of these below each child of it, how many under other
+   * codes (the highest which do not hold the focus), most first, and how many are not in this run.
+   */
+  whereabouts(focus, documents) {
+    const way = this.way(focus);
+    const places = Array.from(documents, (doc) => this.placeOf[doc]).filter((place) => place >= 0);
+    const inside = places.filter((place) => this.holds(focus, place));
+    const outside = places.filter((place) => !this.holds(focus, place));
+    const beside = (place) => this.nodeAt[way.findIndex((node) => !this.holds(node, place))][place];
+    return {
+      here: inside.length,
+      inside: this.isLeaf(focus) ? [] : tally(inside.map((place) => this.nodeAt[way.length][place])),
+      elsewhere: tally(outside.map(beside)),
+      absent: documents.length - places.length,
+    };
   }
 
   holds(node, place) {
@@ -188,51 +229,3 @@ function sortedByCodes(columns, N) {
   }
   return rows;
 }
-
-/** The labels cut at a level, as Python's _Groups: the most frequent first. */
-class Labels {
-  constructor(names, counts, other, unlabelled, groupOf) {
-    Object.assign(this, { names, counts, other, unlabelled, groupOf });
-  }
-
-  static ofSummary(summary) {
-    const names = summary.labels.map((label) => label[0].join(" › "));
-    const counts = summary.labels.map((label) => label[1]);
-    return new Labels(names, counts, summary.other, summary.unlabelled, null);
-  }
-
-  static at(level, paths, labelOf) {
-    const numbers = new Map();
-    const groupOfLabel = paths.map((path) => {
-      const name = path.slice(0, level + 1).join(" › ");
-      if (!numbers.has(name)) numbers.set(name, numbers.size);
-      return numbers.get(name);
-    });
-    const counts = new Array(numbers.size).fill(0);
-    let unlabelled = 0;
-    for (const label of labelOf) label < 0 ? unlabelled++ : counts[groupOfLabel[label]]++;
-    const order = counts.map((_, group) => group).sort((a, b) => counts[b] - counts[a]);
-    const rank = new Int32Array(order.length);
-    order.forEach((group, at) => (rank[group] = at));
-    const names = [...numbers.keys()];
-    const groupOf = Int32Array.from(labelOf, (label) => (label < 0 ? -1 : rank[groupOfLabel[label]]));
-    const sorted = order.map((group) => counts[group]);
-    const other = sorted.slice(LABEL_COLOURS).reduce((a, b) => a + b, 0);
-    return new Labels(order.map((group) => names[group]), sorted, other, unlabelled, groupOf);
-  }
-
-  get exist() {
-    return this.names.length > 0;
-  }
-
-  slot(group) {
-    return group < 0 ? NONE : Math.min(group, OTHER);
-  }
-
-  slotOf(doc) {
-    return this.groupOf ? this.slot(this.groupOf[doc]) : NONE;
-  }
-}
-
-/** "Makeup › Nails" -> "Nails". */
-const lastPart = (name) => name.split(" › ").pop();

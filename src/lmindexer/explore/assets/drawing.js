@@ -2,6 +2,8 @@
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
+const DOTS_UNDER_A_CODE = 8; // of so many in a tile its code may hide one
+
 /** The colours of page.css for the scheme in use, as fills by label and strength. */
 class Palette {
   constructor() {
@@ -80,61 +82,77 @@ class Drawing {
   /** The words on a tile and its cells; `washed` where all colours are pale. */
   writeTile(context, tile, washed = false) {
     const { palette, styleOf, textOf } = this.listener;
-    const pale = { fill: palette.paper, ink: palette.ink };
-    const of = (style) => (washed ? pale : { fill: palette.fills[style], ink: palette.inks[style] });
-    const style = of(styleOf(this.tree, tile.id));
-    if (tile.id < 0) return this.writeText(context, tile, textOf(this.tree, tile.id), style);
+    const inkOn = ({ id }) => (washed ? palette.ink : palette.inks[styleOf(this.tree, id)]);
+    if (tile.id < 0) return this.writeText(context, tile, textOf(this.tree, tile.id), inkOn(tile));
     const words = this.tree.words[tile.id];
+    const code = String(this.tree.code[tile.id]);
     context.textBaseline = "top";
     if (tile.band) {
-      context.font = `600 12px ${FONT}`;
-      context.fillStyle = style.ink;
-      const line = fitting(context, words.join(", "), tile.w - 12);
-      context.fillText(line, tile.x + 6, tile.y + 4);
-    } else if (words.length) {
-      this.writeWords(context, tile, words, this.listener.labelled ? style : pale); // sizes: the cells are paler
-    }
-    if (tile.band || !words.length) {
-      for (const cell of tile.cells) {
-        this.writeText(context, cell, textOf(this.tree, cell.id), of(styleOf(this.tree, cell.id)));
-      }
+      context.fillStyle = inkOn(tile);
+      context.font = `700 12px ${FONT}`;
+      context.fillText(code, tile.x + 6, tile.y + 4);
+      const from = 12 + context.measureText(code).width;
+      context.font = `400 12px ${FONT}`;
+      context.fillText(fitting(context, words.join(", "), tile.w - from - 6), tile.x + from, tile.y + 4);
+      for (const cell of tile.cells) this.writeText(context, cell, textOf(this.tree, cell.id), inkOn(cell));
+    } else if (!words.length && tile.cells.length === 1 && isRoomy(tile.cells[0])) {
+      const [cell] = tile.cells;
+      this.writeText(context, cell, `${code}: ${textOf(this.tree, cell.id)}`, inkOn(cell));
+    } else {
+      this.writeWithHalo(context, this.wordsOf(context, tile));
     }
     return undefined;
   }
 
-  /** The strongest of the words which fit, one a line, over the cells of a small tile. */
-  writeWords(context, tile, words, style) {
+  /** What is written on a small tile: its code, then the strongest of its words which fit, one a line. */
+  wordsOf(context, tile) {
+    const code = String(this.tree.code[tile.id]);
     const room = tile.w - 6;
-    if (room < 22 || tile.h < 14) return;
     const width = (word, weight, size) => {
       context.font = `${weight} ${size}px ${FONT}`;
       return context.measureText(word).width;
     };
-    const [head, ...others] = words.filter((word) => width(word, 600, 9) <= room);
-    if (!head) return;
+    if (tile.h < 13 || width(code, 400, 9) > room) return [];
+    const [head, ...others] = this.tree.words[tile.id].filter((word) => width(word, 600, 9) <= room);
     const most = Math.min(14, tile.h - 4, 8 + tile.h / 12);
-    const size = [14, 13, 12, 11, 10].find((each) => each <= most && width(head, 600, each) <= room) ?? 9;
-    const rest = Math.min(size, 12);
-    const lines = [head, ...others.filter((word) => width(word, 400, rest) <= room)];
+    const sizes = [14, 13, 12, 11, 10, 9].filter((size) => size <= most);
+    const beside = (size) => width(code, 400, size) + 5 + width(head, 600, size) <= room;
+    const together = head && sizes.find((size) => (size > 10 || tile.h < 32) && beside(size));
+    const size = together ?? sizes.find((points) => width(head ?? code, 600, points) <= room) ?? 9;
+    const small = Math.min(size, 12);
+    const lines = [{ text: code, weight: 400, size: together ?? small, indent: 0, line: 0 }];
+    if (together) lines.push({ text: head, weight: 600, size, indent: width(code, 400, size) + 5, line: 0 });
+    else if (head) lines.push({ text: head, weight: 600, size, indent: 0, line: 1 });
+    const fits = others.filter((word) => width(word, 400, small) <= room);
+    for (const text of fits) lines.push({ text, weight: 400, size: small, indent: 0, line: lines.at(-1).line + 1 });
+    const end = Math.min(4, Math.floor((tile.h - 4) / (size + 2)));
+    return lines
+      .filter(({ line }) => line < end)
+      .map((part) => ({ ...part, x: tile.x + 4 + part.indent, y: tile.y + 3 + part.line * (size + 2) }));
+  }
+
+  /** The cells below may have any colours: so in the ink of the page, on a halo of its paper. */
+  writeWithHalo(context, parts) {
+    const { palette } = this.listener;
+    context.textBaseline = "top";
     context.lineJoin = "round";
     context.lineWidth = 3;
-    context.strokeStyle = style.fill;
-    context.fillStyle = style.ink;
-    lines.slice(0, Math.min(4, Math.floor((tile.h - 4) / (size + 2)))).forEach((word, line) => {
-      context.font = line ? `400 ${rest}px ${FONT}` : `600 ${size}px ${FONT}`;
-      const y = tile.y + 3 + line * (size + 2);
-      context.strokeText(word, tile.x + 4, y);
-      context.fillText(word, tile.x + 4, y);
-    });
+    context.strokeStyle = palette.paper;
+    context.fillStyle = palette.ink;
+    for (const { text, weight, size, x, y } of parts) {
+      context.font = `${weight} ${size}px ${FONT}`;
+      context.strokeText(text, x, y);
+      context.fillText(text, x, y);
+    }
   }
 
   /** Words of a cell or the beginning of a document's text, wrapped into its box. */
-  writeText(context, box, text, style) {
+  writeText(context, box, text, ink) {
     if (!isRoomy(box) || !text) return;
     const size = box.w > 300 && box.h > 120 ? 17 : box.w > 180 && box.h > 70 ? 13 : 11;
     context.font = `${size}px ${FONT}`;
     context.textBaseline = "top";
-    context.fillStyle = style.ink;
+    context.fillStyle = ink;
     const most = Math.floor((box.h - 6) / (size + 3));
     wrapped(context, text, box.w - 10, most).forEach((line, at) => {
       context.fillText(line, box.x + 5, box.y + 4 + at * (size + 3));
@@ -142,8 +160,8 @@ class Drawing {
   }
 
   /**
-   * All but the lit documents goes pale; they keep their colour where there is room, and are dots elsewhere. Returns
-   * how many of them are in view. `base` is the picture as it is when nothing is lit.
+   * All but the lit documents goes pale; they keep their colour where there is room, and are dots elsewhere. `base` is
+   * the picture as it is when nothing is lit.
    */
   drawLit(context, lit, base) {
     const { palette } = this.listener;
@@ -169,13 +187,16 @@ class Drawing {
       context.lineWidth = 2;
       context.strokeRect(x + 2, y + 2, w - 4, h - 4);
     }
-    if (!few) return boxes.length;
+    if (!few) return;
     const radius = (box) => Math.max(3, Math.min(6, 0.3 * Math.min(box.w, box.h)));
     context.fillStyle = palette.paper;
     for (const box of small) disc(context, box, radius(box) + 1.5);
     context.fillStyle = palette.mark;
     for (const box of small) disc(context, box, radius(box));
-    return boxes.length;
+    for (const [id, dots] of tally(small.map((box) => this.layout.tileOfPlace(this.tree.placeOf[box.doc]).id))) {
+      const tile = this.layout.tileOfNode.get(id);
+      if (dots > DOTS_UNDER_A_CODE && !tile.band) this.writeWithHalo(context, this.wordsOf(context, tile).slice(0, 1));
+    }
   }
 
   /** Too many for dots: each fills its place in the colour of its label, at least two pixels of it. */

@@ -2,7 +2,7 @@
 
 const GAP = 1; // pixels around a tile
 const ROOMY = 2400; // square pixels for a cell in which words can be read
-const BAND = 19; // height of the line of words on top of a large tile
+const BAND = 19; // height of the line on top of a large tile: its code and words
 
 /** Give each of `items` (size, the largest first) a part x, y, w, h of the rectangle, as square as may be. */
 function squarify(items, x, y, w, h) {
@@ -94,7 +94,7 @@ class Layout {
     const node = tree.settled(tile.id);
     const cells = tree.isLeaf(node) ? tree.size[node] : tree.children[node];
     const roomy = tile.w >= 90 && tile.h >= 60 && (tile.w * tile.h) / cells >= ROOMY; // cells with words of their own
-    tile.band = roomy && tree.words[tile.id].length ? BAND : 0;
+    tile.band = roomy ? BAND : 0;
     tile.inner = {
       x: tile.x + GAP,
       y: tile.y + GAP + tile.band,
@@ -114,12 +114,19 @@ class Layout {
     }
   }
 
+  /** The tile of a document which is in this picture. */
+  tileOfPlace(place) {
+    const { tree, focus } = this;
+    if (tree.isLeaf(focus)) return this.tiles[place - tree.start[focus]];
+    return this.tileOfNode.get(tree.nodeAt[tree.depth[focus]][place]);
+  }
+
   /** Where a document is in this picture; null if it is not in it. */
   boxOfPlace(place) {
     const { tree, focus } = this;
     if (place < 0 || !tree.holds(focus, place)) return null;
-    if (tree.isLeaf(focus)) return this.tiles[place - tree.start[focus]];
-    const tile = this.tileOfNode.get(tree.nodeAt[tree.depth[focus]][place]);
+    if (tree.isLeaf(focus)) return this.tileOfPlace(place);
+    const tile = this.tileOfPlace(place);
     const node = tree.settled(tile.id);
     if (tree.isLeaf(node)) return slotBox(tile.inner, tree.size[node], place - tree.start[node]);
     const cell = this.cellOfNode.get(tree.nodeAt[tree.depth[node]][place]);

@@ -20,7 +20,7 @@ class Legend {
       button.addEventListener("click", () => data && this.page.highlight(slot));
       items.push(button);
     };
-    const sizes = `One tile is a code, the cells in it are the codes that follow; area is the number of documents.`;
+    const sizes = "One tile is a code, with its number; the cells in it are the codes that follow; area is the number of documents.";
     if (!labels.exist) {
       const ramp = make("span", { className: "ramp" });
       items.push(make("span", { className: "key" }, "1 document", ramp, "many documents"));
@@ -34,8 +34,8 @@ class Legend {
       const unique = short.filter((other) => other === short[slot]).length === 1;
       item(slot, unique ? short[slot] : name, name, labels.counts[slot]);
     });
-    if (labels.other) item(OTHER, "other labels", "Labels without a colour of their own", labels.other);
-    if (labels.unlabelled) item(NONE, "no label", "Documents without a label", labels.unlabelled);
+    if (labels.has(OTHER)) item(OTHER, "other labels", "Labels without a colour of their own", labels.other);
+    if (labels.has(NONE)) item(NONE, "no label", "Documents without a label", labels.unlabelled);
     if (levels > 1) items.push(this.levelChoice());
     const text = `${sizes} Colour is the most frequent label; the fainter, the more mixed.`;
     this.element.replaceChildren(make("div", { className: "keys" }, ...items), make("p", {}, text));

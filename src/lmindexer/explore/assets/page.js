@@ -1,7 +1,5 @@
 // The page: what is selected, and who is told when that changes.
 
-const SEARCH_DELAY = 120; // milliseconds after the last key
-
 class Page {
   constructor(summary) {
     this.summary = summary;
@@ -9,14 +7,13 @@ class Page {
     this.labels = Labels.ofSummary(summary);
     this.level = summary.level;
     this.data = null; // ids, texts, labels: when unpacked
-    this.state = { active: 0, hits: null, slot: -1, doc: -1 };
+    this.address = null; // as well
+    this.state = { active: 0, query: "", hits: null, slot: -1, doc: -1 };
     this.palette = new Palette();
     summary.runs.forEach((run, r) => this.colourFirstCodes(this.runs[r], run));
     this.legend = new Legend(document.getElementById("legend"), this);
-    this.query = document.getElementById("query");
-    this.query.title = `Searches ids and the first ${summary.textLength} characters of the texts; all words must be there`;
-    this.found = document.getElementById("found");
-    this.tip = document.getElementById("tip");
+    this.searching = new Search(this);
+    this.tip = new Tip(document.getElementById("tip"));
     const codes = summary.runs.map((run) => {
       const name = summary.runs.length > 1 ? `${run.name}: ` : "";
       return `${name}${run.sizes.join(" × ")} codes, ${number(run.paths)} paths in use`;
@@ -28,7 +25,7 @@ class Page {
     this.legend.show();
     this.pictures = this.figures.map((figure, r) => new Picture(figure.canvas, this.runs[r], this.listener(r)));
     this.panel = new Panel(document.getElementById("panel"), this);
-    this.changed();
+    this.show();
     this.listen();
   }
 
@@ -54,14 +51,12 @@ class Page {
     );
     const { ids, texts } = await unpack("documents");
     this.data = { ids, texts, labels: packed.labels, labelOf: packed.labelOf };
-    this.keys = ids.map((id, doc) => `${id}\n${texts[doc]}`.toLowerCase());
     this.runs = trees;
-    this.pictures.forEach((picture, r) => {
-      picture.tree = trees[r];
-      picture.focus = trees[r].settled(0);
-    });
+    this.pictures.forEach((picture, r) => (picture.tree = trees[r]));
     this.colourBy(labels);
-    this.query.disabled = false;
+    this.searching.open(this.data);
+    this.address = new Address(this);
+    this.address.restore(false);
     document.documentElement.dataset.state = "ready";
   }
 
@@ -70,11 +65,9 @@ class Page {
     this.state.slot = -1;
     for (const tree of this.runs) tree.colourBy(labels);
     this.legend.show();
-    for (const picture of this.pictures) picture.renew();
-    this.changed();
   }
 
-  chooseLevel(level) {
+  colourByLevel(level) {
     this.level = level;
     this.colourBy(Labels.at(level, this.data.labels, this.data.labelOf));
   }
@@ -86,9 +79,6 @@ class Page {
     return {
       get palette() {
         return page.palette;
-      },
-      get labelled() {
-        return page.labels.exist;
       },
       slotOf: (doc) => this.labels.slotOf(doc),
       styleOf: (tree, id) => this.styleOf(tree, id),
@@ -114,8 +104,7 @@ class Page {
 
   textOf(tree, id) {
     if (id < 0) return this.data.texts[tree.order[-1 - id]];
-    if (tree.words[id].length) return tree.words[id].join(", ");
-    return this.data && tree.size[id] ? this.data.texts[tree.order[tree.start[id]]] : "";
+    return `${tree.code[id]}: ${tree.words[id].join(", ") || this.data.texts[tree.order[tree.start[id]]]}`;
   }
 
   /** A node or a document in a few lines. */
@@ -124,35 +113,23 @@ class Page {
       const doc = tree.order[-1 - id];
       return [this.data.ids[doc], tree.idOf(doc), this.data.texts[doc]];
     }
-    const count = `${number(tree.size[id])} ${tree.size[id] === 1 ? "document" : "documents"}`;
     const label = tree.topName[id] ? `${lastPart(tree.topName[id])} ${percent(tree.share[id])}` : "";
-    return [tree.path(id).join(" · "), count, tree.words[id].join(", "), label].filter(Boolean);
+    return [tree.path(id).join(" · "), documentsIn(tree.size[id]), tree.words[id].join(", "), label].filter(Boolean);
   }
 
   hover(picture, found, event) {
-    const { tip } = this;
-    tip.hidden = !found;
-    if (!found) return;
-    const lines = this.described(picture.tree, found.tile.id);
-    const [first, ...rest] = found.cell ? this.described(picture.tree, found.cell.id) : [];
-    tip.replaceChildren(
-      make("strong", {}, lines[0]),
-      ...lines.slice(1).map((line) => make("span", { dir: "auto" }, line)),
-      ...(first ? [make("strong", { className: "within" }, first)] : []),
-      ...rest.map((line) => make("span", { dir: "auto" }, line)),
-    );
-    const { offsetWidth, offsetHeight } = tip;
-    const left = event.clientX + 16 + offsetWidth > innerWidth ? event.clientX - 12 - offsetWidth : event.clientX + 16;
-    const top = Math.min(event.clientY + 16, innerHeight - offsetHeight - 8);
-    tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
+    if (!found) return this.tip.hide();
+    const lines = ({ id }) => this.described(picture.tree, id);
+    return this.tip.show(lines(found.tile), found.cell ? lines(found.cell) : [], event);
   }
 
   // ---- verbs
 
-  open(r, node) {
+  /** Zoom to a node; the list becomes that of its codes unless `tab` is given. */
+  open(r, node, tab = this.panel.tab === "found" ? "codes" : this.panel.tab) {
     if (!this.data) return;
     this.state.active = r;
-    if (this.panel.tab === "found") this.panel.tab = "codes";
+    this.panel.tab = tab;
     this.pictures[r].zoomTo(node);
     this.changed();
   }
@@ -186,20 +163,37 @@ class Page {
     this.changed();
   }
 
-  /** Documents whose id and text have all the words; the pictures light up where they are. */
-  search(query) {
-    if (this.query.value !== query) this.query.value = query;
-    const terms = query.toLowerCase().split(/\s+/).filter(Boolean);
-    const hits = [];
-    if (terms.length) {
-      for (let doc = 0; doc < this.keys.length; doc++) {
-        if (terms.every((term) => this.keys[doc].includes(term))) hits.push(doc);
-      }
-    }
-    this.state.hits = terms.length ? hits : null;
-    this.found.textContent = terms.length ? `${number(hits.length)} found` : "";
-    if (terms.length) this.panel.tab = "found";
+  chooseLevel(level) {
+    this.colourByLevel(level);
+    for (const picture of this.pictures) picture.renew();
     this.changed();
+  }
+
+  /** The pictures light up where the documents of a query are. */
+  search(query) {
+    this.find(query);
+    if (this.state.hits) this.panel.tab = "found";
+    this.changed();
+  }
+
+  find(query) {
+    const hits = this.searching.find(query);
+    Object.assign(this.state, { query: hits ? query : "", hits });
+  }
+
+  /** What an address holds. `moving` shows the way there from what is in view. */
+  restore({ nodes, active, query, doc, level, slot, tab }, moving) {
+    if (level !== this.level) this.colourByLevel(level);
+    Object.assign(this.state, { active, doc, slot: this.labels.has(slot) ? slot : -1 });
+    this.find(query);
+    this.pictures.forEach((picture, r) => {
+      picture.ringed = doc >= 0 && picture.tree.placeOf[doc] >= 0 ? doc : -1;
+      if (moving) picture.zoomTo(nodes[r]);
+      else picture.jumpTo(nodes[r]);
+    });
+    this.panel.tab = tab ?? (this.state.hits ? "found" : "codes");
+    this.legend.show();
+    this.show();
   }
 
   // ---- showing
@@ -215,84 +209,51 @@ class Page {
     return null;
   }
 
+  /** The run whose node in view is marked in picture `r` as long as nothing else is, as "rq's 3 · 5"; or "". */
+  linkedTo(r) {
+    const { hits, slot, active } = this.state;
+    if (hits || slot >= 0 || r === active) return "";
+    const { tree, focus } = this.pictures[active];
+    return `${tree.name}’s ${tree.path(focus).join(" · ")}`;
+  }
+
+  /** After every verb. */
   changed() {
+    this.show();
+    this.address?.keep();
+  }
+
+  show() {
     this.pictures.forEach((picture, r) => {
       const lit = this.litIn(r);
       if (lit || picture.lit) {
         picture.lit = lit;
         picture.relight();
       } else if (!picture.animation) picture.paint();
-      this.showCrumbs(r, lit);
+      const { element, heading } = this.figures[r];
+      heading.show(lit);
+      element.classList.toggle("active", this.runs.length > 1 && r === this.state.active);
+      element.dataset.path = picture.tree.path(picture.focus).join(".");
     });
     this.panel.show();
   }
 
   figure(tree, r) {
-    const crumbs = make("nav", { className: "crumbs", "aria-label": `Path in ${tree.name}` });
     const canvas = make("canvas", { tabIndex: 0, role: "application", "aria-roledescription": "map of the ID tree" });
     canvas.setAttribute("aria-label", `${tree.name}: arrow keys move between codes, Enter opens, Escape goes back`);
-    const caption = make("figcaption", {});
+    const heading = new Heading(this, r);
     const stage = make("div", { className: "stage" }, canvas);
-    const element = make("figure", { id: `run-${r}` }, crumbs, stage, caption);
-    return { element, canvas, crumbs, caption };
-  }
-
-  showCrumbs(r, lit) {
-    const { element, crumbs, caption, canvas } = this.figures[r];
-    const { tree, focus, inView } = this.pictures[r];
-    const path = tree.path(focus);
-    const whole = make("button", {}, tree.name);
-    whole.addEventListener("click", () => this.open(r, 0));
-    const links = [whole];
-    const nodes = [];
-    for (let node = focus; node; node = tree.parent[node]) nodes.unshift(node);
-    nodes.forEach((node, at) => {
-      const link = make("button", {}, String(path[at]));
-      link.addEventListener("click", () => this.open(r, node));
-      links.push(make("span", { "aria-hidden": "true" }, "›"), link);
-    });
-    links.at(-1).setAttribute("aria-current", "page");
-    const back = make("button", { className: "back", "aria-label": "Back", disabled: focus === tree.settled(0) }, "←");
-    back.addEventListener("click", () => this.back(r));
-    crumbs.replaceChildren(back, ...links);
-    element.classList.toggle("active", this.runs.length > 1 && r === this.state.active);
-    element.dataset.path = path.join(".");
-    canvas.dataset.lit = lit ? inView : "";
-    caption.textContent = lit ? this.litCaption(r, lit, inView) : `${number(tree.size[focus])} documents in view`;
-  }
-
-  litCaption(r, lit, inView) {
-    const linked = !this.state.hits && this.state.slot < 0;
-    const from = linked ? ` of ${this.tree(this.state.active).name}’s ${this.figures[this.state.active].element.dataset.path.replaceAll(".", " · ")}` : "";
-    return `${number(inView)} of ${number(lit.length)} marked documents${from} in view`;
+    return { element: make("figure", { id: `run-${r}` }, heading.element, stage), canvas, heading };
   }
 
   listen() {
-    let waiting = 0;
-    this.query.addEventListener("input", () => {
-      clearTimeout(waiting);
-      waiting = setTimeout(() => this.search(this.query.value), SEARCH_DELAY);
-    });
-    this.query.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowDown") this.panel.listElement.focus();
-      if (event.key === "Enter") {
-        clearTimeout(waiting);
-        this.search(this.query.value);
-        if (this.state.hits?.length) this.choose(this.state.hits[0]);
-      }
-      if (event.key === "ArrowDown" || event.key === "Enter") event.preventDefault();
-    });
     addEventListener("keydown", (event) => {
-      if (event.key === "/" && document.activeElement !== this.query && !event.ctrlKey && !event.metaKey) {
+      const { box } = this.searching;
+      if (event.key === "/" && document.activeElement !== box && !event.ctrlKey && !event.metaKey) {
         event.preventDefault();
-        this.query.focus();
+        box.focus();
       }
-      if (event.key !== "Escape") return;
-      if (document.activeElement === this.query && this.query.value) {
-        event.preventDefault();
-        clearTimeout(waiting);
-        this.search("");
-      } else if (this.data) this.back(this.state.active);
+      if (event.key === "Escape" && this.data) this.back(this.state.active);
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.palette = new Palette();

@@ -1,94 +1,4 @@
-// What is selected, in words: sizes, label mix, codes, documents. Text enters the page as text, never as HTML.
-
-/** An element: properties, or attributes where the name has a dash or is "role"; children may be strings. */
-function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name.includes("-") || name === "role") element.setAttribute(name, value);
-    else element[name] = value;
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
-
-/** A list of any length: only the rows in sight are in the page. Arrow keys move, Enter chooses. */
-class LongList {
-  constructor(element, rowHeight) {
-    Object.assign(this, { element, rowHeight, length: 0, active: 0 });
-    this.filler = make("div", { className: "filler" });
-    element.append(this.filler);
-    element.setAttribute("role", "listbox");
-    element.tabIndex = 0;
-    element.addEventListener("scroll", () => this.draw(), { passive: true });
-    element.addEventListener("focus", () => this.mark());
-    element.addEventListener("blur", () => this.mark());
-    element.addEventListener("keydown", (event) => this.key(event));
-    element.addEventListener("click", (event) => {
-      const row = event.target.closest("[role=option]");
-      if (row) this.choose(Number(row.dataset.at));
-    });
-    new ResizeObserver(() => this.draw()).observe(element);
-  }
-
-  /** `row(at)` gives the children of a row, `chosen(at)` is told which one the user took. */
-  show(length, row, chosen, label) {
-    Object.assign(this, { length, row, chosen, active: 0 });
-    this.element.setAttribute("aria-label", label);
-    this.filler.style.height = `${length * this.rowHeight}px`;
-    this.element.scrollTop = 0;
-    this.draw();
-  }
-
-  draw() {
-    if (!this.row) return;
-    const { element, rowHeight, length } = this;
-    const first = Math.max(0, Math.floor(element.scrollTop / rowHeight) - 3);
-    const last = Math.min(length, Math.ceil((element.scrollTop + element.clientHeight) / rowHeight) + 3);
-    const rows = [];
-    for (let at = first; at < last; at++) {
-      const row = make("div", { role: "option", id: `${element.id}-${at}`, className: "row" }, ...this.row(at));
-      row.dataset.at = at;
-      row.style.top = `${at * rowHeight}px`;
-      row.style.height = `${rowHeight}px`;
-      row.setAttribute("aria-setsize", length);
-      row.setAttribute("aria-posinset", at + 1);
-      rows.push(row);
-    }
-    this.filler.replaceChildren(...rows);
-    this.mark();
-  }
-
-  /** Show which row is active. The rows stay: a click whose row was replaced while it lasted would be lost. */
-  mark() {
-    const { element, length } = this;
-    const focused = document.activeElement === element && element.matches(":focus-visible");
-    for (const row of this.filler.children) {
-      row.setAttribute("aria-selected", String(focused && Number(row.dataset.at) === this.active));
-    }
-    if (length) element.setAttribute("aria-activedescendant", `${element.id}-${this.active}`);
-    else element.removeAttribute("aria-activedescendant");
-  }
-
-  key(event) {
-    const page = Math.max(1, Math.floor(this.element.clientHeight / this.rowHeight) - 1);
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
-    if (event.key === "Enter" && this.length) this.choose(this.active);
-    else if (event.key in steps) {
-      this.active = Math.max(0, Math.min(this.length - 1, this.active + steps[event.key]));
-      const top = this.active * this.rowHeight;
-      const { scrollTop, clientHeight } = this.element;
-      if (top < scrollTop) this.element.scrollTop = top;
-      else if (top + this.rowHeight > scrollTop + clientHeight) this.element.scrollTop = top + this.rowHeight - clientHeight;
-      this.draw();
-    } else return;
-    event.preventDefault();
-  }
-
-  choose(at) {
-    this.active = at;
-    this.chosen(at);
-  }
-}
+// What is selected, in words: sizes, label mix, codes, documents.
 
 /** The panel beside the pictures. `page` has data, state, and the verbs open, choose, search. */
 class Panel {
@@ -124,18 +34,37 @@ class Panel {
     const { page } = this;
     const path = tree.path(node);
     const size = tree.size[node];
-    const counted = `${number(size)} ${size === 1 ? "document" : "documents"}`;
     const part = path.length ? `, ${percent(size / tree.documents)} of ${number(tree.documents)}` : "";
     return [
       make("p", { className: "over" }, page.runs.length > 1 ? tree.name : path.length ? "Code" : "The whole tree"),
       make("h2", { className: "path" }, path.length ? path.join(" · ") : "All documents"),
-      make("p", { id: "size" }, counted + part),
+      make("p", { id: "size" }, documentsIn(size) + part),
       tree.words[node].length
         ? make("p", { className: "words", "aria-label": "Telling words" }, ...tree.words[node].map((w) => this.word(w)))
         : null,
       page.data ? this.mix(tree, node) : null,
       page.data && page.runs.length > 1 && path.length ? this.elsewhere(tree, node) : null,
     ];
+  }
+
+  /** The lists there are of what is in view, with their names. */
+  get lists() {
+    const { data, state, pictures } = this.page;
+    const { tree, focus } = pictures[state.active];
+    const lists = new Map();
+    if (state.hits) lists.set("found", `Found ${number(state.hits.length)}`);
+    if (tree.children[focus]) lists.set("codes", `Codes ${number(tree.children[focus])}`);
+    if (data) lists.set("documents", `Documents ${number(tree.size[focus])}`);
+    return lists;
+  }
+
+  /** The list that is there unless another is asked for. */
+  get usualTab() {
+    return this.lists.keys().next().value;
+  }
+
+  get shownTab() {
+    return this.lists.has(this.tab) ? this.tab : this.usualTab;
   }
 
   word(word) {
@@ -147,11 +76,7 @@ class Panel {
   mix(tree, node) {
     const { labels } = this.page;
     if (!labels.exist) return null;
-    const counts = new Map();
-    for (const doc of tree.documentsOf(node)) {
-      counts.set(labels.groupOf[doc], (counts.get(labels.groupOf[doc]) ?? 0) + 1);
-    }
-    const sorted = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+    const sorted = tally(Array.from(tree.documentsOf(node), (doc) => labels.groupOf[doc]));
     const bars = sorted.slice(0, 6).map(([group, count]) => {
       const name = group < 0 ? "no label" : labels.names[group];
       return bar(lastPart(name), name, count, tree.size[node], `slot-${labels.slot(group)}`);
@@ -166,20 +91,14 @@ class Panel {
     const { page } = this;
     const other = 1 - page.state.active;
     const there = page.tree(other);
-    const counts = new Map();
-    let known = 0;
-    for (const doc of tree.documentsOf(node)) {
-      const place = there.placeOf[doc];
-      if (place < 0) continue;
-      known++;
-      const code = there.nodeAt[0][place];
-      counts.set(code, (counts.get(code) ?? 0) + 1);
-    }
-    const sorted = [...counts].sort((a, b) => b[1] - a[1]);
-    const rows = sorted.slice(0, 3).map(([code, count]) => {
-      const words = there.words[code].slice(0, 3).join(", ");
-      const row = bar(`${there.code[code]}  ${words}`, `Open ${there.code[code]} of ${there.name}`, count, known, "slot-mark");
-      row.addEventListener("click", () => page.open(other, code));
+    const places = Array.from(tree.documentsOf(node), (doc) => there.placeOf[doc]).filter((place) => place >= 0);
+    const known = places.length;
+    const sorted = tally(places.map((place) => there.nodeAt[0][place]));
+    const rows = sorted.slice(0, 3).map(([first, count]) => {
+      const words = there.words[first].slice(0, 3).join(", ");
+      const code = there.code[first];
+      const row = bar(`${code}  ${words}`, `Open ${code} of ${there.name}`, count, known, "slot-mark");
+      row.addEventListener("click", () => page.open(other, first));
       return row;
     });
     const codes = `${number(sorted.length)} first ${sorted.length === 1 ? "code" : "codes"}`;
@@ -217,25 +136,20 @@ class Panel {
 
   showTabs(tree, node) {
     const { page } = this;
-    const hits = page.state.hits;
-    const names = {};
-    if (hits) names.found = `Found ${number(hits.length)}`;
-    if (tree.children[node]) names.codes = `Codes ${number(tree.children[node])}`;
-    if (page.data) names.documents = `Documents ${number(tree.size[node])}`;
-    if (!(this.tab in names)) this.tab = Object.keys(names)[names.found || !names.codes ? 0 : Object.keys(names).indexOf("codes")];
     this.tabs.replaceChildren(
-      ...Object.entries(names).map(([name, text]) => {
-        const selected = name === this.tab;
+      ...Array.from(this.lists, ([name, text]) => {
+        const selected = name === this.shownTab;
         const button = make("button", { role: "tab", "aria-selected": String(selected), tabIndex: selected ? 0 : -1 }, text);
         button.addEventListener("click", () => {
           this.tab = name;
           this.showTabs(tree, node);
+          page.address?.keep();
         });
         return button;
       }),
     );
-    if (this.tab === "codes") this.showCodes(tree, node);
-    else this.showDocuments(tree, this.tab === "found" ? hits : tree.documentsOf(node));
+    if (this.shownTab === "codes") this.showCodes(tree, node);
+    else this.showDocuments(tree, this.shownTab === "found" ? page.state.hits : tree.documentsOf(node));
   }
 
   showCodes(tree, node) {

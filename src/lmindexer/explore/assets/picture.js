@@ -55,11 +55,10 @@ class Picture {
   /** Only what is lit has changed. */
   relight() {
     if (!this.base) return;
-    this.inView = 0;
     this.frame = this.lit
       ? this.sheet((context) => {
           context.drawImage(this.plain, 0, 0, this.width, this.height);
-          this.inView = this.drawing.drawLit(context, this.lit, this.base);
+          this.drawing.drawLit(context, this.lit, this.base);
         })
       : this.base;
     if (!this.animation) this.paint();
@@ -136,19 +135,21 @@ class Picture {
 
   // ---- zooming
 
-  /** Show `node`: two ready pictures are scaled over each other, so a frame costs the same for any corpus. */
-  zoomTo(node) {
-    node = this.tree.settled(node);
-    if (node === this.focus || !this.base) {
-      this.focus = node;
-      return this.renew();
-    }
-    const before = { frame: this.frame, layout: this.layout };
-    const inwards = this.tree.depth[node] > this.tree.depth[this.focus];
-    this.focus = node;
+  /** Show `node` at once. */
+  jumpTo(node) {
+    this.focus = this.tree.settled(node);
     this.hovered = null;
     this.cursor = 0;
     this.renew();
+  }
+
+  /** Show `node`: two ready pictures are scaled over each other, so a frame costs the same for any corpus. */
+  zoomTo(node) {
+    node = this.tree.settled(node);
+    if (node === this.focus || !this.base) return this.jumpTo(node);
+    const before = { frame: this.frame, layout: this.layout };
+    const inwards = this.tree.depth[node] > this.tree.depth[this.focus];
+    this.jumpTo(node);
     if (still.matches) return undefined;
     const [outer, inner] = inwards ? [before, this] : [this, before];
     const box = outer.layout.boxOfNode(inner.layout.focus);

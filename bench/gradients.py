@@ -1,0 +1,131 @@
+"""What pulls at the decoder: the weighted gradient of every loss term at each position, right after its K-means.
+
+    python -m bench.gradients items.jsonl.gz --sample 1500 --text title,brand --sizes 64,64
+
+For each --objective a run is learned in a temporary folder, and where the full training of a position
+(Eq. 11) begins its batches are looked at without learning: mean norm of each term's gradient with respect
+to the decoder, times the term's weight in the sum that is minimised. Last line: how much of the gradient of
+rebuilding that arrives at the code's vector goes on to h^t (Eq. 6).
+"""
+
+import argparse
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.finished import sample_of, settings_of
+from lmindexer.config import LearnConfig, from_mapping
+from lmindexer.corpus.documents import Corpus
+from lmindexer.indexers import lmindexer as room
+from lmindexer.learn.learner import Learner
+from lmindexer.progress import Progress
+from lmindexer.training import Stage
+
+SHARE = "share of rebuilding's gradient that reaches h (Eq. 6)"
+Numbers = dict[str, list[float]]  # of a term, one a batch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--sample", type=int, default=1500, help="take this many documents at random; 0: all")
+    parser.add_argument("--batches", type=int, default=8, help="how many are looked at, at each position")
+    arguments, rest = parser.parse_known_args()
+    try:
+        config = from_mapping(settings_of(rest))
+    except ValueError as error:
+        parser.error(str(error))
+    read = Corpus.read(arguments.files, text=config.text, id=config.id, label=config.label, skip_bad=True)
+    corpus = sample_of(read, arguments.sample, config.seed)
+    print(compare(config, corpus, arguments.batches))
+
+
+def compare(config: LearnConfig, corpus: Corpus, batches: int) -> str:
+    """The table of both objectives, each with its own settings and the rest of `config`."""
+    columns: dict[str, Numbers] = {}
+    for objective in ("default", "paper"):
+        for position, numbers in gradients(config.replace(objective=objective), corpus, batches).items():
+            columns[f"{objective}, {position}"] = numbers
+    return table(columns)
+
+
+def gradients(config: LearnConfig, corpus: Corpus, batches: int) -> dict[str, Numbers]:
+    """Of every position, c1 first: the weighted gradient norms of each loss term, one a batch."""
+    found: dict[str, Numbers] = {}
+    learn_ids = room.learn_ids
+
+    def watched(learner: Learner, doc_ids: tuple[str, ...]) -> Any:
+        run = learner.trainer.run
+
+        def look_first(stage: Stage) -> None:
+            position, _, what = stage.name.partition(": ")
+            if what == "training" and stage.name not in learner.trainer.done:
+                found[position] = _look(learner, int(position[1:]) - 1, stage, batches)
+            run(stage)
+
+        with mock.patch.object(learner.trainer, "run", look_first):
+            return learn_ids(learner, doc_ids)
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(room, "learn_ids", watched):
+        room.LMIndexer(config).fit(corpus, Path(folder) / "run", progress=Progress(None))
+    return found
+
+
+def _look(learner: Learner, t: int, stage: Stage, batches: int) -> Numbers:
+    backbone, codebook = learner.indexer.backbone, learner.indexer.codebooks[t]
+    decoder = backbone.model.get_decoder() if backbone.small_decoder is None else backbone.small_decoder
+    parameters = [p for p in decoder.parameters() if p.requires_grad]
+    chosen = learner.trainer.arrays["chosen"].clone()
+    quantize: Callable[..., Tensor] = codebook.quantize
+    seen: list[Tensor] = []
+
+    def recorded(hidden: Tensor, *settings: float) -> Tensor:
+        seen[:] = hidden, quantize(hidden, *settings)
+        return seen[1]
+
+    numbers: Numbers = defaultdict(list)
+    for module in stage.learning:
+        module.train()
+    torch.manual_seed(learner.config.seed)
+    with mock.patch.object(codebook, "quantize", recorded):
+        for rows in stage.batches(np.random.default_rng(learner.config.seed))[:batches]:
+            with learner.trainer.precision():
+                losses = stage.losses(rows)
+            for name, term in losses.items():
+                weight = _gradients(losses["loss"], [term])[0] if term.requires_grad else torch.zeros(())
+                if weight.any():  # the slope of the sum with this term is the term's weight in it
+                    norms = [g.square().sum() for g in _gradients(weight * term, parameters)]
+                    numbers["all together" if name == "loss" else name].append(float(torch.stack(norms).sum().sqrt()))
+            if "reconstruction" in losses:
+                at_hidden, at_code = _gradients(losses["reconstruction"], seen)
+                numbers[SHARE].append(float(at_hidden.norm() / at_code.norm()))
+    learner.trainer.arrays["chosen"] = chosen
+    return numbers
+
+
+def _gradients(of: Tensor, to: list[Tensor]) -> list[Tensor]:
+    found = torch.autograd.grad(of, to, retain_graph=True, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(to, found, strict=True)]
+
+
+def table(columns: dict[str, Numbers]) -> str:
+    """A Markdown table: means over batches, a row a term, a column an objective and position."""
+    lines = ["| |" + "".join(f" {head} |" for head in columns), "|---|" + "---:|" * len(columns)]
+    terms = list(dict.fromkeys(name for numbers in columns.values() for name in numbers))
+    for term in sorted(terms, key=[*(name for name in terms if name not in (SHARE, "all together")),
+                                   "all together", SHARE].index):  # fmt: skip
+        cells = [f"{mean(numbers[term]):.3f}" if term in numbers else "-" for numbers in columns.values()]
+        lines.append(f"| {term} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

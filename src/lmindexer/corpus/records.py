@@ -1,0 +1,40 @@
+"""What every reader of a file format gives: records, the faults of single ones, and what the file holds in all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+
+
+class RecordError(Exception):
+    """What is wrong with one record: `reason` is counted, the message is told."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def not_utf8(error: UnicodeDecodeError) -> RecordError:
+    advice = "convert the file, e.g. with iconv -f LATIN1 -t UTF-8"
+    return RecordError("not UTF-8", f"byte {error.start + 1} of it is not UTF-8; {advice}")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a file holds, found by reading all of it."""
+
+    columns: dict[str, bool]  # name -> whether any record has text there
+    records: int  # sound or not
+    unit: str = "line"  # what a record's number counts: "line", "row" or "record"
+    notes: tuple[str, ...] = ()
+    headed: bool = False  # whether a first line names the columns
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One file format. A fault of the whole file raises InputError."""
+
+    survey: Callable[[Path], Survey]
+    records: Callable[[Path, Sequence[str]], Iterator[tuple[int, Record | RecordError]]]  # the named columns; (): all
