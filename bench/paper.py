@@ -147,7 +147,7 @@ def table5(bench: Bench) -> None:
 def figure3(bench: Bench) -> None:
     for run in bench.runs("LMIndexer", {}, bench.seeds[:1]):
         texts, labels, stem = bench.corpus.texts(), bench.corpus.labels, bench.out / bench.data / "figure3"
-        told(label_distribution(IdTable.load(run.path / "ids.parquet"), labels, stem, texts=texts))
+        told(label_distribution(IdTable.load(run.file("ids.parquet")), labels, stem, texts=texts))
 
 
 def figure4(bench: Bench) -> None:
@@ -162,7 +162,7 @@ def figure6(bench: Bench) -> None:
     tables = {}
     for name in FIGURE6:
         for run in bench.runs(name, TABLE1[name][0], bench.seeds[:1]):
-            tables[name] = IdTable.load(run.path / "ids.parquet")
+            tables[name] = IdTable.load(run.file("ids.parquet"))
     told(duplication_density(tables, bench.out / bench.data / "figure6"))
 
 

@@ -11,6 +11,7 @@ from command_line import learned, lmindexer, write_items
 from lmindexer import load_indexer
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.ids.table import IdTable
+from lmindexer.runs import Run
 
 
 @pytest.fixture(scope="module", params=["lmindexer", "rq-kmeans"])
@@ -39,7 +40,7 @@ def new(corpus: Corpus, tmp_path: Path) -> Path:
 
 
 def table(run: Path) -> IdTable:
-    return IdTable.load(run / "ids.parquet")
+    return IdTable.load(Run.open(run).file("ids.parquet"))
 
 
 def test_what_is_added_has_an_id_of_its_own_at_once(run: Path, new: Path, corpus: Corpus):

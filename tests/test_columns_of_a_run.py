@@ -72,6 +72,9 @@ def test_markup_that_was_kept_is_kept(tmp_path: Path):
     learn(path, tmp_path / "kept", "--keep-markup")
     assert load_documents(Run.open(tmp_path / "kept"))[0].text == "salt &amp; pepper 0"
     assert lmindexer("add", tmp_path / "kept", path).err.endswith("added 0; 8 already there\n")
+    facts = json.loads((tmp_path / "kept" / "run.json").read_text())
+    (tmp_path / "kept" / "run.json").write_text(json.dumps(facts | {"state": "learning"}))
+    learn(path, tmp_path / "kept", "--resume")  # without the flag: else it would be another corpus
     learn(path, tmp_path / "undone")
     assert load_documents(Run.open(tmp_path / "undone"))[0].text == "salt & pepper 0"
 

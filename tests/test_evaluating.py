@@ -1,6 +1,7 @@
 """lmindexer evaluate: several retrievers on one set of queries, judged by hand where the answer is known."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -207,3 +208,14 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
     assert len(answer.err.splitlines()) == 1
     assert told in answer.err
     assert entries(tmp_path) == []
+
+
+def test_a_run_that_may_only_be_read_is_evaluated_all_the_same(run: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*arguments: object, **how: object) -> None:
+        raise OSError(30, os.strerror(30))
+
+    monkeypatch.setattr("lmindexer.runs.lock.FileLock.acquire", refuse)
+    answer = lmindexer("evaluate", run, "--queries", run.parent / "queries.jsonl", "--retriever", "bm25")
+    assert answer.code == 0, answer.err
+    assert "| recall@1 |" in answer.out
+    assert "note: the results are not kept in" in answer.err

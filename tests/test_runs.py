@@ -22,7 +22,7 @@ from lmindexer.runs import Run
 
 FILES = {
     "run.json", "config.toml", "log.jsonl", "documents.parquet", "ids.parquet", "ids.jsonl", "indexer.safetensors",
-    "reconstructor.safetensors", "backbone", "report.json", "report.md", "curves.png",
+    "reconstructor.safetensors", "backbone", "report.json", "report.md", "curves.png", ".lock",
 }  # fmt: skip
 STEPS = 18  # 80 documents make 3 batches; 1 + 2 * (1 + 1) + 1 epochs
 
@@ -68,7 +68,7 @@ def numbers_in(value: Any) -> list[float]:
 def test_the_folder_holds_all_it_should(run: Run):
     assert {path.name for path in run.path.iterdir()} == FILES
     told = set(re.findall(r"[a-z]+\.[a-z]+|backbone", __import__("lmindexer.runs").runs.__doc__))
-    assert told == (FILES | {"checkpoint.safetensors"})
+    assert told == (FILES - {".lock"} | {"checkpoint.safetensors"})
 
 
 def test_the_report_is_made_of_finite_numbers(run: Run, corpus: Corpus):
@@ -187,7 +187,8 @@ def test_a_run_of_the_time_when_the_machine_chose_the_encoder_says_what_it_chose
 
 
 def test_a_new_run_is_learning_until_it_is_finished(tmp_path: Path):
-    run = Run.create(tmp_path / "a" / "run", LearnConfig(seed=5), {"device": "cpu"})
+    corpus = {"documents": 1, "fingerprint": "f"}
+    run = Run.create(tmp_path / "a" / "run", LearnConfig(seed=5), {"device": "cpu", "corpus": corpus})
     assert entries(run.path) == ["config.toml", "run.json"]
     assert run.facts["state"] == "learning"
     assert run.facts["device"] == "cpu"
@@ -197,6 +198,6 @@ def test_a_new_run_is_learning_until_it_is_finished(tmp_path: Path):
         Run.create(run.path, LearnConfig(), {})
     (run.path / "checkpoint.safetensors").touch()
     run.finish(note="done")
-    assert entries(run.path) == ["config.toml", "run.json"]
+    assert entries(run.path) == [".lock", "config.toml", "run.json"]
     assert Run.open(run.path).config == LearnConfig(seed=5)
     assert run.facts["note"] == "done"

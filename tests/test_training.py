@@ -247,7 +247,8 @@ def test_frozen_parameters_stay_out_of_the_checkpoint(tmp_path: Path):
         run.trainer.finish(f"saved all but {frozen!r}")
         sizes[frozen] = (tmp_path / "checkpoint.safetensors").stat().st_size
     assert sizes["0.weight"] < sizes[""]
-    assert Run(tmp_path).resumed
+    with pytest.raises(InputError, match=r"is not of this model \(it differs in 0\.weight\)"):
+        Run(tmp_path)
 
 
 @pytest.mark.parametrize("changed", ["seed", "stage"])
@@ -298,3 +299,57 @@ def test_stopped_before_it_is_enough_it_ends_the_same(tmp_path: Path, stop_at: i
     long(run := Run(tmp_path / "stopped"))
     assert torch.equal(run.parameters, whole.parameters)
     assert logged(tmp_path / "stopped") == logged(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("checkpoint_every_step")
+@pytest.mark.parametrize("what", ["the loss", "a weight"])
+def test_what_is_no_number_is_never_kept(tmp_path: Path, what: str):
+    run = Run(tmp_path)
+
+    def losses(rows: np.ndarray) -> dict[str, Tensor]:
+        loss = run.losses(rows)["loss"]
+        if run.steps == 3 and what == "a weight":
+            loss.register_hook(lambda gradient: gradient * torch.nan)  # the loss is sound, the step is not
+        return {"loss": loss * (torch.nan if run.steps >= 3 and what == "the loss" else 1)}
+
+    with pytest.raises(InputError, match=rf"{what} is no longer a number in 'first'"):
+        run.trainer.run(run.stage("first", losses=losses))
+    kept = Run(tmp_path)
+    assert kept.parameters.isfinite().all()
+    kept.trainer.run(kept.stage("first"))
+    assert kept.steps == STEPS // 2 - 2, "it goes on from the last sound step"
+
+
+@pytest.mark.usefixtures("checkpoint_every_step")
+@pytest.mark.parametrize("fault", ["cut", "flipped", "another model", "not a checkpoint"])
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_told(tmp_path: Path, fault: str):
+    with pytest.raises(StoppedError):
+        Run(tmp_path, 3).to_the_end()
+    path = tmp_path / "checkpoint.safetensors"
+    whole = path.read_bytes()
+    if fault == "another model":
+        run = Run.__new__(Run)
+        run.model = nn.Sequential(nn.Linear(4, 9), nn.Dropout(0.3), nn.Linear(9, 1))
+        with pytest.raises(InputError, match=r"is not of this model \(it differs in 0\.bias\); resume with"):
+            Trainer(run.model, tmp_path, 1, 1.0, False, 0.0, Progress(None)).resume()
+        return
+    damaged = {"cut": whole[:-10], "flipped": bytes([whole[0] ^ 64]) + whole[1:], "not a checkpoint": b"hello"}
+    path.write_bytes(damaged[fault])
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors is damaged .*; delete it to start from the begin"):
+        Run(tmp_path)
+
+
+@pytest.mark.usefixtures("checkpoint_every_step")
+@pytest.mark.parametrize("lost", ["cut short", "zeros"])
+def test_a_log_that_a_power_failure_cut_is_not_filled_up_with_zeros(tmp_path: Path, lost: str):
+    with pytest.raises(StoppedError):
+        Run(tmp_path, 2 * BATCHES + 1).to_the_end()
+    log = tmp_path / "log.jsonl"
+    whole = log.read_bytes()
+    half = len(whole) // 2 + 5
+    log.write_bytes(whole[:half] + (b"\0" * (len(whole) - half) if lost == "zeros" else b""))
+    run = Run(tmp_path)
+    assert run.resumed
+    assert [record["epoch"] for record in logged(tmp_path)] == [1], "the lines that are whole"
+    run.to_the_end()
+    assert b"\0" not in log.read_bytes()

@@ -20,6 +20,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def device_to_load(name: str) -> torch.device:
+    """Where a run that was made on the device `name` is loaded: there, or where this machine lacks it as `auto`."""
+    try:
+        return choose_device(name)
+    except InputError:
+        return choose_device("auto")
+
+
 def choose_bf16(precision: str, device: torch.device) -> bool:
     """Whether to multiply in bfloat16; `auto` does where the machine does it well."""
     if precision != "auto":

@@ -16,8 +16,10 @@ class InputError(ValueError):
 
 def excerpt(value: object, limit: int = LONGEST_VALUE) -> str:
     """`repr` of a value from outside, short enough to stand in a sentence."""
-    text = value if isinstance(value, str) else repr(value)
-    return shortened(repr(text) if isinstance(value, str) else text, limit)
+    try:
+        return shortened(repr(value), limit)
+    except RecursionError:  # lists within lists without end
+        return f"a {type(value).__name__}"
 
 
 def shortened(text: str, limit: int) -> str:

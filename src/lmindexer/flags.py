@@ -9,7 +9,7 @@ import click
 
 from lmindexer.config import LearnConfig
 from lmindexer.errors import InputError
-from lmindexer.settings import element_type, parse, read_toml
+from lmindexer.settings import MAY_CHANGE, element_type, parse, read_toml
 
 Config = TypeVar("Config")
 
@@ -80,14 +80,15 @@ def resolve(
     if begun is None:
         return config
     folder, earlier = begun
-    for name in wanted:
+    changed = {name: getattr(config, name) for name in wanted if name in MAY_CHANGE}
+    for name in wanted.keys() - changed.keys():
         own, new = getattr(earlier, name), getattr(config, name)
         if own != new:
             raise InputError(
                 f"{folder} was begun with {_flag(name)} {_shown(own)}, not {_shown(new)}; "
                 "resume without changing it, or choose another --out"
             )
-    return earlier
+    return dataclasses.replace(earlier, **changed)  # type: ignore[type-var]
 
 
 def _shown(value: Any) -> str:

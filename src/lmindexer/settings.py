@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from lmindexer.errors import InputError
 
 Config = TypeVar("Config")
+MAY_CHANGE = ("device", "checkpoint_seconds")  # when a run is resumed: they say where and how often, not what
 OPEN: Any = type("Open", (), {"__repr__": lambda self: "OPEN"})()  # of a setting that a preset fills in
 
 
@@ -49,6 +50,13 @@ def parse(kind: type[Config], values: Mapping[str, Any], origin: str = "the sett
         return kind(**typed)
     except InputError as error:
         raise InputError(f"{origin}: {error}") from None
+
+
+def same_settings(one: Any, other: Any) -> bool:
+    """Whether two configs differ at most in what may change when a run goes on (`MAY_CHANGE`)."""
+    return all(
+        getattr(one, f.name) == getattr(other, f.name) for f in dataclasses.fields(one) if f.name not in MAY_CHANGE
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lmindexer.checkpoints import LOG, Checkpoint, NotFiniteError, load_checkpoint, save_checkpoint
 from lmindexer.errors import InputError
-from lmindexer.files import write_atomically
 from lmindexer.progress import Progress
 
 WARM_UP_SHARE = 0.05  # of a stage's steps, the learning rate rises; then it falls linearly
@@ -66,9 +64,12 @@ class Trainer:
         """Run a stage to its end, or go on with it where a checkpoint left off, or skip it if done."""
         if stage.name in self.done:
             return
-        if stage.epochs:
-            self._optimise(stage)
-        self.finish(stage.name)
+        try:
+            if stage.epochs:
+                self._optimise(stage)
+            self.finish(stage.name)
+        except NotFiniteError:
+            raise _no_number("a weight", f"'{stage.name}'", stage.rate) from None
 
     def once(self, name: str, action: Callable[[], None]) -> None:
         """Do something that is not optimisation, unless a checkpoint says it was done."""
@@ -87,29 +88,20 @@ class Trainer:
             yield
 
     def log(self, **record: Any) -> None:
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def resume(self) -> bool:
-        """Load the checkpoint if there is one; the log is cut back to what it knew."""
-        path = self.folder / "checkpoint.safetensors"
-        if not path.exists():
-            (self.folder / "log.jsonl").unlink(missing_ok=True)
+        """Load the checkpoint if there is one, and cut the log back to what it knew.
+
+        Raises:
+            InputError: when the checkpoint is damaged, or not of these modules.
+        """
+        checkpoint = load_checkpoint(self.folder, self.modules, self.frozen)
+        if checkpoint is None:
             return False
-        with safe_open(path, "pt", device=str(self.device)) as file:
-            position = json.loads(file.metadata()["position"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = {name[6:]: x for name, x in tensors.items() if name.startswith("model.")}
-        self.modules.load_state_dict(state, strict=False)
-        self.arrays = {name[6:]: x for name, x in tensors.items() if name.startswith("array.")}
-        self.done = position["done"]
-        self._pending = position["at"] | {
-            "optimizer": {name[10:]: x for name, x in tensors.items() if name.startswith("optimizer.")}
-        }
-        log = self.folder / "log.jsonl"
-        if log.exists():
-            with log.open("rb+") as opened:
-                opened.truncate(position["log_bytes"])
+        self.arrays, self.done = checkpoint.arrays, checkpoint.done
+        self._pending = checkpoint.at | {"optimizer": checkpoint.optimizer}
         return True
 
     def _optimise(self, stage: Stage) -> None:
@@ -132,14 +124,11 @@ class Trainer:
                 self._step(stage, optimizer, batches[i], self._seed(stage.name, epoch, i), sums)
                 self.progress.at(stage.name, epoch, stage.epochs, (i + 1) / len(batches))
                 if time.monotonic() - saved > pause:
+                    _check_finite(stage, epoch, float(sums["loss"]))
                     seconds = self._save(_optimizer_tensors(optimizer), (stage.name, epoch, i + 1, sums))
                     saved, pause = time.monotonic(), max(self.checkpoint_seconds, 20 * seconds)
             numbers = {name: float(value) / len(batches) for name, value in sums.items()}
-            if not np.isfinite(numbers["loss"]):
-                raise InputError(
-                    f"the loss is no longer a number in '{stage.name}', epoch {epoch + 1}; "
-                    f"start again in another --out with a lower {stage.rate} or --precision fp32"
-                )
+            _check_finite(stage, epoch, numbers["loss"])
             for module in stage.learning:
                 module.eval()
             torch.manual_seed(self._seed(stage.name, epoch, -1))
@@ -171,27 +160,27 @@ class Trainer:
             sums[name] = sums.get(name, 0.0) + value.detach().float()
 
     def _save(self, optimizer: dict[str, Tensor], at: tuple[str, int, int, dict[str, Tensor]] | None) -> float:
-        began = time.monotonic()
-        tensors = {f"array.{name}": x for name, x in self.arrays.items()} | optimizer
-        for name, x in self.modules.state_dict().items():
-            if name not in self.frozen:
-                tensors[f"model.{name}"] = x
-        log = self.folder / "log.jsonl"
-        position: dict[str, Any] = {
-            "done": self.done,
-            "at": {},
-            "log_bytes": log.stat().st_size if log.exists() else 0,
-        }
+        """Write a checkpoint; how many seconds that took."""
+        began, position = time.monotonic(), dict[str, Any]()
         if at is not None:
             sums = {name: float(value) for name, value in at[3].items()}
-            position["at"] = {"stage": at[0], "epoch": at[1], "batch": at[2], "sums": sums}
-        tensors = {name: x.detach().contiguous().clone() for name, x in tensors.items()}
-        metadata = {"position": json.dumps(position)}
-        write_atomically(self.folder / "checkpoint.safetensors", lambda path: save_file(tensors, path, metadata))
+            position = {"stage": at[0], "epoch": at[1], "batch": at[2], "sums": sums}
+        save_checkpoint(self.folder, self.modules, self.frozen, Checkpoint(self.done, position, self.arrays, optimizer))
         return time.monotonic() - began
 
     def _seed(self, *parts: Any) -> int:
         return zlib.crc32(repr((self.seed, *parts)).encode())
+
+
+def _check_finite(stage: Stage, epoch: int, loss: float) -> None:
+    if not np.isfinite(loss):
+        raise _no_number("the loss", f"'{stage.name}', epoch {epoch + 1}", stage.rate)
+
+
+def _no_number(what: str, where: str, rate: str) -> InputError:
+    return InputError(
+        f"{what} is no longer a number in {where}; start again in another --out with a lower {rate} or --precision fp32"
+    )
 
 
 def _schedule(at: float) -> float:
@@ -203,7 +192,7 @@ def _schedule(at: float) -> float:
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = optimizer.state_dict()["state"]
-    return {f"optimizer.{i}.{name}": x for i, entry in state.items() for name, x in entry.items()}
+    return {f"{i}.{name}": x for i, entry in state.items() for name, x in entry.items()}
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -59,6 +59,8 @@ def test_an_array_is_read_piece_by_piece(tmp_path: Path, monkeypatch: pytest.Mon
         (tmp_path / "a.json").write_text(FORMS[form].replace("kite", "kit\\u00e9 é"))
         monkeypatch.setattr("lmindexer.corpus.json_records.layout", lambda path: "array")
         assert Corpus.read(tmp_path / "a.json").texts() == [f"kité é {n}" for n in range(5)]
+    (tmp_path / "a.json").write_text('[{"id": 1, "title": "a"}, 12345678901234567890, {"id": 2, "title": "b"}]')
+    assert Corpus.read(tmp_path / "a.json", skip_bad=True).texts() == ["a", "b"]  # a number is not cut at a chunk's end
 
 
 def test_python_literals_are_never_run(tmp_path: Path):
@@ -67,9 +69,22 @@ def test_python_literals_are_never_run(tmp_path: Path):
     with pytest.raises(InputError, match=r"line 1: broken JSON .neither JSON nor a Python literal"):
         Corpus.read(tmp_path / "a.json")
     assert not mark.exists()
-    (tmp_path / "a.json").write_text("{'id': 1, 'title': " + "[" * 5000 + "]" * 5000 + "}\n")
-    with pytest.raises(InputError, match="line 1: broken JSON"):
-        Corpus.read(tmp_path / "a.json")
+    for deep in ("[" * 5000 + "]" * 5000, "[" * 150 + "]" * 150, "-" * 500_000 + "1", "(" * 90 + ")" * 90):
+        (tmp_path / "a.json").write_text(f"{{'id': 1, 'title': {deep}}}\n")
+        with pytest.raises(InputError, match=r"line 1: |none of the usual text columns"):
+            Corpus.read(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("depth", [40, 60, 400, 900, 990, 5000])
+def test_lists_within_lists_are_bounded(depth: int, tmp_path: Path):
+    deep = "[" * depth + '"kite"' + "]" * depth
+    (tmp_path / "a.jsonl").write_text(f'{{"id": 1, "title": "red", "kind": {deep}, "text": {deep}}}\n')
+    if depth == 40:
+        assert Corpus.read(tmp_path / "a.jsonl").texts() == ["red kite"]
+        return
+    for options in ({"label": "kind", "text": "title"}, {"id": "kind", "text": "title"}, {"text": "text"}):
+        with pytest.raises(InputError, match="line 1: "):
+            Corpus.read(tmp_path / "a.jsonl", **options)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_every_indexer_can_be_fine_tuned(indexed: Path, home: Path, corpus: Corp
     assert dev == pytest.approx(told(tmp_path / "out")["best"]), "what was saved is what was chosen"
     assert {path: path.read_bytes() for path in indexed.rglob("*") if path.is_file()} == before
     left = {path.name for path in (tmp_path / "out").iterdir()}
-    assert not {name for name in left if name.startswith((".", "checkpoint", "start", "best"))}
+    assert not {name for name in left if name.startswith((".", "checkpoint", "start", "best")) and name != ".lock"}
 
 
 def dev_of(run: Path, home: Path, corpus: Corpus) -> float:
@@ -409,7 +409,6 @@ def test_a_beir_folder_with_grades(home: Path, corpus: Corpus, tmp_path: Path):
     [
         ("run", {"dev_metric": "accuracy@3"}, "'accuracy@3' is no metric"),
         ("run", {"dev_metric": "recall"}, "'recall' needs a rank"),
-        ("t5", {"encoder": "top"}, "no list of layers to cut"),
         ("run", {"device": "cuda:77"}, "no device 'cuda:77'"),
         ("run", {"lr": (0.0,)}, "lr must be above 0"),
         ("run", {"epochs": 0}, "epochs must be above 0"),

@@ -72,6 +72,13 @@ def test_parquet(kind: pa.DataType, tmp_path: Path):
     assert read_interactions(tmp_path / "a.parquet").taken == TAKEN
 
 
+def test_fractions_of_a_second_are_compared_as_such(tmp_path: Path):
+    times = {"c": "10:00:00.5", "a": "10:00:00.25", "b": "10:00:00.499999999", "e": "11:00:00", "d": "12:00:00+02:00"}
+    rows = "".join(f"u,{item},2024-05-01 {time}\n" for item, time in times.items())
+    (tmp_path / "a.csv").write_text("user,item,date\n" + rows)
+    assert read_interactions(tmp_path / "a.csv").taken == {"u": ["d", "a", "b", "c", "e"]}
+
+
 def test_an_event_that_stands_twice_was_taken_once(tmp_path: Path):
     twice = json_lines(*({"user": u, "item": i, "time": t} for u, i, t in EVENTS for _ in range(2)))
     (tmp_path / "a.jsonl").write_text(twice + json_lines({"user": "u1", "item": "1", "time": 99}))

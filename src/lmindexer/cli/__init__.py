@@ -1,6 +1,7 @@
 """The command line: one function a verb. Heavy imports happen inside, so that --help is immediate."""
 
 from lmindexer.cli import (  # noqa: F401 - each adds its verbs to the app
+    checking,
     evaluating,
     finetuning,
     ids,

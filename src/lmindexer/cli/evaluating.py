@@ -72,7 +72,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
       lmindexer evaluate runs/squad-search --retriever bm25 --retriever generative
       lmindexer evaluate runs/beauty-rec --retriever popular --retriever generative
     """
-    from lmindexer.runs import Run
+    from lmindexer.runs import ReadOnlyError, Run
 
     opened = Run.open(run)
     kind = format_to_write(out, named, TABLE_ENDS, "markdown")
@@ -110,7 +110,10 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         answered = _recommend(run, corpus, examples, split, wanted, asked)
     _show(json.dumps(answered.evaluation.to_dict(), indent=2) if kind == "json" else answered.evaluation.to_markdown(),
           out)  # fmt: skip
-    answered.keep()
+    try:
+        answered.keep()
+    except ReadOnlyError as error:
+        click.echo(f"note: the results are not kept in {run}, for lmindexer compare ({error})", err=True)
     if trec is not None:
         from lmindexer.evaluation.trec import write_run
 

@@ -107,7 +107,8 @@ def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
         raise InputError("no document is named; give ids, or a file of them with --from")
     from lmindexer.indexers.changes import remove_documents
 
-    remove_documents(run, leaving)
+    with steps() as progress:
+        remove_documents(run, leaving, progress=progress)
     click.echo(f"{len(set(leaving)):,} documents removed", err=True)
 
 
@@ -131,8 +132,7 @@ def export(run: Path, named: str | None, out: Path | None) -> None:
     kind = format_to_write(out, named, ENDS, "jsonl")
     if out is None and kind != "jsonl":
         raise InputError(f"--format {kind} does not go to the screen; name a file with --out")
-    Run.open(run)
-    ids = IdTable.load(run / "ids.parquet")
+    ids = IdTable.load(Run.open(run).file("ids.parquet"))
     if out is not None:
         make_room(out)
         ids.export(out, kind)

@@ -10,6 +10,7 @@ from lmindexer.cli.app import app
 from lmindexer.cli.common import READ_BY, how_to_read, tell_skipped
 from lmindexer.cli.looking import show, tree_of
 from lmindexer.config import DATA, LearnConfig
+from lmindexer.errors import InputError
 from lmindexer.flags import Grouped, resolve, settings
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ def _begun(out: Path, resume: bool) -> "Run | None":
     from lmindexer.runs import Run
 
     if resume and Run.is_begun(out):
-        return Run.open(out, finished=False)
+        begun = Run.open(out, finished=False)
+        if begun.is_finetuning:
+            raise InputError(f"{out} is a fine-tuning, not a run that learns IDs; go on with: {begun.way_on}")
+        return begun
     Run.check_free(out)
     return None
 

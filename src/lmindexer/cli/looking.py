@@ -50,12 +50,11 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
     folder = Run.open(run)
     if svg is not None:
         make_room(svg, "--svg")
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
 
     with steps() as progress:
         progress.doing("reading the documents and making the tree")
-        corpus, ids = load_documents(folder), IdTable.load(run / "ids.parquet")
+        corpus, ids = documents_and_ids(folder)
         tree = tree_of(folder, corpus, ids, codes or None, children or None, samples)
     if kind == "json":
         import json
@@ -114,7 +113,7 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
             Compared(
                 name=name,
                 indexer=run.config.indexer,
-                table=IdTable.load(run.path / "ids.parquet"),
+                table=IdTable.load(run.file("ids.parquet")),
                 seconds=report.get("seconds"),
                 agreement=report.get("agreement", {}).get("all"),
             )
@@ -177,7 +176,7 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     from lmindexer.ids.table import IdTable
     from lmindexer.indexers.store import load_documents
 
-    tables = {name: IdTable.load(run / "ids.parquet") for name, run in zip(names_of(runs), runs, strict=True)}
+    tables = {name: IdTable.load(run.file("ids.parquet")) for name, run in zip(names_of(runs), opened, strict=True)}
     if figures is not None:
         with steps() as progress:
             progress.doing("drawing the figures")
@@ -231,10 +230,15 @@ def tree_of(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, chi
     """The tree of a run's IDs; report.md is written where there is none yet."""
     from lmindexer.explore.report import write_report
     from lmindexer.explore.tree import build_tree
+    from lmindexer.runs import ReadOnlyError, writing
 
     tree = build_tree(ids, corpus.texts(), corpus.labels, codes=codes, children=children, samples=samples)
     if not (run.path / "report.md").exists():
-        write_report(run, tree)
+        try:
+            with writing(run.path, wait=False):
+                write_report(run, tree)
+        except ReadOnlyError as error:
+            click.echo(f"note: report.md is not kept ({error})", err=True)
     return tree
 
 

@@ -45,7 +45,7 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
                     f"{document.id!r} has another text in {run.path} than in a run before it; name runs of the same "
                     "documents"
                 )
-    tables = {name: IdTable.load(run / "ids.parquet") for name, run in zip(names, runs, strict=True)}
+    tables = {name: IdTable.load(run.file("ids.parquet")) for name, run in zip(names, opened, strict=True)}
     sample = sample_pairs(tables, texts.__getitem__, n, depth, seed)
     key = write_sheet(out, sample, dict(zip(names, map(str, runs), strict=True)))
     for note in sample.notes:

@@ -30,8 +30,8 @@ def how_to_search(command: Any) -> Any:
             click.option("--renormalise", is_flag=True,
                          help="Score a code among those that exist below its prefix, not among all."),
             click.option("--novelty", type=float, metavar="FLOAT",
-                         help="Nats added to the score of documents that came after fine-tuning. "
-                              "[2; of histories 3]"),
+                         help="Nats that documents gain which came after fine-tuning; 0: none. "
+                              "[what fine-tuning found]"),
             click.option("--fusion", type=click.Choice(["rank", "score"]),
                          help="hybrid: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
             click.option("--weights", metavar="FLOAT,FLOAT",
@@ -105,13 +105,12 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
     from lmindexer.runs import Run
 
     opened = Run.open(run)
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
     from lmindexer.retrievers.hits import rows_of
 
     with steps() as progress:
         progress.doing("reading the documents")
-        corpus, ids = load_documents(opened), IdTable.load(run / "ids.parquet")
+        corpus, ids = documents_and_ids(opened)
     only = _labelled(corpus, labels, run) if labels else None
     if listed is not None:
         named, allowed = lines_of(listed), None if only is None else set(only)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lmindexer.corpus.document import LONE_SURROGATE, clean
 from lmindexer.corpus.labels import may_have_levels, path_of
-from lmindexer.corpus.literals import list_in
+from lmindexer.corpus.literals import DEEPEST, list_in
 from lmindexer.corpus.markup import without_markup
 from lmindexer.corpus.records import RecordError
 from lmindexer.errors import excerpt
@@ -45,12 +45,15 @@ class Cells:
         self.labels = self.deep_labels = 0
         self.unsure_labels: Counter[str] = Counter()
 
-    def text(self, value: Any, name: str) -> str:
+    def text(self, value: Any, name: str, depth: int = 0) -> str:
         """A value as text: nothing, a string, a number, or a list of these."""
         if isinstance(value, str):
             return self._of_string(value, name)
+        if depth == DEEPEST:
+            message = f"{excerpt(name)} holds more than {DEEPEST} lists within lists; flatten them"
+            raise RecordError("nested too deep", message)
         if isinstance(value, list | tuple):
-            return " ".join(filter(None, (self.text(part, name) for part in value)))
+            return " ".join(filter(None, (self.text(part, name, depth + 1) for part in value)))
         return "" if _is_missing(value) else self._of_string(plain(value, name), name)
 
     def label(self, value: Any, name: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmindexer.corpus.literals import python_record
+from lmindexer.corpus.literals import DEEPEST, python_record
 from lmindexer.corpus.records import Record, RecordError, Survey, not_utf8
 from lmindexer.corpus.streams import check_encoding, lines, opened
 from lmindexer.errors import InputError, excerpt
@@ -159,10 +159,10 @@ def _two_values() -> RecordError:
     return RecordError("two values of one name", "a name stands twice in it, with two values; keep one")
 
 
-def _holds_text(value: Any) -> bool:
+def _holds_text(value: Any, depth: int = 0) -> bool:
     if isinstance(value, str):
         return not value.isspace() and value != ""
-    return isinstance(value, list | tuple) and any(map(_holds_text, value))
+    return isinstance(value, list | tuple) and depth < DEEPEST and any(_holds_text(part, depth + 1) for part in value)
 
 
 def _is_whole(text: str) -> bool:

@@ -14,16 +14,15 @@ _STRING = re.compile(r"""[uUbB]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.D
 _WORD = re.compile(r"[\w.+-]+")
 _BETWEEN = re.compile(r"[\s,]+")
 _MISSING = {"None", "null", "nan", "NaN"}
-_OPENING, _CLOSING = "[{(", "]})"
 
 
 def python_record(line: str) -> dict[str, Any] | None:
     """A dictionary written as Python writes it, as Amazon's and Steam's files of 2014 are; None if it is none."""
-    if not line.startswith("{") or len(line) > LONGEST or _depth(line) > DEEPEST:
+    if not line.startswith("{") or len(line) > LONGEST:
         return None
     try:
         value = ast.literal_eval(line)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # Python's parser bounds the depth
         return None
     return {str(name): part for name, part in value.items()} if isinstance(value, dict) else None
 
@@ -67,14 +66,3 @@ def list_in(text: str) -> list[Any] | None:
         if len(stack) > DEEPEST:
             return None
     return stack[0][0] if len(stack) == 1 and len(stack[0]) == 1 else None
-
-
-def _depth(line: str) -> int:
-    deepest = depth = 0
-    for char in line:
-        if char in _OPENING:
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in _CLOSING:
-            depth -= 1
-    return deepest

@@ -179,6 +179,23 @@ class IdTable:
         codes = np.column_stack(columns) if columns else np.zeros((len(doc_ids), 0), dtype=np.int32)
         return cls(doc_ids, codes, sizes, suffix)
 
+    @classmethod
+    def of_jsonl(cls, path: Path, sizes: tuple[int, ...]) -> "IdTable":
+        """What `export` wrote as JSONL, of codebooks of these sizes. Raises InputError when it is something else."""
+        doc_ids, codes = list[str](), list[list[int]]()
+        try:
+            with path.open(encoding="utf-8") as file:
+                for line in file:
+                    record = json.loads(line)
+                    doc_ids.append(record["id"])
+                    codes.append(record["codes"])
+            paths = np.array(codes, dtype=np.int32).reshape(len(codes), len(sizes) + 1)
+            table = cls(tuple(doc_ids), paths[:, :-1], sizes, paths[:, -1])
+            table.check()
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise InputError(f"{path} is not a list of IDs which lmindexer wrote ({error})") from None
+        return table
+
     def export(self, path: Path, format: str) -> None:
         """The full IDs for other programs, as "jsonl", "csv" or "parquet"."""
         writers = {"jsonl": self._write_jsonl, "csv": self._write_csv, "parquet": self.save}

@@ -14,7 +14,7 @@ from torch import nn
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
-from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
@@ -36,7 +36,7 @@ from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
-from lmindexer.runs import Run
+from lmindexer.runs import Run, writing
 from lmindexer.training import Trainer
 
 
@@ -72,16 +72,22 @@ class LMIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        began, progress = time.monotonic(), progress or Progress()
         check_corpus(corpus)
-        self.config = with_sizes(self._settings, len(corpus), Path(out) if resume else None)
+        with writing(Path(out), wait=False, make=True):
+            return self._fit(corpus, Path(out), resume, progress or Progress())
+
+    def _fit(self, corpus: Corpus, out: Path, resume: bool, progress: Progress) -> "LMIndexer":
+        """As `fit`, by the only one that writes to `out`."""
+        began = time.monotonic()
+        self.config = with_sizes(self._settings, len(corpus), out if resume else None)
         device = choose_device(self.config.device)
         bf16 = choose_bf16(self.config.precision, device)
         torch.manual_seed(self.config.seed)
         progress.say(f"loading the model {self.config.backbone}")
         backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
         backbone.freeze(self.config.encoder, self.config.top_layers)
-        run = begin_run(self.config, corpus, Path(out), resume, device=str(device), bf16=bf16)
+        run = begin_run(self.config, corpus, out, resume, device=str(device), bf16=bf16)
+        bf16 = run.bf16  # as it began
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(LMIndexer.load(out))
@@ -107,11 +113,11 @@ class LMIndexer:
         """The indexer of a finished run folder. Raises InputError when it is none."""
         folder = Run.open(Path(run))
         config = folder.config
-        backbone_folder = folder.path / "backbone"
-        name = str(backbone_folder) if backbone_folder.is_dir() else config.backbone
-        backbone = load_backbone(name, config.decoder_layers, config.dropout)
+        backbone = load_backbone(
+            str(folder.folder("backbone") or config.backbone), config.decoder_layers, config.dropout
+        )
         model = SemanticIndexer(backbone, config.sizes)
-        weights = folder.path / "indexer.safetensors"
+        weights = folder.file("indexer.safetensors")
         try:
             missing, unexpected = model.load_state_dict(load_file(weights), strict=False)
         except (FileNotFoundError, SafetensorError, RuntimeError) as error:
@@ -119,8 +125,8 @@ class LMIndexer:
         if unexpected or any(not name.startswith("backbone.model.") for name in missing):
             raise InputError(f"{weights} is not of this run; learn the run anew")
         indexer = cls(config)
-        indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
-        indexer.indexer = model.to(choose_device("auto" if config.device != "cpu" else "cpu")).eval()
+        indexer.run, indexer.ids = folder, IdTable.load(folder.file("ids.parquet"))
+        indexer.indexer = model.to(device_to_load(config.device)).eval()
         return indexer
 
     def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
@@ -142,8 +148,8 @@ class LMIndexer:
         """Final-model codes (n, T) of texts."""
         assert self.indexer is not None
         backbone, model = self.indexer.backbone, self.indexer.eval()
-        device = next(model.parameters()).device
-        bf16 = choose_bf16(self.config.precision, device)
+        assert self.run is not None
+        bf16 = self.run.bf16  # as the other documents were read
         lists = [tokens for at in range(0, len(texts), 1024)
                  for tokens in backbone.tokenize(texts[at : at + 1024], self.config.max_tokens)]  # fmt: skip
         tokens = Tokens.of(lists)

@@ -15,7 +15,8 @@ from lmindexer.corpus.fields import Fields
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
-from lmindexer.runs import Run
+from lmindexer.runs import Change, Run
+from lmindexer.settings import same_settings
 
 if TYPE_CHECKING:
     from lmindexer.model.backbone import Backbone  # torch: seconds that looking at a run need not wait for
@@ -34,7 +35,7 @@ def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **fa
     run = Run.open(out, finished=False)
     if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
         raise InputError(f"{run.path} was learning another corpus; resume with the same files and columns")
-    if run.config != config:
+    if not same_settings(run.config, config):
         raise InputError(f"{run.path} was learning with other settings; resume without changing any")
     return run
 
@@ -80,10 +81,46 @@ def _check_type(corpus: object) -> None:
 
 
 def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:
-    """ids.parquet, ids.jsonl and documents.parquet."""
-    ids.save(run.path / "ids.parquet")
-    ids.export(run.path / "ids.jsonl", "jsonl")
-    save_documents(run, corpus)
+    """ids.parquet, ids.jsonl and documents.parquet of a run that is learning."""
+    save_table(run.path.joinpath, ids)
+    save_documents(run.path / "documents.parquet", corpus)
+    run.update(sizes=list(ids.sizes))
+
+
+def keep(change: Change, ids: IdTable, corpus: Corpus) -> None:
+    """Other documents and their IDs in a run that was learned; its report stays that of the learned ones."""
+    save_table(change.path, ids)
+    save_documents(change.path("documents.parquet"), corpus)
+    of_corpus = {"documents": len(corpus), "fingerprint": corpus.fingerprint}
+    change.facts |= {"corpus": of_corpus, "changed_since_learned": True, "sizes": list(ids.sizes)}
+    for stale in ("report.md", "explore.html"):
+        (change.run.path / stale).unlink(missing_ok=True)
+
+
+def save_table(place: Callable[[str], Path], ids: IdTable) -> None:
+    """ids.parquet and ids.jsonl, each at the path that `place` gives it."""
+    ids.save(place("ids.parquet"))
+    ids.export(place("ids.jsonl"), "jsonl")
+
+
+def documents_and_ids(run: Run) -> tuple[Corpus, IdTable]:
+    """What a run holds: row n of both is of the same document.
+
+    Raises:
+        InputError: when a file is missing or damaged, or the two are not of the same documents.
+    """
+    corpus, ids = load_documents(run), IdTable.load(run.file("ids.parquet"))
+    check_agreement(run, corpus, ids)
+    return corpus, ids
+
+
+def check_agreement(run: Run, corpus: Corpus, ids: IdTable) -> None:
+    """Raise InputError unless row n of both is of the same document."""
+    if corpus.doc_ids != ids.doc_ids:
+        raise InputError(
+            f"the IDs and the documents of {run.path} do not belong together; mend it with: lmindexer check "
+            f"{run.path} --mend"
+        )
 
 
 def save_backbone(run: Run, backbone: "Backbone") -> None:
@@ -95,8 +132,8 @@ def save_backbone(run: Run, backbone: "Backbone") -> None:
     part.rename(folder)
 
 
-def save_documents(run: Run, corpus: Corpus, chunk: int = 10_000) -> None:
-    """documents.parquet, written `chunk` documents at a time."""
+def save_documents(path: Path, corpus: Corpus, chunk: int = 10_000) -> None:
+    """The documents as Parquet, written `chunk` at a time."""
 
     def write(path: object) -> None:
         with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
@@ -105,14 +142,12 @@ def save_documents(run: Run, corpus: Corpus, chunk: int = 10_000) -> None:
                 columns = [[d.id for d in part], [d.text for d in part], [list(d.label) for d in part]]
                 writer.write_table(pa.table(columns, schema=SCHEMA))
 
-    write_atomically(run.path / "documents.parquet", write)
+    write_atomically(path, write)
 
 
 def load_documents(run: Run) -> Corpus:
     """The corpus back; raises InputError when the file is gone or damaged."""
-    path = run.path / "documents.parquet"
-    if not path.exists():
-        raise InputError(f"{path} is missing; the run folder is incomplete, learn it anew")
+    path = run.file("documents.parquet")
     try:
         file = pq.ParquetFile(path)
         documents = (
@@ -121,5 +156,5 @@ def load_documents(run: Run) -> Corpus:
             for row in batch.to_pylist()
         )
         return Corpus.from_documents(documents, keep_empty=True)
-    except (pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged; learn the run anew") from error

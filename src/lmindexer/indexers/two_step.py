@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
-from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
@@ -36,7 +36,7 @@ from lmindexer.learn.memories import Memories
 from lmindexer.learn.simcse import train_simcse
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.progress import Progress
-from lmindexer.runs import Run
+from lmindexer.runs import Run, writing
 
 
 class TwoStepIndexer:
@@ -72,9 +72,14 @@ class TwoStepIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        began, progress = time.monotonic(), progress or Progress()
         check_corpus(corpus)
-        self.config = config = with_sizes(self._settings, len(corpus), Path(out) if resume else None)
+        with writing(Path(out), wait=False, make=True):
+            return self._fit(corpus, Path(out), resume, progress or Progress())
+
+    def _fit(self, corpus: Corpus, out: Path, resume: bool, progress: Progress) -> "TwoStepIndexer":
+        """As `fit`, by the only one that writes to `out`."""
+        began = time.monotonic()
+        self.config = config = with_sizes(self._settings, len(corpus), out if resume else None)
         if config.indexer == "rq-vae":
             residual_vq()  # a missing extra is told now, not after embedding
         device = choose_device(config.device)
@@ -83,7 +88,7 @@ class TwoStepIndexer:
         if config.indexer != "random":
             progress.say(f"loading the model {encoder_name(config)}")
             self.encoder = load_backbone(encoder_name(config), dropout=config.dropout).to(device).eval()
-        run = begin_run(config, corpus, Path(out), resume, device=str(device), bf16=bf16)
+        self.run = run = begin_run(config, corpus, out, resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(TwoStepIndexer.load(out))
@@ -104,7 +109,6 @@ class TwoStepIndexer:
         self.quantiser = QUANTISERS[config.indexer].fit(vectors, config, progress)
         self.ids = IdTable(corpus.doc_ids, self.quantiser.codes(vectors), self.quantiser.sizes).with_suffix()
         self.ids.check()
-        self.run = run
         self._save(corpus)
         progress.say("measuring the IDs")
         report = judge(config, self.ids, corpus, None if self.encoder is None else vectors)
@@ -117,18 +121,16 @@ class TwoStepIndexer:
         """The indexer of a finished run folder. Raises InputError when it is none."""
         folder = Run.open(Path(run))
         indexer = cls(folder.config)
-        weights = folder.path / "quantiser.safetensors"
-        device = choose_device("auto" if indexer.config.device != "cpu" else "cpu")
+        weights, device = folder.file("quantiser.safetensors"), device_to_load(indexer.config.device)
         try:
             tensors = load_file(weights, device=str(device))
             indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
         except (FileNotFoundError, SafetensorError, RuntimeError, KeyError) as error:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
         if indexer.config.indexer != "random":
-            own = folder.path / "backbone"
-            name = str(own) if own.is_dir() else encoder_name(indexer.config)
+            name = str(folder.folder("backbone") or encoder_name(indexer.config))
             indexer.encoder = load_backbone(name).to(device).eval()
-        indexer.run, indexer.ids = folder, IdTable.load(folder.path / "ids.parquet")
+        indexer.run, indexer.ids = folder, IdTable.load(folder.file("ids.parquet"))
         return indexer
 
     def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
@@ -159,7 +161,10 @@ class TwoStepIndexer:
 
     def _memories(self, corpus: Corpus) -> Memories:
         assert self.encoder is not None
-        return read_with(self.encoder, corpus, self.config.max_tokens, self.config.precision)
+        precision = self.config.precision
+        if self.run is not None:  # as the other documents were read
+            precision = "bf16" if self.run.bf16 else "fp32"
+        return read_with(self.encoder, corpus, self.config.max_tokens, precision)
 
     def _save(self, corpus: Corpus) -> None:
         assert self.run is not None

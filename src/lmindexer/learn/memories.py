@@ -1,5 +1,6 @@
 """Encoder memories of any rows of the corpus; what the frozen part of the encoder says is computed once."""
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lmindexer.corpus.tokens import Tokens
+from lmindexer.errors import InputError
 from lmindexer.model.backbone import Backbone, Memory
 from lmindexer.progress import Progress
 
@@ -121,9 +123,30 @@ class Memories:
         if self.nbytes < IN_MEMORY_BYTES or self._folder is None:
             return torch.empty(total, D, dtype=torch.float16)
         path = self._folder / f".states.{os.getpid()}"
+        _reserve(path, total * D * 2)
         cache = torch.from_file(str(path), shared=True, size=total * D, dtype=torch.float16).view(total, D)
         path.unlink()  # the mapping lives on; the file is gone when the process ends, however it ends
         return cache
+
+
+def _reserve(path: Path, size: int) -> None:
+    """A file of `size` bytes that the disk has room for: writing to a mapped file beyond it would kill the process.
+
+    Raises:
+        InputError: when the disk has not.
+    """
+    try:
+        with path.open("wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(
+            f"no space left in {path.parent.resolve()} for {size / 1e9:.1f} GB of encoder states; free some and run "
+            "again, or cut documents shorter with --max-tokens"
+        ) from error
 
 
 def document_frequency(tokens: Tokens, vocabulary_size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,12 +13,12 @@ from torch import nn
 from lmindexer.config import FinetuneConfig, LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
-from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.lmindexer import LMIndexer
-from lmindexer.indexers.store import load_documents
+from lmindexer.indexers.store import check_agreement, load_documents
 from lmindexer.indexers.two_step import encoder_name
 from lmindexer.learn.histories import Items, item_vectors
 from lmindexer.learn.memories import Memories
@@ -31,6 +31,7 @@ from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
 CONFIG, WEIGHTS, BACKBONE, ITEMS = "finetune.toml", "retriever.safetensors", "retriever_backbone", "items.parquet"
+FACTS = "finetune.json"  # how training went
 KNOWN = "known.parquet"  # the documents that were there in training
 
 
@@ -46,6 +47,7 @@ class Finetuned:
     reader: HistoryReader | None = None
     items: Items | None = None
     new: tuple[int, ...] = ()  # rows of documents that came after training
+    novelty: float | None = None  # nats that these gain, as calibrated; None: of an earlier version, which did not
 
     @property
     def device(self) -> torch.device:
@@ -70,7 +72,7 @@ class Finetuned:
 
 def is_finetuned(run: Path) -> bool:
     """Whether a run folder holds a fine-tuned model."""
-    return (run / CONFIG).is_file()
+    return Run.is_begun(run) and Run(run).has(CONFIG)
 
 
 def begin(run: Run, config: FinetuneConfig) -> Finetuned:
@@ -78,7 +80,7 @@ def begin(run: Run, config: FinetuneConfig) -> Finetuned:
 
     Its codebooks are the learned ones and, with `config.suffix`, one more for the suffix.
     """
-    learned, ids = run.config, IdTable.load(run.path / "ids.parquet")
+    learned, ids = run.config, IdTable.load(run.file("ids.parquet"))
     assert ids.suffix is not None
     sizes = (*ids.sizes, int(ids.suffix.max()) + 1) if config.suffix else ids.sizes
     device = choose_device(config.device)
@@ -102,24 +104,25 @@ def load(run: Path) -> Finetuned:
     """The fine-tuned model of a finished run folder. Raises InputError when it has none."""
     folder = Run.open(run)
     if folder.facts["state"] != "finished":
-        way_out = f"go on with: lmindexer finetune ... --resume --out {run}"
-        raise InputError(f"the fine-tuning of {run} is not finished; {way_out}")
+        raise InputError(f"the fine-tuning of {run} is not finished; go on with: {folder.way_on}")
     config, learned = read_config(run), folder.config
-    ids = IdTable.load(run / "ids.parquet")
-    weights, own = run / WEIGHTS, run / BACKBONE
+    ids = IdTable.load(folder.file("ids.parquet"))
+    weights, own = folder.file(WEIGHTS), folder.folder(BACKBONE)
     try:
         tensors = load_file(weights)
     except (FileNotFoundError, SafetensorError) as error:
         raise InputError(f"{weights} cannot be read ({error}); fine-tune anew") from None
     backbone = (
-        load_backbone(str(own), learned.decoder_layers, config.dropout) if own.is_dir() else _backbone(folder, learned)
+        load_backbone(str(own), learned.decoder_layers, config.dropout)
+        if own is not None
+        else _backbone(folder, learned)
     )
-    if not own.is_dir() and (backbone.small_decoder is None or encoder_that_learns(config) != "frozen"):
-        raise InputError(f"{own} is missing; fine-tune anew")
+    if own is None and (backbone.small_decoder is None or encoder_that_learns(config) != "frozen"):
+        raise InputError(f"{run / BACKBONE} is missing; fine-tune anew")
     positions = sum(name.startswith("indexer.codebooks.") and name.endswith("weight") for name in tensors)
     if positions not in (len(ids.sizes), len(ids.sizes) + 1):
         raise InputError(f"{weights} is not of this run; fine-tune anew")
-    device = choose_device("auto" if config.device != "cpu" else "cpu")
+    device = device_to_load(config.device)
     try:
         model = SemanticIndexer(backbone, [len(tensors[f"indexer.codebooks.{t}.weight"]) for t in range(positions)])
         told = model.load_state_dict(_below("indexer.", tensors), strict=False)  # items are read with these weights
@@ -132,7 +135,14 @@ def load(run: Path) -> Finetuned:
     except (RuntimeError, KeyError):
         raise InputError(f"{weights} is not of this run; fine-tune anew") from None
     finetuned.modules.eval()
-    return replace(finetuned, new=_new(run / KNOWN, finetuned.corpus))
+    return replace(finetuned, new=_new(folder.file(KNOWN), finetuned.corpus), novelty=calibrated_novelty(run))
+
+
+def calibrated_novelty(run: Path) -> float | None:
+    """What documents that came after fine-tuning gain, in nats; None where an earlier version fine-tuned the run."""
+    opened = Run(run)
+    facts = opened.read_json(FACTS) if opened.has(FACTS) else {}
+    return float(facts["novelty"]) if "novelty" in facts else None
 
 
 def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
@@ -149,9 +159,9 @@ def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def save(run: Run, finetuned: Finetuned) -> None:
-    """Weights, the encoder where it has learned, the vectors of items, and which documents there are."""
-    keys = list(keys_of(finetuned.corpus))
-    save_keys(run.path / KNOWN, keys)
+    """Weights, the encoder where it has learned, the vectors of items, and which documents it was trained to give."""
+    keys, new = list(keys_of(finetuned.corpus)), set(finetuned.new)
+    save_keys(run.path / KNOWN, [key for row, key in enumerate(keys) if row not in new])
     tensors = {
         name: x.detach().cpu().contiguous().clone()
         for name, x in finetuned.modules.state_dict().items()
@@ -170,7 +180,7 @@ def save(run: Run, finetuned: Finetuned) -> None:
 
 def read_config(run: Path) -> FinetuneConfig:
     """The settings that a fine-tuned run was made with."""
-    return parse(FinetuneConfig, read_toml(run / CONFIG), str(run / CONFIG))
+    return parse(FinetuneConfig, read_toml(Run(run).file(CONFIG)), str(run / CONFIG))
 
 
 def encoder_that_learns(config: FinetuneConfig) -> str:
@@ -180,16 +190,17 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
 
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
     """The encoder that the IDs were made with; the bundled one for random IDs."""
-    own = run.path / "backbone"
+    own = run.folder("backbone")
     name = "bundled" if learned.indexer == "random" else learned.backbone
     if learned.indexer not in ("lmindexer", "random"):
         name = encoder_name(learned)
-    return load_backbone(str(own) if own.is_dir() else name, learned.decoder_layers, learned.dropout)
+    return load_backbone(str(own) if own is not None else name, learned.decoder_layers, learned.dropout)
 
 
 def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: IdTable) -> Finetuned:
     model.backbone.set_dropout(config.dropout)
     corpus = load_documents(run)
+    check_agreement(run, corpus, ids)
     finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens)
     if not config.reads_vectors:
         return finetuned

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from lmindexer.retrievers.finetuned import CONFIG, begin, is_finetuned, read_con
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.recommender import GenerativeRecommender
 from lmindexer.retrievers.registry import DENSE, generative
-from lmindexer.runs import Run
-from lmindexer.settings import parse, to_toml
+from lmindexer.runs import Run, writing
+from lmindexer.settings import parse, same_settings, to_toml
 from lmindexer.tasks.examples import RecommendTask, SearchTask, Task
 from lmindexer.tasks.generation import freeze_encoder
 from lmindexer.tasks.queries import load_queries, save_queries
@@ -92,19 +93,30 @@ def finetune(
         if (qrels is not None and queries is None) or (sources and not pseudo):
             raise InputError("--qrels go with --queries, and --sources with --pseudo; name the file they belong to")
         task = _search_task(corpus, config, queries, qrels, pseudo, sources)
+    with writing(out, wait=False, make=True):
+        _teach(source, config, task, out, resume, progress)
+    return generative(out)
+
+
+def _teach(
+    source: Run, config: FinetuneConfig, task: RecommendTask | SearchTask, out: Path, resume: bool, progress: Progress
+) -> None:
+    """Begin or go on in `out`, by the only one that writes there."""
     begun = _begun(source, config, task, out) if resume and Run.is_begun(out) else None
     if begun is not None and begun.facts["state"] == "finished":
         progress.say(f"{out} is finished already")
-        return generative(out)
+        return
+    if begun is not None and "bf16" in begun.facts:  # as it began, whatever this machine would choose
+        config = replace(config, precision="bf16" if begun.bf16 else "fp32")
     finetuned = begin(source, config)
     freeze_encoder(finetuned)  # what cannot be is told while there is no folder yet
     folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
+    folder.update(bf16=finetuned.bf16)
     if isinstance(task, RecommendTask):
-        save_sequences(task.sequences, corpus.doc_ids, out / SEQUENCES)
+        save_sequences(task.sequences, task.corpus.doc_ids, out / SEQUENCES)
     else:
         save_queries(out / QUERIES, task.queries)
     train(folder, finetuned, task, progress, resume=resume)
-    return generative(out)
 
 
 def _search_task(
@@ -127,7 +139,7 @@ def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:
     new = Run.open(out, finished=False)
     if new.facts.get("began_with") != _identity(source):
         raise InputError(f"{out} was not begun from {source.path}; choose another --out")
-    if is_finetuned(out) and read_config(out) != config:
+    if is_finetuned(out) and not same_settings(read_config(out), config):
         raise InputError(f"{out} was begun with other settings; resume without changing any")
     if new.facts.get("learns_from") != task.fingerprint:
         raise InputError(
@@ -140,21 +152,21 @@ def _identity(run: Run) -> str:
     """The same for the same IDs, learned with the same settings."""
     digest = hashlib.blake2b(digest_size=16)
     for name in ("config.toml", "ids.jsonl", "indexer.safetensors", "quantiser.safetensors"):
-        if (run.path / name).exists():
-            digest.update((run.path / name).read_bytes())
+        if run.has(name):
+            digest.update(run.file(name).read_bytes())
     return digest.hexdigest()
 
 
 def _make(source: Run, config: FinetuneConfig, task: Task, out: Path, begun: Run | None) -> Run:
     """The folder `out`, with all that the run has; where this was stopped in the middle, it is `begun`."""
-    facts = {"indexed_by": str(source.path), "began_with": _identity(source)}
-    facts |= {"state": "learning", "learns_from": task.fingerprint}
+    facts: dict[str, Any] = {"indexed_by": str(source.path), "began_with": _identity(source)}
+    facts |= {"state": "learning", "learns_from": task.fingerprint, "files": {}}
     new = begun or Run.create(out, source.config, source.facts | facts)
     for name in OF_THE_INDEXER:
-        if (source.path / name).exists():
-            write_atomically(out / name, partial(shutil.copyfile, source.path / name))
-    if (source.path / "backbone").is_dir():
-        shutil.copytree(source.path / "backbone", out / "backbone", dirs_exist_ok=True)
+        if source.has(name):
+            write_atomically(out / name, partial(shutil.copyfile, source.file(name)))
+    if (backbone := source.folder("backbone")) is not None:
+        shutil.copytree(backbone, out / "backbone", dirs_exist_ok=True)
     new.write_text(CONFIG, to_toml(config))
-    new.write_json("run.json", new.facts | {"state": "fine-tuning"})  # the indexer's part is whole
+    new.update(state="fine-tuning")  # the indexer's part is whole
     return new

@@ -19,7 +19,7 @@ from lmindexer.evaluation.bootstrap import Interval
 from lmindexer.evaluation.metrics import Judged
 from lmindexer.evaluation.significance import Difference, differences_to_first, to_dict, to_table
 from lmindexer.files import write_atomically
-from lmindexer.runs import Run
+from lmindexer.runs import Run, writing
 
 METADATA = b"results"  # of the file: all that is not a number a query
 
@@ -76,16 +76,17 @@ def save_results(
     asked = {name: dict(settings or {}) for name in judged}
     ordered = {name: _by_id(each) for name, each in judged.items()}
     new = Results(task, split, questions, documents, ordered, asked, dict.fromkeys(judged, depth))
-    if path.exists():
-        old = _load(path)
-        if (old.questions, old.documents) == (questions, documents):
-            new = replace(
-                new,
-                judged=old.judged | new.judged,
-                settings=old.settings | new.settings,
-                depth=old.depth | new.depth,
-            )
-    _save(new, path)
+    with writing(Path(run)):
+        if path.exists():
+            old = _load(path)
+            if (old.questions, old.documents) == (questions, documents):
+                new = replace(
+                    new,
+                    judged=old.judged | new.judged,
+                    settings=old.settings | new.settings,
+                    depth=old.depth | new.depth,
+                )
+        _save(new, path)
     return path
 
 
