@@ -8,6 +8,7 @@ import argparse
 import importlib.util
 import multiprocessing
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -28,8 +29,9 @@ SLOW_TO_IMPORT = (
     "pyarrow.parquet", "safetensors.torch", "jaxtyping", "beartype", "tokenizers", "transformers",
     *(f"transformers.models.{name}" for name in ("auto.modeling_auto", "bert.modeling_bert", "t5.modeling_t5")),
 )  # fmt: skip
-PASSED, FAILED = 0, 1  # exit codes of pytest; the higher ones say that it did not come to run tests
-ENDLESS = -1
+TESTED = 100  # exit codes of a child are those of pytest above this; others say that pytest did not come to an end
+PASSED, FAILED, ENDLESS = TESTED + 0, TESTED + 1, -1
+DOES_NOT_RUN = re.compile(r"^E +((?:Name|Type|Attribute|UnboundLocal|Import|Syntax)Error\b.*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def read_mutants(path: Path) -> list[Mutant]:
 
 
 def run_tests(tree: Path, tests: Sequence[str], told: Path) -> int:
-    """Exit code of pytest, in a process of its own, for the code and tests of `tree`; what it says goes to `told`."""
+    """TESTED and the exit code of pytest, in a process of its own, for code of `tree`; its output goes to `told`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(SLOW_TO_IMPORT))
     process = context.Process(target=_pytest, args=(tree, tests, told))
@@ -90,10 +92,12 @@ def outcome(mutant: Mutant, root: Path, folder: Path) -> str:
         compiled.unlink()
     told = folder / "told.txt"
     code = run_tests(folder, mutant.tests, told)
-    words = {PASSED: "SURVIVED", FAILED: "killed", ENDLESS: "killed: it did not end"}
-    found = words.get(code) or f"ERROR: pytest ended with {code}\n{told.read_text(encoding='utf-8')[-2000:]}"
+    said = told.read_text(encoding="utf-8")
     shutil.rmtree(folder)
-    return found
+    if code == FAILED and (broken := DOES_NOT_RUN.search(said)):
+        return f"ERROR: it does not run, which tells nothing of the test\n{broken[1]}"
+    words = {PASSED: "SURVIVED", FAILED: "killed", ENDLESS: "killed: it did not end"}
+    return words.get(code) or f"ERROR: pytest ended with {code - TESTED}\n{said[-2000:]}"
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
@@ -150,7 +154,7 @@ def _pytest(tree: Path, tests: Sequence[str], told: Path) -> None:
     settings.register_profile("mutants", phases=phases, deadline=None, database=None, derandomize=True)
     settings.load_profile("mutants")
     options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", f"--rootdir={tree}"]
-    sys.exit(int(pytest.main([*options, *(f"tests/{test}" for test in tests)])))
+    sys.exit(TESTED + int(pytest.main([*options, *(f"tests/{test}" for test in tests)])))
 
 
 def _copy(root: Path, to: Path) -> None:

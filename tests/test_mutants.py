@@ -66,6 +66,7 @@ def test_a_change_that_a_test_notices_is_killed_and_another_survives(
         ({"file": "gone.py"}, "there is no src/lmindexer/gone.py"),
         ({"tests": "test_sums.py::test_gone"}, "there is no test test_sums.py::test_gone"),
         ({"new": "a +"}, "ERROR: pytest ended with [24]"),
+        ({"new": "a + c"}, "ERROR: it does not run(.|\n)*NameError: name 'c'"),
     ],
 )
 def test_a_list_that_does_not_fit_the_code_is_an_error(

@@ -21,7 +21,7 @@ from lmindexer.tasks.examples import Task
 FEWEST, MOST = 30, 300  # documents kept out
 MOST_SHARE = 0.15  # of the documents that could be, or training would miss them
 QUESTIONS = 500  # of either kind at most, so that it takes about the time of a few looks at dev
-NOVELTIES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # nats
+NOVELTIES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)  # nats
 
 
 def kept_out(task: Task, documents: int, config: FinetuneConfig) -> tuple[np.ndarray, str]:

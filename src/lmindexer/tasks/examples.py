@@ -182,10 +182,10 @@ class SearchTask:
     def questions_of(self, rows: np.ndarray) -> Questions:
         pairs = len(self.target) - self.documents
         wanted = set(rows.tolist())
-        answers: dict[int, list[int]] = {}  # of each text
+        answers: dict[str, list[int]] = {}
         for source, target in zip(self.source[:pairs].tolist(), self.target[:pairs].tolist(), strict=True):
-            answers.setdefault(source, []).append(target)
-        found = [(self._texts[source], targets) for source, targets in answers.items() if wanted.issuperset(targets)]
+            answers.setdefault(self._texts[source], []).append(target)
+        found = [(text, targets) for text, targets in answers.items() if wanted.issuperset(targets)]
         asked_for = {row for _, targets in found for row in targets}
         dice = np.random.default_rng(self.config.seed)
         for row in sorted(wanted - asked_for):

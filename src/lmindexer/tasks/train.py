@@ -30,15 +30,15 @@ from lmindexer.tasks.warm_up import START, warm_up
 from lmindexer.training import Stage, Trainer
 
 TOKENS = 8192  # of texts in a step at most, so that long ones do not fill the memory
-TIMES = 5  # a pair of a document that was held out comes so often in the last epoch
+LAST_EPOCHS = 2  # with the documents that were held out; the second at a low rate
 BEST = "best.safetensors"  # the weights of the best epoch so far
 
 
 def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, resume: bool = False) -> None:
     """Train a model that begins, in the folder that `finetune` made; the epoch that is best on dev is kept there.
 
-    Some documents are kept out until the end, to calibrate the favour of those that come later; then one more epoch
-    teaches them. With `resume` it goes on from the last checkpoint, and on a CPU ends with the same model as if it had
+    Some documents are kept out until the end, to calibrate the favour of those that come later; then two more epochs
+    teach them. With `resume` it goes on from the last checkpoint, and on a CPU ends with the same model as if it had
     not been stopped.
     """
     began, config = time.monotonic(), finetuned.config
@@ -74,15 +74,12 @@ def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, res
     if len(later):
         calibration = _calibrated(finetuned, task, trainer, run, later)
         facts = calibration.to_dict() | {"documents_held_out": len(later)}
-        _teach_the_rest(finetuned, task, asked, trainer, later)
         progress.say(calibration.told(len(later), config.dev_metric))
-    if len(later) and arrays["dev_of_all"] >= arrays["best"]:
-        arrays["best"] = arrays["dev_of_all"]
-    else:
-        finetuned.modules.load_state_dict(load_file(run.path / BEST, device=str(finetuned.device)), strict=False)
-        finetuned = replace(finetuned, new=tuple(later.tolist()))
-        if len(later):
-            progress.say(f"another epoch with the {len(later)} made dev worse: they stay as if they came later")
+        _teach_the_rest(finetuned, task, asked, trainer, run, later)
+        if "all_known" not in arrays:
+            progress.say(f"to learn the {len(later)} made dev worse: they stay as if they came later")
+            finetuned = replace(finetuned, new=tuple(later.tolist()))
+    finetuned.modules.load_state_dict(load_file(run.path / BEST, device=str(finetuned.device)), strict=False)
     finetuned.modules.eval()
     freeze_encoder(finetuned)
     save(run, finetuned)
@@ -146,22 +143,26 @@ def _calibrated(finetuned: Finetuned, task: Task, trainer: Trainer, run: Run, la
     return Calibration.of(trainer.arrays["calibration"])
 
 
-def _teach_the_rest(finetuned: Finetuned, task: Task, asked: Asked, trainer: Trainer, later: np.ndarray) -> None:
-    """One more epoch, in which the pairs of the documents `later` come several times."""
+def _teach_the_rest(
+    finetuned: Finetuned, task: Task, asked: Asked, trainer: Trainer, run: Run, later: np.ndarray
+) -> None:
+    """More epochs, in which the documents `later` are there, too; in BEST if dev is not worse by them."""
     config, arrays = finetuned.config, trainer.arrays
     missed = np.flatnonzero(np.isin(task.target, later))
 
     def pairs(rng: np.random.Generator) -> np.ndarray:
-        chosen = _of_an_epoch(task, config.documents, rng)
-        return np.concatenate([chosen[~np.isin(chosen, missed)], np.repeat(missed, TIMES)])
+        return np.union1d(_of_an_epoch(task, config.documents, rng), missed)
 
     def after_epoch(epoch: int) -> dict[str, float]:
-        arrays["dev_of_all"] = torch.tensor(task.dev(finetuned))
-        return {f"dev {config.dev_metric}": float(arrays["dev_of_all"])}
+        value = torch.tensor(task.dev(finetuned))
+        if value >= arrays["best"]:
+            arrays.update(best=value, all_known=torch.tensor(True))
+            keep_weights(run, BEST, trainer)
+        return {f"dev {config.dev_metric}": float(value)}
 
     rate = float(arrays["best_rate"])
-    stage = _stage(f"{config.task}: held-out documents", finetuned, task, asked, rate, pairs)
-    trainer.run(replace(stage, epochs=1, after_epoch=after_epoch))
+    stage = _stage(f"{config.task}, held-out documents too", finetuned, task, asked, rate, pairs)
+    trainer.run(replace(stage, epochs=LAST_EPOCHS, after_epoch=after_epoch))
 
 
 def _of_an_epoch(task: Task, share: float, rng: np.random.Generator) -> np.ndarray:
