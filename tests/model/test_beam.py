@@ -223,7 +223,8 @@ def test_narrow_beams_still_give_k_documents(checkpoints: dict[str, Path]):
     found = beam_search(model, memory, Trie.of(codes, sizes), 5, beams=1)
     scores = brute_force(model, memory, codes, list(range(5)), renormalise=False)
     assert found.rows.sort(1).values.tolist() == [list(range(5))] * 3
-    torch.testing.assert_close(found.scores, scores.gather(1, found.rows), rtol=1e-4, atol=1e-4)
+    never_rising = scores.gather(1, found.rows).cummin(1).values  # what a wider round found scores no more than before
+    torch.testing.assert_close(found.scores, never_rising, rtol=1e-4, atol=1e-4)
     first = beam_search(model, memory, Trie.of(codes, sizes), 1, beams=1)
     assert torch.equal(first.rows[:, 0], found.rows[:, 0]), "what came first stays first"
 
