@@ -114,7 +114,9 @@ def asked_of(learner: Learner, name: str) -> tuple[list[Tensor], Tensor, Tensor]
 def test_in_training_the_code_stands_for_h_and_its_codebook_learns_from_rebuilding(make: Make, t: int):
     learner = make(**OFF | {"reconstruction": 1.0})
     terms_of(learner, f"c{t + 1}: training")["loss"].backward()
-    assert (learner.indexer.codebooks[t].weight.grad.abs().sum(1) > 0).all(), "Eq. 6: every row of E^t"
+    gradient = learner.indexer.codebooks[t].weight.grad
+    assert gradient is not None
+    assert (gradient.abs().sum(1) > 0).all(), "Eq. 6: every row of E^t"
     assert learns(decoder_of(learner)), "and through it h^t"
     assert learns(learner.reconstructor.layers[0].key_value)
     assert is_still(learner.indexer.codebooks[1 - t]), "no other codebook"
