@@ -47,7 +47,7 @@ def test_learn_index_finetune_search_and_load(encoder: str, checkpoint: Path, fe
     assert all(len({hit.doc_id for hit in found}) == 5 for found in hits)
 
 
-@pytest.mark.parametrize("encoder", ["auto", "top", "full"])
+@pytest.mark.parametrize("encoder", ["frozen", "top", "full"])
 def test_the_papers_backbone_from_the_command_line(
     encoder: str, checkpoints: dict[str, Path], few: Corpus, tmp_path: Path
 ):
