@@ -29,7 +29,7 @@ from lmindexer.learn.learner import Learner
 from lmindexer.progress import Progress
 from lmindexer.training import Stage
 
-SHARE = "share of rebuilding's gradient that reaches h (Eq. 6)"
+SHARE = "share of rebuilding's gradient that reaches h (Eq. 6), median document"
 Numbers = dict[str, list[float]]  # of a term, one a batch
 
 
@@ -106,7 +106,8 @@ def _look(learner: Learner, t: int, stage: Stage, batches: int) -> Numbers:
                     numbers["all together" if name == "loss" else name].append(float(torch.stack(norms).sum().sqrt()))
             if "reconstruction" in losses:
                 at_hidden, at_code = _gradients(losses["reconstruction"], seen)
-                numbers[SHARE].append(float(at_hidden.norm() / at_code.norm()))
+                shares = at_hidden.norm(dim=1) / at_code.norm(dim=1).clamp_min(1e-12)  # (B,)
+                numbers[SHARE].append(float(shares.median()))
     learner.trainer.arrays["chosen"] = chosen
     return numbers
 

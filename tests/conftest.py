@@ -23,6 +23,7 @@ import pytest
 import torch
 
 from lmindexer.corpus.documents import Corpus, Document
+from tiny import WIDTH
 
 torch.set_num_threads(1)
 # no test is timed: on a busy machine a true statement takes longer
@@ -38,7 +39,6 @@ TOPICS = {
 }
 EVERYWHERE = ["the", "a", "with", "and", "for", "of", "new", "old", "small", "large", "good"]
 CHECKPOINTS = ("t5", "mt5", "bart", "pair", "bert", "roberta", "distilbert")  # "pair": two BERTs, encoder and decoder
-WIDTH = 32
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from command_line import SMALL, lmindexer, write_items
 from lmindexer import Corpus, Document, LMIndexer
+from lmindexer.indexers.two_step import TwoStepIndexer
 from lmindexer.model.backbone import load_backbone
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.registry import generative
@@ -51,3 +53,30 @@ def test_the_papers_backbone_from_the_command_line(
     answer = lmindexer("learn", items, "--out", tmp_path / "run", *backbone, *SMALL)
     assert answer.code == 0, answer.err
     assert lmindexer("search", tmp_path / "run", "rose").out
+
+
+def shares(model: nn.Module) -> set[float]:
+    """What the pretrained layers drop out."""
+    return {module.p for module in model.modules() if isinstance(module, nn.Dropout)}
+
+
+@pytest.mark.parametrize("name", ["t5", "bert"])
+def test_dropout_as_set_reaches_the_pretrained_layers(
+    name: str, checkpoints: dict[str, Path], few: Corpus, tmp_path: Path
+):
+    whole = {"backbone": str(checkpoints[name]), "encoder": "full", "sizes": (4, 3), "dropout": 0.25}
+    run = learn(few, tmp_path / "run", indexer="lmindexer", **whole)
+    indexer = LMIndexer.load(run).indexer
+    assert indexer is not None
+    assert shares(indexer.backbone.model) == {0.25}
+    settings = QUICK | {"encoder": "full", "dropout": 0.05, "epochs": 1}
+    searcher = finetune(
+        run, tmp_path / "tuned", queries=write_queries(tmp_path / "q.jsonl"), progress=QUIET, **settings
+    )
+    assert isinstance(searcher, GenerativeRetriever)
+    assert shares(searcher.model.backbone.model) == {0.05}
+    if name == "bert":
+        simcse = TwoStepIndexer(indexer="rq-kmeans", embeddings="simcse", device="cpu", **whole)
+        simcse.fit(few, tmp_path / "simcse", progress=QUIET)
+        assert simcse.encoder is not None
+        assert shares(simcse.encoder.model) == {0.25}

@@ -10,6 +10,8 @@ import pytest
 
 from command_line import Answer, entries, lmindexer, write_items
 from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.runs import Run
+from lmindexer.runs.contents import listing
 from small_tasks import learn, write_jsonl, write_queries, write_sequences
 
 FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--documents", 0, "--device", "cpu",
@@ -211,6 +213,26 @@ def test_evaluate_asks_what_users_took_last(here: Path):
     assert "**generative** (recommend, split test)" in compared
     assert "**generative** (recommend-masked, split test)" in compared
     assert len(re.findall(r" p=\d\.\d+ \|", compared)) >= 8, "four metrics of either"
+
+
+def test_a_run_of_before_calibration_says_that_later_documents_are_not_favoured(here: Path, corpus: Corpus):
+    told = "note: an earlier version fine-tuned this run, so documents that came later are not favoured; give --novelty"
+    later = write_items(Corpus.from_documents([Document("new", corpus[0].text)]), here / "new.jsonl")
+    asked = (("search", "search", "rose"), ("search", "recommend", "--history", "doc3"), ("evaluate", "search"))
+    for name in ("search", "recommend"):
+        assert lmindexer("add", name, later).code == 0
+    assert not any(told in lmindexer(*each).err for each in asked), "each has a value of its own"
+    for name in ("search", "recommend"):
+        run = Run.open(here / name)
+        facts = run.read_json("finetune.json")
+        del facts["novelty"]
+        run.write_json("finetune.json", facts)
+        run.update(files={**run.files} | listing(run.path, ["finetune.json"]))
+    for each in asked:
+        assert lmindexer(*each).err.count(told) == 1, each
+        assert told not in lmindexer(*each, "--novelty", 1).err
+    assert told not in lmindexer("search", "search", "rose", "--retriever", "bm25").err
+    assert told not in lmindexer("search", "other", "rose").err, "nothing came later"
 
 
 TRAIN = '{"query": "pan", "item_ids": ["doc1"], "split": "train"}\n'

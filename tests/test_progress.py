@@ -57,7 +57,7 @@ def test_at_a_terminal_one_line_is_drawn_over_and_over(clock: SimpleNamespace):
         progress.at("training", 1, 4, second / 4)
     progress.say("done")
     assert shown(stream)[0] == "reading ..."
-    assert [line.split("  ")[-1] for line in shown(stream)[1:4]] == ["epoch 2/4"] * 3
+    assert [line.split("  ")[-1] for line in shown(stream)[1:4]] == [f"epoch 2/4, {share}%" for share in (25, 50, 75)]
     assert shown(stream)[-1] == "done\n"
     assert stream.getvalue().count("\n") == 1
 

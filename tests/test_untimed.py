@@ -23,3 +23,9 @@ def test_nothing_kills_a_slow_test(pytestconfig: pytest.Config):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TESTS)))
 def test_no_test_looks_at_the_clock(path: Path):
     assert CLOCK.findall(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_who_suppresses_other_health_checks_suppresses_the_timed_one_too(path: Path):
+    for checks in re.findall(r"suppress_health_check=\[(.*?)\]", path.read_text(encoding="utf-8"), re.DOTALL):
+        assert "HealthCheck.too_slow" in checks

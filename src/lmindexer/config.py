@@ -199,6 +199,12 @@ class FinetuneConfig:
     documents: float = setting(
         1.0, "search: share of the documents that is read in every epoch, too, to give their own IDs; 0: none", TASK
     )
+    held_out: float = setting(
+        0.02,
+        "share of the documents (30 to 300) kept out of training until its end, to find out how far documents that "
+        "come later are to be favoured; 0: none",
+        TASK,
+    )
 
     suffix: bool = setting(True, "also learn the last position, which tells apart documents of one path", MODEL)
     encoder: str = setting(
@@ -240,7 +246,7 @@ class FinetuneConfig:
         return self.task == "recommend" and self.history != "tokens"
 
     def __post_init__(self) -> None:
-        for name in ("dropout", "label_smoothing"):
+        for name in ("dropout", "label_smoothing", "held_out"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
         if not all(rate > 0 for rate in self.lr):

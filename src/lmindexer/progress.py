@@ -48,7 +48,7 @@ class Progress:
             done = (epoch + share) / epochs
             bar = "━" * int(20 * done) + "─" * (20 - int(20 * done))
             self._draw(f"{self._clock()}  {stage}  {bar}  {_place(epoch, epochs, share)}")
-        elif not self.live and now - self._said >= REPEATED:
+        elif not self.live and share < 1 and now - self._said >= REPEATED:
             self.say(f"{self._clock()}  {stage}  {_place(epoch, epochs, share)}")
 
     def count(self, stage: str, done: int, total: int, unit: str) -> None:
@@ -85,7 +85,7 @@ class Progress:
 
 
 def _place(epoch: int, epochs: int, share: float) -> str:
-    return f"{share:.0%}" if epochs == 1 else f"epoch {epoch + 1}/{epochs}"
+    return f"{share:.0%}" if epochs == 1 else f"epoch {epoch + 1}/{epochs}, {share:.0%}"
 
 
 def _short(value: float) -> str:

@@ -88,7 +88,7 @@ def test_a_byte_order_mark_is_no_part_of_the_file(kind: str, tmp_path: Path):
     assert Corpus.read(path).doc_ids == ("a", "b", "c")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     texts=st.lists(
         st.text().filter(

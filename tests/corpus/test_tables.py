@@ -13,7 +13,7 @@ from lmindexer.corpus.readers import READERS
 from lmindexer.errors import InputError
 
 KITES = [f"kite {n} of wood" for n in range(40)]
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def table(path: Path, rows: list[str], header: str = "id,title") -> Path:

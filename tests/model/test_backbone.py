@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from conftest import WIDTH
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.decoder import SmallDecoder
+from tiny import WIDTH
 
 
 def liven(backbone: Backbone) -> Backbone:

@@ -113,27 +113,76 @@ def test_wide_beams_and_the_exact_search_equal_scoring_every_document(
         check(exact_search(model, memory, trie, k, beams=beams, renormalise=renormalise), scores, rows, k)
 
 
-@settings(max_examples=40)
-@given(worlds(), st.integers(1, 30), st.integers(0, 99))
-def test_favoured_documents_score_more_and_the_search_is_still_exact(
-    checkpoints: dict[str, Path], world: tuple[tuple[int, ...], np.ndarray, list[int]], k: int, seed: int
+@torch.no_grad()
+def favoured(
+    model: SemanticIndexer, memory: Memory, codes: np.ndarray, new: list[int], rows: list[int], novelty: float
+) -> Tensor:
+    """Scores (B, rows) where documents `new` are favoured, one after another, no trie."""
+    old = [path for row, path in enumerate(codes.tolist()) if row not in new]
+    scores = brute_force(model, memory, codes, rows, renormalise=False)
+    for column, row in enumerate(rows):
+        path = codes[row].tolist()
+        shared = max(t for t in range(len(path) + 1) if any(path[:t] == each[:t] for each in old))
+        if shared == len(path):
+            continue  # it has the path of a known one
+        siblings = [each for each in old if each[:shared] == path[:shared]]
+        parting = torch.zeros(len(scores))
+        for t in range(shared + 1):
+            prefix = torch.tensor([path[:t]] * len(scores), dtype=torch.long).view(len(scores), t)
+            following = model.codebooks[t].logits(model(memory, prefix)[:, -1]).log_softmax(-1)
+            parting += following[:, path[t]] if t < shared else 0
+        mean = following[:, sorted({each[shared] for each in siblings})].double().exp().sum(1) / len(siblings)
+        p = (scores[:, column] - parting).double().exp()
+        raised = 1 / (1 / (p * np.exp(novelty)) + 1 / mean) if novelty > 0 else p * np.exp(novelty)
+        scores[:, column] = (parting + (raised.maximum(p) if novelty > 0 else raised).log()).float()
+    return scores
+
+
+@settings(max_examples=60)
+@given(worlds(), st.integers(1, 30), st.integers(0, 99), st.sampled_from([-2.0, 0.5, 2.0, 20.0]), st.data())
+def test_new_documents_are_favoured_and_the_search_is_still_exact(
+    checkpoints: dict[str, Path],
+    world: tuple[tuple[int, ...], np.ndarray, list[int]],
+    k: int,
+    seed: int,
+    novelty: float,
+    data: st.DataObject,
 ):
     sizes, codes, rows = world
-    model, favour = make_model(checkpoints["bert"], sizes, seed), np.random.default_rng(seed).uniform(-5, 5, len(codes))
+    model = make_model(checkpoints["bert"], sizes, seed, sharpness=1.0)
+    new = data.draw(st.lists(st.integers(0, len(codes) - 1), unique=True, max_size=len(codes) - 1))
     memory = make_memory(model, [4, 7], seed)
-    whole = Trie.of(codes, sizes).favouring(favour)
-    scores = brute_force(model, memory, codes, rows, renormalise=False)
-    scores += torch.tensor(favour[rows], dtype=torch.float32)
+    whole = Trie.of(codes, sizes).with_new(new, novelty)
+    scores = favoured(model, memory, codes, new, rows, novelty)
     trie = whole.subset(np.array(rows))
     check(beam_search(model, memory, trie, k, beams=30), scores, rows, k)
     check(exact_search(model, memory, trie, k, beams=1), scores, rows, k)
-    for level in range(len(sizes) + 1):
-        prefixes: dict[tuple[int, ...], float] = {}
-        for row in rows:
-            prefix = tuple(codes[row, :level].tolist())
-            prefixes[prefix] = max(prefixes.get(prefix, -9), favour[row])
-        highest = torch.tensor([prefixes[prefix] for prefix in sorted(prefixes)], dtype=torch.float32)
-        torch.testing.assert_close(trie.favours[level], highest)
+
+
+def test_a_new_document_by_hand(checkpoints: dict[str, Path]):
+    """Two known documents below code 0 and two new ones, one more new one below a code that no known one has."""
+    sizes, codes = (2, 4), np.array([[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]], dtype=np.int32)
+    model = make_model(checkpoints["bert"], sizes, 0)
+    for position, probabilities in enumerate(([0.8, 0.2], [0.5, 0.2, 0.02, 0.28])):
+        with torch.no_grad():
+            model.codebooks[position].weight.zero_()
+            model.codebooks[position].prior.copy_(torch.tensor(probabilities).log())
+    memory, plain = make_memory(model, [4], 0), Trie.of(codes, sizes)
+
+    def probabilities_of(trie: Trie) -> list[float]:
+        found = exact_search(model, memory, trie, 5)
+        return found.scores.exp()[0, found.rows[0].argsort()].tolist()
+
+    assert probabilities_of(plain) == pytest.approx([0.4, 0.16, 0.016, 0.224, 0.1])
+    raised = probabilities_of(plain.with_new([2, 3, 4], np.log(10)))
+    # below code 0 known ones have (.5 + .2) / 2 on average, below the root .8 / 2
+    assert raised == pytest.approx(
+        [0.4, 0.16, 0.8 / (1 / 0.2 + 1 / 0.35), 0.8 / (1 / 2.8 + 1 / 0.35), 1 / (1 / 1 + 1 / 0.4)], rel=1e-4
+    )
+    assert probabilities_of(plain.with_new([2, 3, 4], 100)) == pytest.approx([0.4, 0.16, 0.28, 0.28, 0.4], rel=1e-4)
+    assert probabilities_of(plain.with_new([2], -np.log(2)))[2] == pytest.approx(0.008, rel=1e-4)
+    with pytest.raises(ValueError, match="all documents are new"):
+        plain.with_new(range(5), 1.0)
 
 
 @pytest.mark.parametrize("sharpness", [0.3, 8.0])
@@ -167,12 +216,16 @@ def test_no_answer_is_invalid_over_thousands_of_queries(name: str, checkpoints: 
 
 
 def test_narrow_beams_still_give_k_documents(checkpoints: dict[str, Path]):
-    """One beam leads to one document; the search widens until all five are there."""
+    """One beam leads to one document; wider rounds are appended until all five are there."""
     sizes, codes = (5, 5), np.array([[c, c] for c in range(5)], dtype=np.int32)
     model = make_model(checkpoints["bert"], sizes, 0)
     memory = make_memory(model, [3, 5, 8], 0)
     found = beam_search(model, memory, Trie.of(codes, sizes), 5, beams=1)
-    check(found, brute_force(model, memory, codes, list(range(5)), renormalise=False), list(range(5)), 5)
+    scores = brute_force(model, memory, codes, list(range(5)), renormalise=False)
+    assert found.rows.sort(1).values.tolist() == [list(range(5))] * 3
+    torch.testing.assert_close(found.scores, scores.gather(1, found.rows), rtol=1e-4, atol=1e-4)
+    first = beam_search(model, memory, Trie.of(codes, sizes), 1, beams=1)
+    assert torch.equal(first.rows[:, 0], found.rows[:, 0]), "what came first stays first"
 
 
 def test_a_querys_answer_does_not_depend_on_its_batch(checkpoints: dict[str, Path]):
@@ -215,7 +268,7 @@ def test_more_documents_are_more_of_the_same(
     seed: int,
     renormalise: bool,
     equal: bool,
-    favoured: bool,
+    some_new: bool,
 ):
     """The first j of k are the first j of any larger k, whoever they are asked with, and none scores more than above.
 
@@ -228,8 +281,8 @@ def test_more_documents_are_more_of_the_same(
             for codebook in model.codebooks:
                 codebook.weight.zero_()
     trie = Trie.of(codes, sizes, dice.permutation(len(codes)))
-    if favoured:
-        trie = trie.favouring(dice.integers(0, 3, len(codes)) * 2.0)
+    if some_new:
+        trie = trie.with_new(dice.permutation(len(codes))[: len(codes) // 2], 2.0)
     trie, memory = trie.subset(np.array(rows)), make_memory(model, [4, 7, 2], seed)
     whole = beam_search(model, memory, trie, len(rows), beams, renormalise=renormalise)
     assert [sorted(each) for each in whole.rows.tolist()] == [rows] * 3

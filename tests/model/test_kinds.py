@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from conftest import WIDTH
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import load_backbone
+from tiny import WIDTH
 
 SMALL = {"hidden_size": WIDTH, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
 KINDS = r"use 'bundled', an encoder such as BERT, RoBERTa or MPNet, or a seq2seq model such as T5, mT5 or BART"

@@ -12,7 +12,7 @@ from lmindexer.model.query_writer import WRITES, QueryWriter, load_query_writer
 from lmindexer.progress import Progress
 
 
-@pytest.fixture(scope="module", params=["t5", "bart"])
+@pytest.fixture(scope="module", params=["t5", "mt5", "bart"])
 def writer(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> QueryWriter:
     return load_query_writer(str(checkpoints[request.param]), "cpu")
 
@@ -91,3 +91,23 @@ def test_what_cannot_write_is_refused(checkpoints: dict[str, Path], tmp_path: Pa
         load_query_writer(str(tmp_path / "nowhere"), "cpu")
     with pytest.raises(InputError, match="no device 'abacus'"):
         load_query_writer(str(checkpoints["t5"]), "abacus")
+
+
+@pytest.mark.parametrize("name", ["t5", "mt5"])
+def test_a_row_without_a_token_is_never_written(
+    name: str, checkpoints: dict[str, Path], corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+):
+    writer = load_query_writer(str(checkpoints[name]), "cpu")
+    rows, tokens = len(writer.backbone.vocabulary), len(writer.backbone.tokenizer)
+    model = writer.backbone.model
+    drawn: list[torch.Tensor] = []
+    generate = model.generate
+
+    def seen(**how: object) -> torch.Tensor:
+        drawn.append(generate(**how))
+        return drawn[-1]
+
+    monkeypatch.setattr(model, "generate", seen)
+    writer.write(corpus.texts(range(8)), 20)
+    assert rows > tokens
+    assert int(torch.cat([part.flatten() for part in drawn]).max()) < tokens

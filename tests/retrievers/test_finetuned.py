@@ -15,6 +15,7 @@ from lmindexer.indexers.changes import add_documents, remove_documents
 from lmindexer.retrievers.finetuned import (
     BACKBONE,
     CONFIG,
+    FACTS,
     ITEMS,
     KNOWN,
     WEIGHTS,
@@ -136,22 +137,49 @@ def test_documents_come_and_go_after_fine_tuning(run: Path, corpus: Corpus, sett
 
 
 @pytest.mark.parametrize("settings", [*ALL[:2], ALL[-1]], ids=lambda each: "-".join(map(str, each.values())))
-def test_new_documents_gain_what_novelty_says(run: Path, corpus: Corpus, settings: dict[str, Any], tmp_path: Path):
+def test_new_documents_are_favoured_as_calibrated_unless_told(
+    run: Path, corpus: Corpus, settings: dict[str, Any], tmp_path: Path
+):
     folder = kept(run, started(run, **settings), tmp_path / "run")
     again = {f"new{row}": corpus[row].text for row in range(40, 60)}  # their paths are free
     remove_documents(folder, [f"doc{row}" for row in range(40, 60)])
     later = again | {"doc44": "a storm in the kitchen", "doc49": corpus[49].text}  # another text, and the same
     add_documents(folder, Corpus.from_documents(Document(*each) for each in later.items()))
     finetuned = load(folder)
+    assert finetuned.novelty is None, "nothing was calibrated"
     assert [finetuned.corpus.doc_ids[row] for row in finetuned.new] == [*again, "doc44"]
-    plain, more = ({hit.doc_id: hit.score for hit in found(finetuned, 82, novelty=b)[0]} for b in (0.0, 3.0))
-    gains = {doc_id: row in finetuned.new for row, doc_id in enumerate(finetuned.ids.doc_ids)}
-    default = {"search": 2.0, "recommend": 3.0}[settings["task"]]
-    gained = {doc_id: more[doc_id] - plain[doc_id] for doc_id in plain}
-    assert gained == pytest.approx({doc_id: 3.0 * gains[doc_id] for doc_id in plain}, abs=1e-3)
-    assert {hit.doc_id: hit.score for hit in found(finetuned, 82)[0]} == pytest.approx(
-        {doc_id: plain[doc_id] + default * gains[doc_id] for doc_id in plain}, abs=1e-3
+    plain, more, much = (
+        {hit.doc_id: hit.score for hit in found(finetuned, 82, novelty=b)[0]} for b in (0.0, 3.0, 100.0)
     )
+    new = {finetuned.ids.doc_ids[row] for row in finetuned.new}
+    assert {doc_id for doc_id in plain if more[doc_id] != pytest.approx(plain[doc_id], abs=1e-3)} <= new
+    gained = {doc_id: more[doc_id] - plain[doc_id] for doc_id in new}
+    if settings.get("suffix", True):
+        assert max(gained.values()) > 0.003
+    else:
+        assert set(gained.values()) == {0.0}, "all have the path of a known one, and share its score"
+    assert all(-1e-3 <= gain <= 3.001 for gain in gained.values())
+    assert all(much[doc_id] >= more[doc_id] - 1e-3 for doc_id in new)
+    assert found(finetuned, 82) == found(finetuned, 82, novelty=0.0), "an earlier version's run"
+    (folder / FACTS).write_text('{"novelty": 3.0}')
+    calibrated = load(folder)
+    assert calibrated.novelty == 3.0
+    assert {hit.doc_id: hit.score for hit in found(calibrated, 82)[0]} == pytest.approx(more, abs=1e-3)
+    assert {hit.doc_id: hit.score for hit in found(calibrated, 82, novelty=0.0)[0]} == pytest.approx(plain, abs=1e-3)
+
+
+def test_settings_say_what_changes_the_answer(run: Path, corpus: Corpus, tmp_path: Path):
+    """Each run's own calibration is one way to ask all of them; without new documents there is nothing to favour."""
+    folder = kept(run, started(run), tmp_path / "run")
+    (folder / FACTS).write_text('{"novelty": 1.5}')
+    how = {"exact": False, "renormalise": False}
+    assert finetuned_search(load(folder)).settings == how | {"beams": 20, "novelty": 0.0}
+    assert finetuned_search(load(folder), novelty=2.0).settings == how | {"beams": 20, "novelty": 0.0}
+    add_documents(folder, Corpus.from_documents([Document("new", "a storm in the kitchen")]))
+    assert finetuned_search(load(folder)).settings == how | {"beams": 20, "novelty": "calibrated"}
+    assert finetuned_search(load(folder), novelty=2.0).settings == how | {"beams": 20, "novelty": 2.0}
+    exact = finetuned_search(load(folder), exact=True, beams=7)
+    assert exact.settings == {"exact": True, "renormalise": False, "beams": None, "novelty": "calibrated"}
 
 
 def test_later_items_are_read_as_the_first_ones_were(run: Path, corpus: Corpus, tmp_path: Path):

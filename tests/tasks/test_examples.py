@@ -10,7 +10,7 @@ from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.settings import parse
-from lmindexer.tasks.examples import RecommendTask, SearchTask
+from lmindexer.tasks.examples import Questions, RecommendTask, SearchTask
 from lmindexer.tasks.queries import Queries
 from lmindexer.tasks.sequences import load_sequences
 
@@ -109,7 +109,7 @@ def test_dev_queries_that_no_document_answers_yet_are_kept_and_do_not_choose():
     dev = Queries(("q3", "q4"), ("three", "four"), ({"c": 1.0, "later": 1.0}, {"later": 1.0}))
     task = SearchTask([TRAIN], {"train": TRAIN, "dev": dev}, CORPUS, config(documents=0))
     assert task.queries["dev"] == dev
-    assert task.dev_queries == DEV
+    assert task.dev_questions == Questions(DEV.texts, DEV.relevant)
 
 
 def test_one_query_cannot_be_parted():

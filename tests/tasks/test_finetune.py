@@ -21,6 +21,7 @@ from lmindexer.retrievers.hits import Hit
 from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search
 from lmindexer.runs import Run
 from lmindexer.settings import parse
+from lmindexer.tasks import calibration
 from lmindexer.tasks.examples import RecommendTask, SearchTask
 from lmindexer.tasks.finetune import finetune
 from lmindexer.tasks.queries import load_queries
@@ -174,12 +175,18 @@ RESUMED = {
     "search, T5": ("t5", {"encoder": "full", "lr": (1e-3, 3e-3)}),
     "recommend": ("run", {"warmup_epochs": 1}),
     "recommend, several rates": ("run", {"lr": (1e-4, 1e-2), "patience": 1}),
+    "search, documents held out": ("run", {"documents": 1.0}),
+    "recommend, documents held out": ("run", {"warmup_epochs": 1}),
 }
 
 
 @pytest.mark.parametrize("case", RESUMED)
-def test_stopped_anywhere_it_ends_the_same(home: Path, case: str, power: Power, tmp_path: Path):
+def test_stopped_anywhere_it_ends_the_same(
+    home: Path, case: str, power: Power, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     run, changes = RESUMED[case]
+    if "held out" in case:
+        monkeypatch.setattr(calibration, "FEWEST", 6)
     task = case.split(",")[0]
     settings = QUICK | {"epochs": 2, "batch_size": 100 if task == "recommend" else 40, "dropout": 0.2} | changes
     how = data_of(home, task) | settings | {"checkpoint_seconds": 0.0, "progress": QUIET}
@@ -197,6 +204,7 @@ def test_stopped_anywhere_it_ends_the_same(home: Path, case: str, power: Power, 
             power.left = 1 + tries
     assert tries >= 2
     assert power.steps == 2 * steps, "no step is done twice"
+    assert ("documents_held_out" in told(tmp_path / "out")) == ("held out" in case)
     whole, out = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "out"))
     assert whole.keys() == out.keys()
     assert all(torch.equal(whole[name], out[name]) for name in whole)
@@ -396,7 +404,9 @@ def test_a_beir_folder_with_grades(home: Path, corpus: Corpus, tmp_path: Path):
         lines = "".join(f"q{n}\tdoc{n}\t2\nq{n}\tdoc{n + 1}\t1\n" for n in rows)
         (tmp_path / "qrels" / f"{split}.tsv").write_text("query-id\tcorpus-id\tscore\n" + lines)
     finetune(home / "run", tmp_path / "out", queries=tmp_path, **QUICK, progress=QUIET)
-    assert (told(tmp_path / "out")["pairs"], told(tmp_path / "out")["notes"]) == (6, [])
+    assert told(tmp_path / "out")["pairs"] == 6
+    (note,) = told(tmp_path / "out")["notes"]
+    assert note.startswith("there are too few documents to hold 30 out")
     kept = load_queries(tmp_path / "out" / "queries.jsonl", None, "test", corpus.doc_ids)
     assert kept.relevant == ({"doc4": 2.0, "doc5": 1.0}, {"doc5": 2.0, "doc6": 1.0})
 

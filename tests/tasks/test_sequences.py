@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lmindexer.errors import InputError
@@ -97,7 +97,6 @@ def test_what_is_left_out_is_told(tmp_path: Path):
     )
 
 
-@settings(deadline=None)
 @given(many_lists)
 def test_saved_then_loaded_nothing_changes(tmp_path_factory: pytest.TempPathFactory, lists: list[list[int]]):
     doc_ids = ['"', "two words", "ü", "nan", "{}", "x\u2028y", "7"]  # a word for nothing, a line separator

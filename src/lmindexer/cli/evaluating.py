@@ -12,7 +12,7 @@ import click
 
 from lmindexer.cli.app import app
 from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, write_or_print
-from lmindexer.cli.searching import NAMES, asked_with, how_to_search, note_of_teaching
+from lmindexer.cli.searching import NAMES, asked_with, how_to_search, note_of_novelty, note_of_teaching
 from lmindexer.errors import InputError
 from lmindexer.progress import Progress
 
@@ -94,6 +94,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     wanted = parse_metrics((metrics or (SEARCH_METRICS if sequences is None else RECOMMEND_METRICS)).split())
     corpus = load_documents(opened)
     asked = asked_with(retrievers, how)
+    note_of_novelty(asked, opened, how)
     for path, flag in ((out, "--out"), (trec, "--trec")):
         if path is not None and path.is_dir():
             raise InputError(f"{flag} {path} is a folder; name a file in it")

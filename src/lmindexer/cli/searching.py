@@ -15,6 +15,7 @@ from lmindexer.errors import InputError
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
     from lmindexer.retrievers.hits import Hit, Retriever
+    from lmindexer.runs import Run
 
 NAMES = ("generative", "bm25", "dense", "hybrid")
 
@@ -30,8 +31,8 @@ def how_to_search(command: Any) -> Any:
             click.option("--renormalise", is_flag=True,
                          help="Score a code among those that exist below its prefix, not among all."),
             click.option("--novelty", type=float, metavar="FLOAT",
-                         help="Nats added to the score of documents that came after fine-tuning. "
-                              "[2; of histories 3]"),
+                         help="Nats that documents gain which came after fine-tuning; 0: none. "
+                              "[what fine-tuning found]"),
             click.option("--fusion", type=click.Choice(["rank", "score"]),
                          help="hybrid: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
             click.option("--weights", metavar="FLOAT,FLOAT",
@@ -132,8 +133,10 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
             hits = ask(line, min(k, possible), not repeats)
         except InputError as error:
             raise InputError(f"{where}{error}") from None
-        if n == 0 and history is None:
-            note_of_teaching([retriever], run)
+        if n == 0:
+            note_of_novelty([retriever], opened, how)
+            if history is None:
+                note_of_teaching([retriever], run)
         if not hits:
             click.echo(f"note: nothing found for {line!r}: {_why_nothing(history is not None, only)}", err=True)
         question: dict[str, Any] = {"query": line} if history is None else {"history": _ids(line)}
@@ -223,6 +226,18 @@ def note_of_teaching(retrievers: Iterable[str], run: Path) -> None:
         click.echo("note: this run is not fine-tuned; queries are read as if they were documents", err=True)
     elif read_config(run).task == "recommend":
         click.echo("note: this run was taught to recommend, not to search; --history asks it so", err=True)
+
+
+def note_of_novelty(retrievers: Iterable[str], run: "Run", how: dict[str, Any]) -> None:
+    """Say so where nothing tells how far generated IDs favour the documents that came after fine-tuning."""
+    if not set(retrievers) & {"generative", "hybrid"} or how.get("novelty") is not None:
+        return
+    from lmindexer.retrievers.finetuned import calibrated_novelty, is_finetuned
+
+    came_later = run.facts.get("changed_since_learned", False)
+    if came_later and is_finetuned(run.path) and calibrated_novelty(run.path) is None:
+        told = "an earlier version fine-tuned this run, so documents that came later are not favoured"
+        click.echo(f"note: {told}; give --novelty, or fine-tune anew", err=True)
 
 
 def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]:

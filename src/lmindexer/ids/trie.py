@@ -4,6 +4,7 @@ A node is an int, counted from 0 on its level in the order of the paths. The chi
 by side on the next level, so a child's place in that level's arrays is its node; no pointers are kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,7 +43,10 @@ class Trie:
     leaf_start: Tensor  # (leaves + 1,) int32
     rows: Tensor  # (N,) int32, of ascending rank within a leaf
     ranks: Tensor  # (N,) int32, of each of `rows`: of equal scores the lower rank comes first
-    favours: tuple[Tensor, ...] = ()  # T + 2, from the root to `rows`, float32: the highest favour below each node
+    novelty: float = 0.0  # nats, see `with_new`
+    known: tuple[Tensor, ...] = ()  # T + 1, from the root to the leaves, int32: documents below that are not new
+    whole: "Trie | None" = None  # of a part of a trie with new documents: that trie
+    places: tuple[Tensor, ...] = ()  # T + 1, as `known`: which node of the whole each node is
 
     @classmethod
     def of(cls, codes: np.ndarray, sizes: tuple[int, ...] | None = None, ranks: np.ndarray | None = None) -> "Trie":
@@ -84,7 +88,7 @@ class Trie:
     @property
     def nbytes(self) -> int:
         """Memory of all arrays."""
-        arrays = [self.leaf_start, self.rows, self.ranks, *self.favours]
+        arrays = [self.leaf_start, self.rows, self.ranks, *self.known]
         arrays += [array for level in self.levels for array in (level.start, level.code)]
         return sum(array.nbytes for array in arrays)
 
@@ -97,21 +101,30 @@ class Trie:
             replace(level, start=level.start.to(device), code=level.code.to(device)) for level in self.levels
         )
         leaf_start, rows, ranks = (array.to(device) for array in (self.leaf_start, self.rows, self.ranks))
-        return Trie(self.sizes, levels, leaf_start, rows, ranks, tuple(favour.to(device) for favour in self.favours))
+        known = tuple(count.to(device) for count in self.known)
+        places = tuple(place.to(device) for place in self.places)
+        whole = self.whole.to(device) if self.whole is not None else None
+        return Trie(self.sizes, levels, leaf_start, rows, ranks, self.novelty, known, whole, places)
 
-    def favouring(self, favour: np.ndarray) -> "Trie":
-        """The same trie, in which a search adds to the score of document n what `favour` (N,) says, in nats."""
-        return self._favouring(torch.from_numpy(favour).float().to(self.rows.device)[self.rows.long()])
+    def with_new(self, rows: Sequence[int] | np.ndarray, novelty: float) -> "Trie":
+        """The same trie, in which a search favours the documents `rows`, which came after training, by `novelty` nats.
 
-    def _favouring(self, documents: Tensor) -> "Trie":
-        """By the favour of each of `rows`."""
-        favours = [documents]
+        `model.beam` says how; what it needs is how many of the other documents are below each node. Raises ValueError
+        where there is no other.
+        """
+        old = ~torch.isin(self.rows, torch.as_tensor(np.asarray(rows, dtype=np.int64), device=self.rows.device))
+        if not old.any():
+            raise ValueError("all documents are new; there is none to favour them before")
+        known = [old.int()]
         for start in (self.leaf_start, *(level.start for level in reversed(self.levels))):
-            favours.insert(0, _highest(favours[0], start))
-        return replace(self, favours=tuple(favours))
+            known.insert(0, _counts(known[0], start).int())
+        return replace(self, novelty=novelty, known=tuple(known[:-1]))
 
     def subset(self, rows: np.ndarray | Tensor) -> "Trie":
-        """The trie of these documents alone, which keep their row numbers. Raises ValueError for an unknown row."""
+        """The trie of these documents alone, which keep their row numbers, and their scores.
+
+        Raises ValueError for an unknown row.
+        """
         wanted = torch.as_tensor(rows, device=self.rows.device).unique()
         kept = torch.isin(self.rows, wanted)  # (N,)
         if int(kept.sum()) < len(wanted):
@@ -119,15 +132,20 @@ class Trie:
             raise ValueError(f"the trie has no document of row {int(unknown[0])}, nor of {len(unknown) - 1} more")
         below, codes = kept, [level.code for level in self.levels]
         starts = [*(level.start for level in self.levels), self.leaf_start]  # from the root down to the documents
+        known = list(self.known)  # of all documents: a score does not change with who is searched
+        places = list(self.places) or [torch.arange(len(count), device=count.device) for count in known]
         for depth in range(len(codes), -1, -1):
             count = _counts(below, starts[depth])  # of what is kept below each node
             below = count > 0 if depth else torch.ones_like(count, dtype=torch.bool)  # the root stays
             starts[depth] = _starts(count[below])
+            if known:
+                known[depth], places[depth] = known[depth][below], places[depth][below]
             if depth:
                 codes[depth - 1] = codes[depth - 1][below]
         levels = tuple(Level.of(start, code) for start, code in zip(starts, codes, strict=False))
-        part = Trie(self.sizes, levels, starts[-1], self.rows[kept], self.ranks[kept])
-        return part._favouring(self.favours[-1][kept]) if self.favours else part
+        whole = (self.whole or self) if known else None
+        documents = self.rows[kept], self.ranks[kept]
+        return Trie(self.sizes, levels, starts[-1], *documents, self.novelty, tuple(known), whole, tuple(places))
 
     def children(self, nodes: Tensor, level: int) -> Children:
         """What stands on `level` below nodes (...) of the level above; a gather, without a look at any value."""
@@ -146,17 +164,26 @@ class Trie:
         """The codes at nodes of `level`, as int64."""
         return self.levels[level].code[nodes].long()
 
+    def goes_on(self, nodes: Tensor, level: int) -> Tensor:
+        """Which codes lead from nodes (...) of the level above on to documents that are not new: (..., K) bool.
+
+        Of a part of a trie, to those of the whole.
+        """
+        whole, nodes = (self, nodes) if self.whole is None else (self.whole, self.places[level][nodes])
+        children = whole.children(nodes, level)
+        there = children.there & (whole.known[level + 1][children.nodes] > 0)
+        return self._mask(children.codes, there, level)
+
     def allowed(self, nodes: Tensor, level: int) -> Tensor:
         """Which codes may follow nodes (...) of the level above: (..., K) bool."""
         children = self.children(nodes, level)
-        spare = children.codes.where(children.there, self.sizes[level])  # empty slots point behind the last code
-        mask = torch.zeros(*nodes.shape, self.sizes[level] + 1, dtype=torch.bool, device=nodes.device)
-        return mask.scatter_(-1, spare, True)[..., :-1]
+        return self._mask(children.codes, children.there, level)
 
-    @property
-    def widest_leaf(self) -> int:
-        """How many documents the path has that most share."""
-        return int(self.leaf_start.diff().max()) if len(self.leaf_start) > 1 else 0
+    def _mask(self, codes: Tensor, there: Tensor, level: int) -> Tensor:
+        """Slots of codes (..., W) as which of all codes are there (..., K)."""
+        spare = codes.where(there, self.sizes[level])  # empty slots point behind the last code
+        mask = torch.zeros(*codes.shape[:-1], self.sizes[level] + 1, dtype=torch.bool, device=codes.device)
+        return mask.scatter_(-1, spare, True)[..., :-1]
 
     def leaf_ranks(self, leaves: Tensor) -> Tensor:
         """The lowest rank among the documents of each leaf (...)."""
@@ -175,12 +202,6 @@ def _counts(kept: Tensor, start: Tensor) -> Tensor:
     """How many of each node's children (`start`: (nodes + 1,)) are kept."""
     before = _starts(kept)
     return before[start[1:].long()] - before[start[:-1].long()]
-
-
-def _highest(values: Tensor, start: Tensor) -> Tensor:
-    """The highest of the values `values[start[m] : start[m + 1]]` of each m; none is empty but a lone root."""
-    above = torch.arange(len(start) - 1, device=start.device).repeat_interleave(start.diff().long())
-    return values.new_zeros(len(start) - 1).scatter_reduce(0, above, values, "amax", include_self=False)
 
 
 def _starts(counts: Tensor) -> Tensor:

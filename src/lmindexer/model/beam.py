@@ -8,15 +8,19 @@ The first j of the k documents found are the first j of any larger k. `beams` pr
 that they lead to, in the order of their scores; where these are fewer than k, the search goes on with twice as many
 prefixes, then four times as many, and what is new is appended: widths do not depend on k.
 
-What the trie favours a document by (`Trie.favouring`) is added to its score. A prefix is favoured by the most that a
-document below it is, so its score stays an upper bound of all below.
+Documents that came after training (`Trie.with_new`): the model was never trained to go on to them from the last
+prefix that they share with a known one, so the probability p that it gives them from there is too low. It is raised by
+`novelty` nats, softly bounded by the mean m of what the n known documents below that prefix have from there (what it
+gives to codes that go on to them, over n): to 1 / (1 / (e^novelty p) + 1 / m). So, over all questions, a new document
+gains at most what a known one of the same prefix has on average, however large `novelty` is; and the score of a prefix
+stays an upper bound of all below.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lmindexer.ids.trie import Trie
 from lmindexer.model.backbone import Memory
@@ -33,8 +37,8 @@ class Found:
     """The best documents of B queries, best first; where fewer than k exist, row -1 and score -inf."""
 
     rows: Tensor  # (B, k) int64
-    # (B, k) float32, log P of the document's path, and what the trie favours it by; never rising: a document that
-    # only a wider round found has no more than the one before it
+    # (B, k) float32, log P of the document's path, favoured if it is new; never rising: a document that only a wider
+    # round found has no more than the one before it
     scores: Tensor
 
 
@@ -45,6 +49,9 @@ class Beams:
     nodes: Tensor  # (B, V) int64
     scores: Tensor  # (B, V) float32
     prefix: Tensor  # (B, V, t) int64
+    log_p: Tensor  # (B, V) float32, the scores of nodes that known documents are below
+    parting: Tensor  # (B, V) float32, log P of the last node on the path that known documents are below
+    mean: Tensor  # (B, V) float32, log of what these have on average from there; not yet known at that node itself
 
 
 @torch.no_grad()
@@ -130,26 +137,25 @@ def _descend(
     """From the root to the leaves; `width(scores, level)` nodes of each level are kept, none below `bound` (B, 1)."""
     B, device = len(memory.states), memory.states.device
     read = model.reader(memory)
-    beams = Beams(
-        torch.zeros(B, 1, dtype=torch.long, device=device),
-        trie.favours[0].expand(B, 1) if trie.favours else torch.zeros(B, 1, device=device),
-        torch.zeros(B, 1, 0, dtype=torch.long, device=device),
-    )
+    root, certain = torch.zeros(B, 1, dtype=torch.long, device=device), torch.zeros(B, 1, device=device)
+    beams = Beams(root, certain, root[..., None][..., :0], certain, certain, certain)
     broken = list[Tensor]()
     for level, codebook in enumerate(model.codebooks):
         pieces = beams.nodes.split(max(AT_ONCE // B, 1), 1), beams.prefix.split(max(AT_ONCE // B, 1), 1)
-        log_p = [
+        told = [
             _log_p(read, codebook, trie, nodes, prefix, level, renormalise)
             for nodes, prefix in zip(*pieces, strict=True)
         ]
-        scores = (beams.scores[..., None] + torch.cat(log_p, 1)).flatten(1)  # (B, V * W)
+        log_p, mean = (torch.cat(parts, 1) for parts in zip(*told, strict=True))
+        below = _scored(trie, beams, beams.log_p[..., None] + log_p, mean, level)
+        scores = below.scores  # (B, V * W)
         if bound is not None:
             scores = scores.masked_fill(scores < bound, -torch.inf)
-        broken.append(scores.isnan().any())
+        broken.append(below.log_p.isnan().any())
         n = min(width(scores, level), scores.shape[1], max(trie.nodes(level), 1))
         last = level == len(trie.sizes) - 1
-        best = _best(scores, n, _leaf_ranks(trie, beams, level) if last else None)
-        beams = _follow(trie, beams, scores, best, level)
+        best = _best(scores, n, _leaf_ranks(trie, below) if last else None)
+        beams = _follow(trie, below, scores, best, level)
     if torch.stack(broken).any():
         raise ValueError("the model gives probabilities that are not numbers")
     return beams
@@ -163,27 +169,49 @@ def _log_p(
     prefix: Tensor,
     level: int,
     renormalise: bool,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """log P_s of the children of nodes (B, V) with prefixes (B, V, t): (B, V, W), -inf in empty slots.
 
-    Less what a child is favoured less than its parent.
+    And the log of what the known documents below each node have on average (B, V): -inf where there is none.
     """
     hidden = read(prefix.flatten(0, 1)).view(*nodes.shape, -1)  # (B, V, D)
     logits = codebook.logits(hidden).float()  # (B, V, K)
     children = trie.children(nodes, level)
     allowed = logits.gather(-1, children.codes).masked_fill(~children.there, -torch.inf)  # (B, V, W)
-    log_p = allowed - (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
-    if not trie.favours:
-        return log_p
-    return log_p + trie.favours[level + 1][children.nodes] - trie.favours[level][nodes][..., None]
+    total = (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
+    if not trie.known:
+        return allowed - total, torch.zeros_like(total[..., 0])
+    known = logits.masked_fill(~trie.goes_on(nodes, level), -torch.inf).logsumexp(-1)  # (B, V)
+    return allowed - total, known - total[..., 0] - trie.known[level][nodes].log()
 
 
-def _leaf_ranks(trie: Trie, beams: Beams, level: int) -> Tensor:
-    """The ranks of the leaves below the beams (B, V * W); an empty slot's comes behind all."""
-    children = trie.children(beams.nodes, level)
-    spare = torch.arange(children.nodes[0].numel(), device=beams.nodes.device).view(children.nodes.shape[1:])
-    ranks = trie.leaf_ranks(children.nodes).long()
-    return ranks.where(children.there, HIGHEST + spare).flatten(1)
+def _scored(trie: Trie, beams: Beams, log_p: Tensor, mean: Tensor, level: int) -> Beams:
+    """All children of the beams, of these log P (B, V, W), in their slots (B, V * W); prefixes are still the beams'.
+
+    Nodes below which all documents are new are favoured, from the last node on that has known ones below it. `mean`
+    (B, V) is of those below each beam.
+    """
+    widest = log_p.shape[-1]
+    nodes = trie.children(beams.nodes, level).nodes.flatten(1)
+    log_p = log_p.flatten(1)
+    if not trie.known:
+        return Beams(nodes, log_p, beams.prefix, log_p, log_p, log_p)
+    mean = mean.where(trie.known[level][beams.nodes] > 0, beams.mean).repeat_interleave(widest, 1)
+    parting = beams.parting.repeat_interleave(widest, 1)
+    is_new = trie.known[level + 1][nodes] == 0
+    since = log_p - parting
+    favoured = since + trie.novelty
+    if trie.novelty > 0:
+        favoured = -torch.logaddexp(-favoured, -mean)
+        favoured = favoured.maximum(since)
+    scores = (parting + favoured).where(is_new & (log_p > -torch.inf), log_p)
+    return Beams(nodes, scores, beams.prefix, log_p, parting.where(is_new, log_p), mean)
+
+
+def _leaf_ranks(trie: Trie, below: Beams) -> Tensor:
+    """The ranks of leaves (B, M); that of an empty slot comes behind all."""
+    spare = torch.arange(below.nodes.shape[1], device=below.nodes.device)
+    return trie.leaf_ranks(below.nodes).long().where(below.log_p > -torch.inf, HIGHEST + spare)
 
 
 def _best(scores: Tensor, n: int, ranks: Tensor | None = None) -> Tensor:
@@ -202,14 +230,16 @@ def _best(scores: Tensor, n: int, ranks: Tensor | None = None) -> Tensor:
     return places.new_zeros(B, n + 1).scatter_(1, place, places)[:, :n]
 
 
-def _follow(trie: Trie, beams: Beams, scores: Tensor, best: Tensor, level: int) -> Beams:
-    """The beams at the children `best` (B, n), places in scores (B, V * W)."""
-    widest = scores.shape[1] // beams.nodes.shape[1]
-    parent, slot = best // widest, best % widest
+def _follow(trie: Trie, below: Beams, scores: Tensor, best: Tensor, level: int) -> Beams:
+    """The beams at `best` (B, n), places among all children (B, V * W); where scores are -inf there is none."""
+    parent = best // (scores.shape[1] // below.prefix.shape[1])
     scores = scores.gather(1, best)
-    nodes = trie.child(beams.nodes.gather(1, parent), slot, level).where(scores > -torch.inf, 0)
-    prefix = beams.prefix.gather(1, parent[..., None].expand(-1, -1, level))
-    return Beams(nodes, scores, torch.cat([prefix, trie.codes(nodes, level)[..., None]], -1))
+    there = scores > -torch.inf
+    nodes = below.nodes.gather(1, best).where(there, 0)
+    prefix = below.prefix.gather(1, parent[..., None].expand(-1, -1, level))
+    prefix = torch.cat([prefix, trie.codes(nodes, level)[..., None]], -1)
+    log_p = below.log_p.gather(1, best).where(there, -torch.inf)
+    return Beams(nodes, scores, prefix, log_p, below.parting.gather(1, best), below.mean.gather(1, best))
 
 
 def _documents(trie: Trie, beams: Beams, k: int) -> Found:
@@ -218,8 +248,6 @@ def _documents(trie: Trie, beams: Beams, k: int) -> Found:
     scores, order = beams.scores.gather(1, by_rank).sort(stable=True, dim=1, descending=True)
     leaves = beams.nodes.gather(1, by_rank.gather(1, order))
     held = trie.leaf_sizes(leaves).where(scores > -torch.inf, 0)  # (B, V)
-    if trie.favours:
-        return _favoured(trie, leaves, scores, held, k)
     end = held.cumsum(1)
     slot = torch.arange(k, device=end.device).expand(len(end), k).contiguous()
     leaf = torch.searchsorted(end, slot, right=True)  # (B, k): which leaf the document comes from
@@ -228,22 +256,6 @@ def _documents(trie: Trie, beams: Beams, k: int) -> Found:
     place = trie.leaf_start[leaves.gather(1, leaf)] + slot - (end - held).gather(1, leaf)
     rows = trie.rows[place.where(there, 0)].long()
     return Found(rows.where(there, -1), scores.gather(1, leaf).where(there, -torch.inf))
-
-
-def _favoured(trie: Trie, leaves: Tensor, scores: Tensor, held: Tensor, k: int) -> Found:
-    """As `_documents`, where those of one leaf may be favoured differently.
-
-    A leaf scores as its most favoured document does, so the k best leaves hold the k best documents.
-    """
-    slot = torch.arange(trie.widest_leaf, device=leaves.device)
-    there = slot < held[..., None]  # (B, V, W)
-    place = (trie.leaf_start[leaves].long()[..., None] + slot).where(there, 0)
-    less = trie.favours[-2][leaves][..., None] - trie.favours[-1][place]
-    each = (scores[..., None] - less).where(there, -torch.inf).flatten(1)
-    short = max(k - each.shape[1], 0)
-    best, order = nn.functional.pad(each, (0, short), value=-torch.inf).sort(stable=True, dim=1, descending=True)
-    rows = nn.functional.pad(trie.rows[place].long().where(there, -1).flatten(1), (0, short), value=-1)
-    return Found(rows.gather(1, order[:, :k]), best[:, :k].contiguous())
 
 
 def _short(found: Found, trie: Trie) -> Tensor | None:

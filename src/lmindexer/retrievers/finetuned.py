@@ -31,6 +31,7 @@ from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
 CONFIG, WEIGHTS, BACKBONE, ITEMS = "finetune.toml", "retriever.safetensors", "retriever_backbone", "items.parquet"
+FACTS = "finetune.json"  # how training went
 KNOWN = "known.parquet"  # the documents that were there in training
 
 
@@ -46,6 +47,7 @@ class Finetuned:
     reader: HistoryReader | None = None
     items: Items | None = None
     new: tuple[int, ...] = ()  # rows of documents that came after training
+    novelty: float | None = None  # nats that these gain, as calibrated; None: of an earlier version, which did not
 
     @property
     def device(self) -> torch.device:
@@ -133,7 +135,14 @@ def load(run: Path) -> Finetuned:
     except (RuntimeError, KeyError):
         raise InputError(f"{weights} is not of this run; fine-tune anew") from None
     finetuned.modules.eval()
-    return replace(finetuned, new=_new(folder.file(KNOWN), finetuned.corpus))
+    return replace(finetuned, new=_new(folder.file(KNOWN), finetuned.corpus), novelty=calibrated_novelty(run))
+
+
+def calibrated_novelty(run: Path) -> float | None:
+    """What documents that came after fine-tuning gain, in nats; None where an earlier version fine-tuned the run."""
+    opened = Run(run)
+    facts = opened.read_json(FACTS) if opened.has(FACTS) else {}
+    return float(facts["novelty"]) if "novelty" in facts else None
 
 
 def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
@@ -150,9 +159,9 @@ def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def save(run: Run, finetuned: Finetuned) -> None:
-    """Weights, the encoder where it has learned, the vectors of items, and which documents there are."""
-    keys = list(keys_of(finetuned.corpus))
-    save_keys(run.path / KNOWN, keys)
+    """Weights, the encoder where it has learned, the vectors of items, and which documents it was trained to give."""
+    keys, new = list(keys_of(finetuned.corpus)), set(finetuned.new)
+    save_keys(run.path / KNOWN, [key for row, key in enumerate(keys) if row not in new])
     tensors = {
         name: x.detach().cpu().contiguous().clone()
         for name, x in finetuned.modules.state_dict().items()

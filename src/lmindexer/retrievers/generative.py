@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from lmindexer.learn.memories import Memories
 from lmindexer.model.backbone import Memory
 from lmindexer.model.beam import beam_search, exact_search
 from lmindexer.model.semantic_indexer import SemanticIndexer
-from lmindexer.retrievers.hits import Hit, How, check_question, rows_of
+from lmindexer.retrievers.hits import Hit, check_question, rows_of
 
 BATCH = 16  # queries encoded and searched together
 MOST_NOVELTY = 100  # nats: beyond it single precision would round log P away
@@ -40,7 +40,7 @@ class GenerativeRetriever:
 
     Without fine-tuning, a query is read as if it were a document. Where the model has not learned the suffix,
     documents that share all learned codes share a score.
-    Scores are log P of a document's path given the query, in nats; of new documents and `novelty`.
+    Scores are log P of a document's path given the query, in nats, as `model.beam` says; new documents are favoured.
     """
 
     def __init__(
@@ -60,20 +60,23 @@ class GenerativeRetriever:
 
         `renormalise` scores over the codes that exist below a prefix instead of over all. `new` are the rows of
         documents that came after training: a model prefers those it was trained to give, which `novelty` (nats)
-        makes up for, as calibrated stacking does (Chao et al. 2016).
+        makes up for, as calibrated stacking does (Chao et al. 2016), within the bounds that `model.beam` names.
         """
         self.model, self.ids, self.max_tokens = model.eval(), ids, max_tokens
-        self.settings: How = {"beams": beams, "exact": exact, "renormalise": renormalise, "novelty": novelty}
+        self.settings: dict[str, Any] = {  # as far as they change the answer
+            "beams": None if exact else beams,
+            "exact": exact,
+            "renormalise": renormalise,
+            "novelty": novelty if new else 0.0,
+        }
         self.device = next(model.parameters()).device
         self._bf16 = choose_bf16(precision, self.device)
         trie = Trie.of(known_paths(ids, model.sizes), model.sizes, tie_ranks(ids.doc_ids))
         self._whole = trie.to(self.device)
         if not abs(novelty) <= MOST_NOVELTY:  # nan neither
             raise InputError(f"novelty is nats such as 2, from -{MOST_NOVELTY} to {MOST_NOVELTY}, not {novelty:g}")
-        if len(new):
-            favour = np.zeros(len(ids))
-            favour[list(new)] = novelty
-            self._whole = self._whole.favouring(favour)
+        if novelty and 0 < len(new) < len(ids):
+            self._whole = self._whole.with_new(new, novelty)
         self._find = partial(exact_search if exact else beam_search, beams=beams, renormalise=renormalise)
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:

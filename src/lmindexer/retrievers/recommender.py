@@ -8,7 +8,6 @@ from lmindexer.retrievers.finetuned import Finetuned
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.hits import Hit, How, check_question, history_rows
 
-NOVELTY = {"search": 2.0, "recommend": 3.0}  # nats: as much as costs the known ones little (docs/log.md)
 BATCH = 64  # histories read and searched together
 
 
@@ -46,11 +45,13 @@ class GenerativeRecommender:
 
 
 def finetuned_search(finetuned: Finetuned, **how: Unpack[How]) -> GenerativeRetriever:
-    """Searches with a fine-tuned model; `beams` as it was trained with and `novelty` of its task, unless given."""
+    """Searches with a fine-tuned model; `beams` as it was trained with and `novelty` as calibrated, unless given."""
     config = finetuned.config
     how.setdefault("beams", config.beams)
-    how.setdefault("novelty", NOVELTY[config.task])
-    return GenerativeRetriever(
+    calibrated = "novelty" not in how
+    if calibrated:
+        how["novelty"] = finetuned.novelty or 0.0
+    retriever = GenerativeRetriever(
         finetuned.model,
         finetuned.ids,
         max_tokens=config.max_tokens,
@@ -58,6 +59,9 @@ def finetuned_search(finetuned: Finetuned, **how: Unpack[How]) -> GenerativeRetr
         new=finetuned.new,
         **how,
     )
+    if calibrated and finetuned.new:
+        retriever.settings["novelty"] = "calibrated"  # each model's own is one way to ask all of them
+    return retriever
 
 
 def written_out(texts: Iterable[str]) -> str:

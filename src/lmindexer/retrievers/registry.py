@@ -29,8 +29,8 @@ def load_retriever(
 ) -> "GenerativeRetriever | GenerativeRecommender":
     """What finds documents of a run by generating IDs, as `GenerativeRetriever` says.
 
-    By default 20 `beams`, or as fine-tuned; `novelty` 2 for search and 3 to recommend. Raises InputError where the run
-    has no model that can.
+    By default 20 `beams`, or as fine-tuned, and `novelty` as fine-tuning calibrated it; 0: documents that came later
+    are not favoured. Raises InputError where the run has no model that can.
     """
     how: How = {"exact": exact, "renormalise": renormalise}
     if beams is not None:

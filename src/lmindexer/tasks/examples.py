@@ -1,9 +1,10 @@
 """What fine-tuning learns from and is chosen by: pairs of what is asked and the document that answers it."""
 
 import hashlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Unpack
 
 import numpy as np
 
@@ -16,13 +17,47 @@ from lmindexer.learn.histories import HistoryMemories
 from lmindexer.learn.memories import Memories
 from lmindexer.retrievers.finetuned import Finetuned
 from lmindexer.retrievers.generative import Asked
+from lmindexer.retrievers.hits import Hit, How
 from lmindexer.retrievers.recommender import GenerativeRecommender, finetuned_search, written_out
 from lmindexer.tasks.queries import Queries, text_key
-from lmindexer.tasks.sequences import Sequences, held_out, training_examples
+from lmindexer.tasks.sequences import Examples, Sequences, held_out, training_examples
 from lmindexer.tasks.splits import keep_apart
 
 DEV_SHARE = 0.1  # of training queries without a dev split
+PART = 8  # words of a text that stand for a question
 FEW_DEV = 200  # queries: fewer choose by luck, so that pseudo-queries are asked, too
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Texts, or histories of document ids, and to each the documents that answer it."""
+
+    asked: tuple[Any, ...]
+    relevant: tuple[Mapping[str, float], ...]  # document id -> grade, above 0
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def select(self, places: Iterable[int]) -> "Questions":
+        """Some of them, in this order."""
+        chosen = list(places)
+        return Questions(tuple(self.asked[n] for n in chosen), tuple(self.relevant[n] for n in chosen))
+
+    def sample(self, most: int, seed: int) -> "Questions":
+        """At most so many of them, drawn at random, in their order."""
+        return self.select(np.sort(np.random.default_rng(seed).permutation(len(self))[:most]).tolist())
+
+    def joined(self, others: "Questions") -> "Questions":
+        """These, then the others."""
+        return Questions(self.asked + others.asked, self.relevant + others.relevant)
+
+    def judged(self, ranked: Sequence[Sequence[str]], metric: str) -> float:
+        """The mean of a metric such as "recall@10" for these lists of document ids; 0 where there is no question."""
+        if not len(self):
+            return 0.0
+        names = [str(n) for n in range(len(self))]
+        judged = judge(names, list(ranked), list(self.relevant), [parse_metric(metric)], resamples=0)
+        return next(iter(judged.means.values()))
 
 
 class Task(Protocol):
@@ -37,9 +72,18 @@ class Task(Protocol):
     documents: int
     notes: tuple[str, ...]
     fingerprint: str  # the same for the same data
+    dev_questions: Questions
 
     def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
         """Memories of all that is read in training."""
+        ...
+
+    def questions_of(self, rows: np.ndarray) -> Questions:
+        """Questions that these documents answer and no other: those of training pairs, or else parts of their texts."""
+        ...
+
+    def ask(self, finetuned: Finetuned, questions: Questions, k: int, **how: Unpack[How]) -> list[list[Hit]]:
+        """The best k documents for each question."""
         ...
 
     def dev(self, finetuned: Finetuned) -> float:
@@ -64,8 +108,7 @@ class RecommendTask:
             raise InputError("no user took 3 items or more, so there is none to choose by; give longer sequences")
         self.fingerprint = _fingerprint(sequences.users, sequences.rows, sequences.offsets, sequences.parts)
         chosen = _sample(len(dev), config)
-        self._histories = [[corpus.doc_ids[row] for row in dev.history(e)] for e in chosen]
-        self._taken = [{corpus.doc_ids[dev.target[e]]: 1.0} for e in chosen]
+        self.dev_questions = self._questions(dev, chosen)
 
     def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
         train = self.train
@@ -75,10 +118,19 @@ class RecommendTask:
                  for e in range(len(train))))  # fmt: skip
         return _texts_asked(finetuned, [written_out(each) for each in texts], folder)
 
+    def questions_of(self, rows: np.ndarray) -> Questions:
+        return self._questions(self.train, np.flatnonzero(np.isin(self.target, rows)))
+
+    def ask(self, finetuned: Finetuned, questions: Questions, k: int, **how: Unpack[How]) -> list[list[Hit]]:
+        return GenerativeRecommender(finetuned, **how).recommend(questions.asked, k)
+
     def dev(self, finetuned: Finetuned) -> float:
-        metric = parse_metric(self.config.dev_metric)
-        hits = GenerativeRecommender(finetuned).recommend(self._histories, metric.k)
-        return _judged([[hit.doc_id for hit in each] for each in hits], self._taken, self.config.dev_metric)
+        return _dev(self, finetuned, self.config)
+
+    def _questions(self, examples: Examples, chosen: np.ndarray) -> Questions:
+        doc_ids = self.corpus.doc_ids
+        histories = tuple([doc_ids[row] for row in examples.history(e).tolist()] for e in chosen.tolist())
+        return Questions(histories, tuple({doc_ids[examples.target[e]]: 1.0} for e in chosen.tolist()))
 
 
 class SearchTask:
@@ -103,7 +155,8 @@ class SearchTask:
             answerable_dev = dev
             self.notes += (note,)
         self.queries = splits | {"train": train[0], "dev": dev}
-        self.dev_queries = answerable_dev.select(_sample(len(answerable_dev), config))
+        asked = answerable_dev.select(_sample(len(answerable_dev), config))
+        self.dev_questions = Questions(asked.texts, asked.relevant)
         self._texts: list[str] = []
         source, target, weight = list[int](), list[int](), list[float]()
         for queries in train:
@@ -126,12 +179,29 @@ class SearchTask:
     def asked(self, finetuned: Finetuned, folder: Path) -> Asked:
         return _texts_asked(finetuned, [*self._texts, *(self.corpus.texts() if self.documents else ())], folder)
 
+    def questions_of(self, rows: np.ndarray) -> Questions:
+        pairs = len(self.target) - self.documents
+        wanted = set(rows.tolist())
+        answers: dict[str, list[int]] = {}
+        for source, target in zip(self.source[:pairs].tolist(), self.target[:pairs].tolist(), strict=True):
+            answers.setdefault(self._texts[source], []).append(target)
+        found = [(text, targets) for text, targets in answers.items() if wanted.issuperset(targets)]
+        asked_for = {row for _, targets in found for row in targets}
+        dice = np.random.default_rng(self.config.seed)
+        for row in sorted(wanted - asked_for):
+            words = self.corpus[row].text.split()
+            if words:
+                at = int(dice.integers(max(len(words) - PART, 0) + 1))
+                found.append((" ".join(words[at : at + PART]), [row]))
+        doc_ids = self.corpus.doc_ids
+        relevant = (dict.fromkeys((doc_ids[row] for row in targets), 1.0) for _, targets in found)
+        return Questions(tuple(text for text, _ in found), tuple(relevant))
+
+    def ask(self, finetuned: Finetuned, questions: Questions, k: int, **how: Unpack[How]) -> list[list[Hit]]:
+        return finetuned_search(finetuned, **how).search(questions.asked, k)
+
     def dev(self, finetuned: Finetuned) -> float:
-        metric = parse_metric(self.config.dev_metric)
-        hits = finetuned_search(finetuned).search(self.dev_queries.texts, metric.k)
-        return _judged(
-            [[hit.doc_id for hit in each] for each in hits], self.dev_queries.relevant, self.config.dev_metric
-        )
+        return _dev(self, finetuned, self.config)
 
 
 def _fingerprint(texts: Iterable[str], *arrays: np.ndarray) -> str:
@@ -190,7 +260,6 @@ def _sample(n: int, config: FinetuneConfig) -> np.ndarray:
     return np.sort(np.random.default_rng(config.seed).permutation(n)[: config.dev_queries])
 
 
-def _judged(ranked: list[list[str]], relevant: Iterable[dict[str, float]], metric: str) -> float:
-    names = [str(n) for n in range(len(ranked))]
-    judged = judge(names, ranked, list(relevant), [parse_metric(metric)], resamples=0)
-    return next(iter(judged.means.values()))
+def _dev(task: Task, finetuned: Finetuned, config: FinetuneConfig) -> float:
+    hits = task.ask(finetuned, task.dev_questions, parse_metric(config.dev_metric).k)
+    return task.dev_questions.judged([[hit.doc_id for hit in each] for each in hits], config.dev_metric)

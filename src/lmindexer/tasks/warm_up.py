@@ -15,27 +15,37 @@ from lmindexer.training import Stage, Trainer
 START = "start.safetensors"  # the weights that every learning rate starts from
 
 
-def warm_up(finetuned: Finetuned, trainer: Trainer, run: Run, progress: Progress) -> None:
-    """Document -> its ID, by the decoder alone; skipped where a checkpoint says that it was done."""
-    config, model, ids = finetuned.config, finetuned.model, finetuned.ids
+def warm_up(
+    finetuned: Finetuned, trainer: Trainer, run: Run, progress: Progress, kept_out: np.ndarray | None = None
+) -> None:
+    """Document -> its ID, by the decoder alone; skipped where a checkpoint says that it was done.
+
+    Of the documents `kept_out` (rows) nothing is learned.
+    """
+    config, model = finetuned.config, finetuned.model
     codes = id_codes(finetuned)
     if "start" not in trainer.done:
         model.backbone.freeze("frozen", 0)
         documents = finetuned.documents(run.path)
         documents.fill(progress)
+        learned = np.ones(len(documents), dtype=bool)
+        learned[kept_out if kept_out is not None else []] = False
         if run.config.indexer != "lmindexer":
-            trainer.once("codebooks", lambda: _start_codebooks(finetuned, documents, codes))
+            trainer.once("codebooks", lambda: _start_codebooks(finetuned, documents, codes, learned))
 
         def losses(rows: np.ndarray) -> dict[str, Tensor]:
             own = codes[torch.from_numpy(rows).to(codes.device)]
             return {"loss": id_loss(finetuned, documents, rows, own, torch.ones(len(rows), device=codes.device))}
 
+        rows = np.flatnonzero(learned)
         model.codebooks.requires_grad_(True)
         trainer.run(
             Stage(
                 name="document -> ID",
                 epochs=config.warmup_epochs,
-                batches=lambda rng: length_bucketed_batches(documents.lengths, config.batch_size, rng),
+                batches=lambda rng: [
+                    rows[each] for each in length_bucketed_batches(documents.lengths[rows], config.batch_size, rng)
+                ],
                 losses=losses,
                 parameters=parameter_groups(finetuned, model, config.lr[0]),
                 learning=[model],
@@ -44,9 +54,9 @@ def warm_up(finetuned: Finetuned, trainer: Trainer, run: Run, progress: Progress
         )
 
         def start() -> None:
-            agreement = _agreement(finetuned, documents, codes)
+            agreement = _agreement(finetuned, documents, codes, learned)
             trainer.arrays["agreement"] = torch.tensor(agreement)
-            told = f"{agreement:.1%} of {len(ids):,} documents their own ID, last number included"
+            told = f"{agreement:.1%} of {len(rows):,} documents their own ID, last number included"
             progress.say(f"before the task, the model gives {told}")
             keep_weights(run, START, trainer)
 
@@ -54,27 +64,34 @@ def warm_up(finetuned: Finetuned, trainer: Trainer, run: Run, progress: Progress
 
 
 @torch.no_grad()
-def _start_codebooks(finetuned: Finetuned, documents: Memories, codes: Tensor) -> None:
-    """A start for codebooks that this model did not learn: each code the mean h^t of the documents that have it."""
+def _start_codebooks(finetuned: Finetuned, documents: Memories, codes: Tensor, learned: np.ndarray) -> None:
+    """A start for codebooks that this model did not learn: each code the mean h^t of the documents that have it.
+
+    Of the documents that are `learned` (N,) alone.
+    """
     model = finetuned.model.eval()
+    known = torch.from_numpy(np.flatnonzero(learned)).to(finetuned.device)
     for t, codebook in enumerate(model.codebooks):
         model.centre[t] = 0
         hidden = torch.empty(len(documents), model.backbone.dim, device=finetuned.device)
         for rows in documents.batches(256):
             places = torch.from_numpy(rows).to(finetuned.device)
             hidden[places] = model(documents.memory(rows), codes[places, :t])[:, -1]
+        hidden = hidden[known]
         model.centre[t] = hidden.mean(0)
         hidden = nn.functional.rms_norm(hidden - model.centre[t], (hidden.shape[1],))
         sums = torch.randn_like(codebook.weight) * 0.02  # a code without documents
-        sums.index_add_(0, codes[:, t], hidden)
+        sums.index_add_(0, codes[known, t], hidden)
         codebook.initialise(sums, torch.zeros_like(codebook.prior))
 
 
 @torch.no_grad()
-def _agreement(finetuned: Finetuned, documents: Memories, codes: Tensor) -> float:
-    """Share of the documents to which the model gives their own ID, greedily."""
+def _agreement(finetuned: Finetuned, documents: Memories, codes: Tensor, learned: np.ndarray) -> float:
+    """Share of the `learned` documents (N,) to which the model gives their own ID, greedily."""
     model, same = finetuned.model.eval(), 0
     for rows in documents.batches(256):
-        given = model.generate(documents.memory(rows))
-        same += int((given == codes[torch.from_numpy(rows).to(codes.device)]).all(1).sum())
-    return same / max(len(documents), 1)
+        rows = rows[learned[rows]]
+        if len(rows):
+            given = model.generate(documents.memory(rows))
+            same += int((given == codes[torch.from_numpy(rows).to(codes.device)]).all(1).sum())
+    return same / max(int(learned.sum()), 1)

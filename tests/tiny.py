@@ -1,0 +1,3 @@
+"""What the tests' tiny checkpoints have in common."""
+
+WIDTH = 32  # of their states
