@@ -8,10 +8,13 @@ from torch import nn
 
 from command_line import SMALL, lmindexer, write_items
 from lmindexer import Corpus, Document, LMIndexer
+from lmindexer.config import FinetuneConfig
 from lmindexer.indexers.two_step import TwoStepIndexer
 from lmindexer.model.backbone import load_backbone
+from lmindexer.retrievers.finetuned import begin
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.registry import generative
+from lmindexer.runs import Run
 from lmindexer.tasks.finetune import finetune
 from small_tasks import QUICK, QUIET, learn, write_queries
 
@@ -69,6 +72,8 @@ def test_dropout_as_set_reaches_the_pretrained_layers(
     indexer = LMIndexer.load(run).indexer
     assert indexer is not None
     assert shares(indexer.backbone.model) == {0.25}
+    begun = begin(Run.open(run), FinetuneConfig(encoder="full", dropout=0.1, device="cpu"))
+    assert shares(begun.model.backbone.model) == {0.1}
     settings = QUICK | {"encoder": "full", "dropout": 0.05, "epochs": 1}
     searcher = finetune(
         run, tmp_path / "tuned", queries=write_queries(tmp_path / "q.jsonl"), progress=QUIET, **settings

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from fake_device import fake_cuda
 from journey import LEARN, ask, scores, stop_and_resume, travel
-from lmindexer import LMIndexer
+from lmindexer import LMIndexer, devices
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.learn.memories import Memories
@@ -46,10 +47,13 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
             yield CUDA
 
 
-def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """From here on runs are loaded as on a machine without a GPU."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    return monkeypatch
+@contextmanager
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Runs are loaded as on a machine without a GPU."""
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        patch.setattr(devices, "choose_device", lambda name: torch.device("cpu"))
+        yield
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_what_was_learned_on_a_gpu_answers_alike_on_a_gpu_and_on_a_cpu(
 ):
     travel(few, checkpoints[backbone], tmp_path, gpu, history=history, encoder=encoder)
     there = ask(few, tmp_path)
-    with on_the_cpu(monkeypatch).context():
+    with on_the_cpu(monkeypatch):
         here = ask(few, tmp_path)
     assert (there.device, here.device) == ("cuda", "cpu")
     assert (there.codes == here.codes).all(1).mean() > 0.95
@@ -112,7 +116,7 @@ def test_dense_vectors_are_those_of_the_cpu(
         return [scores(found, few), scores(taken, few)]
 
     there = answers()
-    with on_the_cpu(monkeypatch).context():
+    with on_the_cpu(monkeypatch):
         here = answers()
     for one, other in zip(there, here, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=2e-2)
@@ -138,8 +142,9 @@ def test_bfloat16_learns_and_answers_nearly_as_single_precision(
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert np.isfinite(losses).all()
     there = ask(few, tmp_path)
-    with on_the_cpu(monkeypatch).context():
+    with on_the_cpu(monkeypatch):
         here = ask(few, tmp_path)
+    assert (there.device, here.device) == ("cuda", "cpu")
     assert (there.codes == here.codes).all(1).mean() > 0.9
     torch.testing.assert_close(scores(there.found, few), scores(here.found, few), rtol=0.1, atol=0.2)
 

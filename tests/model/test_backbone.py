@@ -307,6 +307,21 @@ def test_what_learns_above_a_cut_drops_out_as_in_the_whole(checkpoint: Path, cor
     assert not torch.allclose(whole, still, atol=1e-2)
 
 
+@pytest.mark.parametrize("name", ["t5", "mt5"])
+@torch.no_grad()
+def test_above_a_cut_t5_drops_out_at_its_end_alone(name: str, checkpoints: dict[str, Path], corpus: Corpus):
+    backbone = load_backbone(str(checkpoints[name]), dropout=0.0)
+    tokens, mask = batch(backbone, corpus.texts(range(4)))
+    still = backbone.remember(tokens, mask).states
+    backbone.freeze("top", 1)
+    backbone.train()
+    backbone.encoder.dropout.p = 0.5
+    above = backbone.remember(tokens, mask).states
+    kept = above != 0
+    assert 0.3 < kept.float().mean() < 0.7
+    torch.testing.assert_close(above[kept], 2 * still[kept], rtol=1e-3, atol=1e-4)
+
+
 @torch.no_grad()
 def test_padding_counts_for_nothing_where_no_token_is_padding():
     """Token 0 may be a word where the tokenizer has no token for padding; what fills up a batch is not that word."""
@@ -327,7 +342,7 @@ def test_rows_without_a_token_tell_nothing(checkpoint: Path, corpus: Corpus):
     telling = backbone.token_weight > 1e-5
     assert not telling[tokens:].any()
     assert not telling[backbone.special].any()
-    (ids,) = backbone.tokenize(["a knife"], 32)
+    (ids,) = backbone.tokenize(["knife a"], 32)
     words = backbone.tokenizer.convert_ids_to_tokens(ids)
     spaces = [bool(telling[token]) for token, word in zip(ids, words, strict=True) if word in ("▁a", "Ġa", "a")]
     assert spaces in ([False], [False, False]), "one letter tells nothing, whatever stands for the space before it"

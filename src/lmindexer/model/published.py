@@ -1,8 +1,10 @@
-"""What a published model says of itself: of which kind it is, how it pools, which files it has."""
+"""What a published model is: its kind, how it pools, which files it has, and whether it can be used here."""
 
 import json
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from lmindexer.errors import InputError
 
@@ -27,6 +29,30 @@ def check_kind(name: str, config: Any) -> None:
         what = "not a model that reads text alone"
     if not good:
         raise InputError(f"the model {name!r} ({kind}) is {what}; {KINDS}")
+
+
+@torch.no_grad()
+def check_states(name: str, backbone: Any) -> None:
+    """Refuse what cannot be used, by two tokens and the same two with padding behind them.
+
+    Everything between encoder and decoder has the token embeddings' width, and padding changes nothing.
+    """
+    tokens = torch.tensor([[0, len(backbone.vocabulary) - 1, backbone.pad_id]])
+    try:
+        memory = backbone.remember(tokens, torch.tensor([[True, True, False]]))
+        width = memory.states.shape[-1]
+        if width != backbone.dim:
+            raise ValueError(f"its token embeddings have {backbone.dim} numbers and its states {width}")
+        backbone.decode(memory, torch.zeros(1, 1, backbone.dim))
+        alone = backbone.remember(tokens[:, :2], torch.ones(1, 2, dtype=torch.bool)).states
+        if (alone - memory.states[:, :2]).norm() > 0.01 * alone.norm():
+            raise ValueError("what it says of a text depends on the padding behind it")
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"the model {name!r} cannot be used ({first_line(error)}); {KINDS}") from None
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def pooling_of(name: str) -> str:
