@@ -70,7 +70,7 @@ def ask(request: pytest.FixtureRequest, run: Path) -> Ask:
     if task == "search":
         retriever = RETRIEVERS[name](run, **how)
         return lambda k, only: retriever.search(QUERIES, k, only=only)
-    sequences = load_sequences(run / "sequences.jsonl", load_documents(Run.open(run)).doc_ids, parted=True)
+    sequences = load_taught(run / "sequences.jsonl", load_documents(Run.open(run)).doc_ids)
     recommender = recommender_of(name, run, sequences, **how)
     return lambda k, only: recommender.recommend(HISTORIES, k, only=only)
 
