@@ -30,7 +30,7 @@ from lmindexer.tasks.evaluate import evaluate
 from lmindexer.tasks.finetune import finetune
 from lmindexer.tasks.queries import Queries
 from lmindexer.tasks.recommendation import evaluate_recommenders, recommender_of
-from lmindexer.tasks.sequences import held_out, load_sequences
+from lmindexer.tasks.sequences import held_out, load_taught
 from small_tasks import QUICK, QUIET, learn, write_sequences
 
 Ask = Callable[[int, "Iterable[str] | None"], "list[list[Hit]]"]
@@ -109,7 +109,7 @@ def test_a_metric_does_not_depend_on_the_deepest_one(run: Path):
 @pytest.mark.parametrize("name", [*RECOMMENDERS, "popular"])
 def test_lists_without_the_own_history_do_not_depend_on_it_either(run: Path, name: str):
     doc_ids = load_documents(Run.open(run)).doc_ids
-    sequences = load_sequences(run / "sequences.jsonl", doc_ids, parted=True)
+    sequences = load_taught(run / "sequences.jsonl", doc_ids)
     recommender = recommender_of(name, run, sequences)
     with patch("lmindexer.retrievers.hybrid.DEPTH", DEPTH):
         some, more = (
