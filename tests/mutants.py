@@ -70,7 +70,7 @@ def read_mutants(path: Path) -> list[Mutant]:
 
 
 def run_tests(tree: Path, tests: Sequence[str], told: Path) -> int:
-    """TESTED and the exit code of pytest for code and tests of `tree`, in a process of its own; it writes `told`."""
+    """TESTED and the exit code of pytest, in a process of its own, for code of `tree`; its output goes to `told`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(SLOW_TO_IMPORT))
     process = context.Process(target=_pytest, args=(tree, tests, told))
