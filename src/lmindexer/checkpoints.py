@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lmindexer.errors import InputError
-from lmindexer.files import write_atomically
+from lmindexer.files import disk_is_full, write_atomically
 
 CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"  # in the folder of the run
 
@@ -48,8 +48,13 @@ def save_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str], c
     tensors |= {f"model.{name}": x for name, x in weights.items()}
     log = folder / LOG
     if log.exists():
-        with log.open("rb") as written:
-            os.fsync(written.fileno())  # what the checkpoint counts on is on the disk before it
+        try:
+            with log.open("rb") as written:
+                os.fsync(written.fileno())  # what the checkpoint counts on is on the disk before it
+        except OSError as error:
+            if not disk_is_full(error):
+                raise
+            raise InputError(f"no space left on {folder.resolve()}; free some and run again") from error
     position = {"done": checkpoint.done, "at": checkpoint.at, "log_bytes": log.stat().st_size if log.exists() else 0}
     tensors = {name: x.detach().contiguous().clone() for name, x in tensors.items()}
     metadata = {"position": json.dumps(position)}

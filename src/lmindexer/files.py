@@ -27,7 +27,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
     except BaseException as error:  # an interrupted write leaves nothing behind either
         temporary.unlink(missing_ok=True)
-        if isinstance(error, Exception) and _disk_is_full(error):
+        if isinstance(error, Exception) and disk_is_full(error):
             raise InputError(f"no space left on {path.parent.resolve()}; free some and run again") from error
         raise
     if os.name == "posix":
@@ -51,7 +51,7 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _disk_is_full(error: Exception) -> bool:
+def disk_is_full(error: Exception) -> bool:
     """Also when a library has wrapped the system's error in its own, keeping only the text."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True

@@ -1,7 +1,7 @@
 """One writer a run folder, over all processes and threads of a machine; the lock ends with its process."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -52,10 +52,11 @@ def writing(folder: Path, *, wait: bool = True, make: bool = False, progress: Pr
     try:
         yield
     finally:
-        if made and [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
+        if made and (not folder.is_dir() or [path.name for path in folder.iterdir()] == [LOCK]):
+            (folder / LOCK).unlink(missing_ok=True)
             for path in made:
-                path.rmdir()
+                with suppress(OSError):  # gone already, or someone else's
+                    path.rmdir()
         lock.release()
 
 
