@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import gradients
-from bench.finished import learn_or_reuse, sample_of, settings_of
-from lmindexer.config import from_mapping
-from lmindexer.corpus.documents import Corpus
+from bench.finished import learn_or_reuse, settings_and_sample
 from lmindexer.runs import Run
 
 PAPER = {"objective": "paper"}
@@ -75,12 +73,7 @@ def main() -> None:
     parser.add_argument("--gradients", action="store_true", help="also the weighted gradient norms of the losses")
     parser.add_argument("--quiet", action="store_true")
     arguments, rest = parser.parse_known_args()
-    try:
-        config = from_mapping(settings_of(rest))
-    except ValueError as error:
-        parser.error(str(error))
-    read = Corpus.read(arguments.files, text=config.text, id=config.id, label=config.label, skip_bad=True)
-    corpus = sample_of(read, arguments.sample, config.seed)
+    config, corpus = settings_and_sample(parser, arguments, rest)
     if arguments.gradients:
         print(gradients.compare(config, corpus, BATCHES) + "\n")
     wanted = [name for name in VARIANTS if name.startswith(tuple(arguments.only.split(",")))]

@@ -1,5 +1,6 @@
 """What the benches share: read the documents, learn a run unless it is there already."""
 
+import argparse
 import dataclasses
 import json
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lmindexer.config import LearnConfig
+from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.indexers.registry import make_indexer
@@ -39,6 +40,18 @@ def learn_or_reuse(config: LearnConfig, corpus: Corpus, folder: Path, quiet: boo
     progress = Progress(None) if quiet else Progress()
     make_indexer(config).fit(corpus, out=folder, resume=Run.is_begun(folder), progress=progress)
     return Run.open(folder)
+
+
+def settings_and_sample(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, rest: list[str]
+) -> tuple[LearnConfig, Corpus]:
+    """The settings that `rest` gives (see `settings_of`), and `arguments.sample` documents of `arguments.files`."""
+    try:
+        config = from_mapping(settings_of(rest))
+    except ValueError as error:
+        parser.error(str(error))
+    read = Corpus.read(arguments.files, text=config.text, id=config.id, label=config.label, skip_bad=True)
+    return config, sample_of(read, arguments.sample, config.seed)
 
 
 def sample_of(corpus: Corpus, size: int, seed: int) -> Corpus:

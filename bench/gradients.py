@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.finished import sample_of, settings_of
-from lmindexer.config import LearnConfig, from_mapping
+from bench.finished import settings_and_sample
+from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.indexers import lmindexer as room
 from lmindexer.learn.learner import Learner
@@ -39,12 +39,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=1500, help="take this many documents at random; 0: all")
     parser.add_argument("--batches", type=int, default=8, help="how many are looked at, at each position")
     arguments, rest = parser.parse_known_args()
-    try:
-        config = from_mapping(settings_of(rest))
-    except ValueError as error:
-        parser.error(str(error))
-    read = Corpus.read(arguments.files, text=config.text, id=config.id, label=config.label, skip_bad=True)
-    corpus = sample_of(read, arguments.sample, config.seed)
+    config, corpus = settings_and_sample(parser, arguments, rest)
     print(compare(config, corpus, arguments.batches))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from command_line import SMALL, write_items
+from lmindexer.config import from_mapping
 from lmindexer.corpus.documents import Corpus
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +50,7 @@ def test_each_objective_shows_the_terms_it_has(
 def test_a_term_counts_with_its_weight(gradients: object, corpus: Corpus, checkpoints: dict[str, Path]):
     settings = dict(zip((str(flag)[2:] for flag in SMALL[::2]), SMALL[1::2], strict=True))
     settings |= {"backbone": str(checkpoints["bert"]), "objective": "paper", "warmup-epochs": 0}
-    config = gradients.from_mapping(settings)
+    config = from_mapping(settings)
     once, thrice = (gradients.gradients(config.replace(contrastive=x), corpus, 1)["c1"] for x in (1.0, 3.0))
     assert once["reconstruction"] == pytest.approx(thrice["reconstruction"])
     assert thrice["contrastive"][0] == pytest.approx(3 * once["contrastive"][0], rel=0.02)

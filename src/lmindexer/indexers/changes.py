@@ -9,7 +9,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError, check_list
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
-from lmindexer.indexers.store import documents_and_ids, keep
+from lmindexer.indexers.store import check_agreement, documents_and_ids, keep, load_documents
 from lmindexer.progress import Progress
 from lmindexer.runs import changing
 
@@ -32,7 +32,9 @@ def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None
     """
     with changing(run, progress) as change:
         indexer = load_indexer(run)
-        old, ids = documents_and_ids(change.run)
+        assert indexer.ids is not None
+        old, ids = load_documents(change.run), indexer.ids
+        check_agreement(change.run, old, ids)
         new = []
         for row, document in enumerate(corpus):
             if document.id not in ids:

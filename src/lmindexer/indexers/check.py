@@ -15,7 +15,7 @@ from lmindexer.indexers.registry import load_indexer
 from lmindexer.indexers.store import keep, load_documents, save_table
 from lmindexer.progress import Progress
 from lmindexer.runs import Change, Run, changing
-from lmindexer.runs.contents import fault_of, leftovers, listed_names
+from lmindexer.runs.contents import leftovers, listed_names
 
 MADE_ANEW = ("dense.parquet", "items.parquet")  # caches: whoever needs them makes them
 TWINS = {"ids.parquet": "ids.jsonl", "ids.jsonl": "ids.parquet"}  # each can be made from the other
@@ -66,11 +66,10 @@ def mend_run(path: Path, progress: Progress | None = None) -> list[Fault]:
 
 def _file_faults(run: Run) -> Iterator[Fault]:
     """Files that are not the ones that were written; in a folder of the first format, files that cannot be read."""
-    for name, entry in run.files.items():
-        fault = fault_of(run.path / str(entry.get("as", name)), entry)
-        if fault:
+    for name in run.files:
+        if fault := run.fault(name):
             other = TWINS.get(name, "")
-            sound = other in run.files and not _is_faulty(run, other)
+            sound = other in run.files and not run.fault(other)
             yield Fault(f"{name} {fault}", f"made from {other}" if sound else "")
     for name in listed_names(run.path) if not run.files else ():
         if name.endswith(".safetensors") and not _is_safetensors(run.path / name):
@@ -113,9 +112,9 @@ def _left(run: Run) -> Iterator[Fault]:
 def _mend_table(change: Change) -> None:
     """ids.parquet from ids.jsonl, or the reverse, where one of them is damaged."""
     run = change.run
-    if _is_faulty(run, "ids.parquet"):
+    if run.fault("ids.parquet"):
         save_table(change.path, IdTable.of_jsonl(run.file("ids.jsonl"), tuple(run.facts["sizes"])))
-    elif _is_faulty(run, "ids.jsonl"):
+    elif run.fault("ids.jsonl"):
         save_table(change.path, IdTable.load(run.file("ids.parquet")))
 
 
@@ -132,11 +131,6 @@ def _mend_agreement(change: Change) -> None:
         found = load_indexer(run.path).index(new)
         ids = ids.add(found.doc_ids, found.codes)
     keep(change, ids, Corpus.from_documents((corpus[corpus.row_of[doc_id]] for doc_id in ids.doc_ids), keep_empty=True))
-
-
-def _is_faulty(run: Run, name: str) -> bool:
-    entry = run.files.get(name)
-    return entry is not None and bool(fault_of(run.path / str(entry.get("as", name)), entry))
 
 
 def _results(run: Run) -> list[str]:

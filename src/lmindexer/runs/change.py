@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lmindexer.progress import Progress
-from lmindexer.runs.contents import digest_of, generation_of, generations, name_of_generation
+from lmindexer.runs.contents import entry_of, generations, name_of_generation, newest_generation, present_names
 from lmindexer.runs.folder import Run
 from lmindexer.runs.lock import writing
 
@@ -18,8 +18,7 @@ class Change:
         self.run = run
         self.facts: dict[str, Any] = {}  # to be changed in run.json
         self._written: dict[str, str] = {}  # name -> name of its new generation
-        names = [str(entry.get("as", name)) for name, entry in run.files.items()]
-        self._number = 1 + max((generation_of(name)[1] for name in names), default=0)
+        self._number = 1 + newest_generation(run.files)
 
     def path(self, name: str) -> Path:
         """Where to write the new `name`: a reader does not see it before the change is whole."""
@@ -32,10 +31,9 @@ class Change:
         before = self.run.files
         files = dict(before)
         for name, written in self._written.items():
-            path = self.run.path / written
-            files[name] = {"bytes": path.stat().st_size, "digest": digest_of(path), "as": written}
+            files[name] = entry_of(self.run.path / written) | {"as": written}
         self.run.update(files=files, **self.facts)  # the one rename
-        kept = {str(entry.get("as", name)) for listed in (before, files) for name, entry in listed.items()}
+        kept = {*present_names(before).values(), *present_names(files).values()}
         for name in self._written:
             for path in generations(self.run.path, name):
                 if path.name not in kept:
@@ -43,7 +41,7 @@ class Change:
 
     def _discard(self) -> None:
         """Remove the new files, unless run.json names them already: then the change was made."""
-        named = {str(entry.get("as", name)) for name, entry in Run.open(self.run.path).files.items()}
+        named = present_names(Run.open(self.run.path).files).values()
         for written in self._written.values():
             if written not in named:
                 (self.run.path / written).unlink(missing_ok=True)

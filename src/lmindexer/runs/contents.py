@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,18 @@ UNLISTED = re.compile(
 )
 
 
-def listing(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Size in bytes and digest of each file that `names` (relative to `folder`, in one form for all systems)."""
-    return {name: {"bytes": (folder / name).stat().st_size, "digest": digest_of(folder / name)} for name in names}
+def entry_of(path: Path) -> dict[str, Any]:
+    """What is kept of a file: its size in bytes and its digest."""
+    return {"bytes": path.stat().st_size, "digest": digest_of(path)}
+
+
+def listing(folder: Path) -> dict[str, dict[str, Any]]:
+    """`entry_of` every file of `listed_names`."""
+    return {name: entry_of(folder / name) for name in listed_names(folder)}
 
 
 def listed_names(folder: Path) -> list[str]:
-    """Names of the files below `folder` whose digests are kept, sorted."""
+    """Names of the files below `folder` whose digests are kept, with / between folders on every system, sorted."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(path.as_posix() for path in found if not any(UNLISTED.fullmatch(part) for part in path.parts))
 
@@ -49,6 +54,11 @@ def check_listing(files: Any, origin: Path) -> Mapping[str, Mapping[str, Any]]:
     return dict(files)
 
 
+def present_names(files: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """By name, that of the generation which `files` lists, such as "ids.1.parquet" of "ids.parquet"."""
+    return {name: str(entry.get("as", name)) for name, entry in files.items()}
+
+
 def fault_of(path: Path, entry: Mapping[str, Any]) -> str:
     """What is wrong with a file that was written as `entry` says; "" when nothing is."""
     if not path.is_file():
@@ -68,6 +78,11 @@ def generation_of(name: str) -> tuple[str, int]:
     return name, 0
 
 
+def newest_generation(files: Mapping[str, Mapping[str, Any]]) -> int:
+    """The highest number among the generations that `files` lists; 0 where all are the first."""
+    return max((generation_of(name)[1] for name in present_names(files).values()), default=0)
+
+
 def name_of_generation(name: str, number: int) -> str:
     """The reverse of `generation_of`."""
     path = Path(name)
@@ -83,7 +98,7 @@ def generations(folder: Path, name: str) -> list[Path]:
 
 def leftovers(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> list[Path]:
     """What killed writers left: temporary files, and generations newer than those that `files` names."""
-    newest = max((generation_of(str(entry.get("as", name)))[1] for name, entry in files.items()), default=0)
+    newest = newest_generation(files)
     found = [path for path in folder.iterdir() if TEMPORARY.fullmatch(path.name)]
     for name in files:
         found += [path for path in generations(folder, name) if generation_of(path.name)[1] > newest]

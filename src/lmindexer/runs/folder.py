@@ -15,7 +15,7 @@ from typing import Any
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.errors import InputError
 from lmindexer.files import write_text
-from lmindexer.runs.contents import check_listing, fault_of, leftovers, listed_names, listing
+from lmindexer.runs.contents import check_listing, fault_of, leftovers, listing, present_names
 from lmindexer.runs.lock import LOCK, make_folder, writing
 from lmindexer.settings import read_toml, to_toml
 
@@ -131,7 +131,7 @@ class Run:
             InputError: when it is missing, or its bytes are not those that were written.
         """
         self._check_listed(name)
-        path = self.path / str(self.files.get(name, {}).get("as", name))
+        path = self._present(name)
         if not path.exists():
             raise InputError(f"{path} is missing; see what can be mended with: lmindexer check {self.path}")
         return path
@@ -143,12 +143,17 @@ class Run:
                 self._check_listed(listed)
         return self.path / name if (self.path / name).is_dir() else None
 
-    def _check_listed(self, name: str) -> None:
+    def fault(self, name: str) -> str:
+        """What is wrong with a listed file, as a clause; "" where nothing is, or where it is not listed."""
         entry = self.files.get(name)
-        if entry is not None:
-            path = self.path / str(entry.get("as", name))
-            if fault := fault_of(path, entry):
-                raise InputError(f"{path} {fault}; see what can be mended with: lmindexer check {self.path}")
+        return "" if entry is None else fault_of(self._present(name), entry)
+
+    def _check_listed(self, name: str) -> None:
+        if fault := self.fault(name):
+            raise InputError(f"{self._present(name)} {fault}; see what can be mended with: lmindexer check {self.path}")
+
+    def _present(self, name: str) -> Path:
+        return self.path / present_names(self.files).get(name, name)
 
     def update(self, **facts: Any) -> None:
         """Change some of the facts, in one rename. Only the one that is `writing` may."""
@@ -158,7 +163,7 @@ class Run:
 
     def finish(self, **facts: Any) -> None:
         """Mark the run as finished, list its files and drop what only resuming needed."""
-        self.update(**facts, state="finished", files=listing(self.path, listed_names(self.path)))
+        self.update(**facts, state="finished", files=listing(self.path))
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
         self.sweep()
 
