@@ -49,7 +49,7 @@ def measured(path: Path) -> dict[str, float]:
         browser = program.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(path.as_uri())
-        page.wait_for_function("performance.getEntriesByType('paint').length > 0")
+        page.wait_for_function("() => performance.getEntriesByType('paint').length > 0")
         paint: Any = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
         page.wait_for_timeout(2000)
         page.mouse.click(200, 300)

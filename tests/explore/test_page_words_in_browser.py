@@ -71,7 +71,7 @@ def test_small_tiles_of_one_document_show_their_codes_before_the_texts(browser: 
     with opened(browser, tmp_path / "page.html", PHONE, script=RECORD) as page:
         page.evaluate("written.length = 0")  # what the first picture had before the texts were there
         page.emulate_media(color_scheme="dark")
-        page.wait_for_function("written.length > 0")
+        page.wait_for_function("() => written.length > 0")
         lines = [part["text"] for part in page.evaluate("written")]
         with_text = {line.split(":")[0] for line in lines if re.match(r"\d+:( |$)", line)}
         alone = {line for line in lines if line.isdigit()}  # of tiles too narrow for a text
