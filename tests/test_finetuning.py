@@ -227,7 +227,7 @@ def test_a_run_of_before_calibration_says_that_later_documents_are_not_favoured(
         facts = run.read_json("finetune.json")
         del facts["novelty"]
         run.write_json("finetune.json", facts)
-        run.update(files={**run.files} | listing(run.path, ["finetune.json"]))
+        run.update(files={**run.files} | listing(run.path))
     for each in asked:
         assert lmindexer(*each).err.count(told) == 1, each
         assert told not in lmindexer(*each, "--novelty", 1).err
