@@ -342,9 +342,7 @@ def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path: Path):
         ids: Tensor | None = None
 
     trainer = Trainer(run.model, tmp_path, 1, 1.0, False, 0.0, Progress(None), Other())
-    with pytest.raises(
-        InputError, match=r"checkpoint\.safetensors is of an earlier version \(it holds 'codes'\)"
-    ):
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors is of an earlier version \(it holds 'codes'\)"):
         trainer.resume()
 
 
