@@ -84,9 +84,10 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     from lmindexer.tasks.queries import split_name
 
     split = split_name(split)
+    taught, taught_sequences = (opened.file(name) if opened.has(name) else None for name in (QUERIES, SEQUENCES))
     if sequences is None and queries is None:
-        sequences = run / SEQUENCES if (run / SEQUENCES).exists() else None
-        queries = run / QUERIES if sequences is None and (run / QUERIES).exists() else None
+        sequences = taught_sequences
+        queries = taught if sequences is None else None
     if sequences is None and queries is None:
         raise InputError(f"{run} was not fine-tuned with any questions; name them with --queries or --sequences")
     if queries is None and (level is not None or leave_self_out or answerable):
@@ -99,14 +100,14 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         if path is not None and path.is_dir():
             raise InputError(f"{flag} {path} is a folder; name a file in it")
     if queries is not None:
-        test = _queries(queries, qrels, split, corpus, asked, run / QUERIES, answerable)
+        test = _queries(queries, qrels, split, corpus, asked, taught, answerable)
         _check_ids(trec, corpus, (*test.query_ids, *chain(*test.joined_ids.values())))
         judging = {"relevance_level": level} if level is not None else {}
         judging |= {"leave_self_out": True} if leave_self_out else {}
         answered = _search(run, test, split, wanted, asked, judging)
     else:
         assert sequences is not None
-        examples = _examples(sequences, sequences == run / SEQUENCES, split, corpus, keep_going)
+        examples = _examples(sequences, sequences == taught_sequences, split, corpus, keep_going)
         _check_ids(trec, corpus, examples.sequences.users)
         answered = _recommend(run, corpus, examples, split, wanted, asked)
     _show(json.dumps(answered.evaluation.to_dict(), indent=2) if kind == "json" else answered.evaluation.to_markdown(),
@@ -152,8 +153,8 @@ def _check_ids(trec: Path | None, corpus: "Corpus", asked: Iterable[str]) -> Non
         check_ids(asked)
 
 
-def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", asked: dict[str, Any], taught: Path,
-             answerable: bool) -> "Queries":  # fmt: skip
+def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", asked: dict[str, Any],
+             taught: Path | None, answerable: bool) -> "Queries":  # fmt: skip
     """`taught`: the queries that the run was fine-tuned with, if there are any."""
     from lmindexer.tasks.queries import load_queries, splits_of
     from lmindexer.tasks.splits import with_note_of_training
@@ -161,7 +162,7 @@ def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", as
     if "popular" in asked:
         raise InputError("popular needs no query and is for recommendation alone; choose another --retriever")
     test = load_queries(queries, qrels, split, corpus.doc_ids, answerable=answerable)
-    if queries == taught or not taught.exists() or "train" not in splits_of(taught, None):
+    if taught is None or queries == taught or "train" not in splits_of(taught, None):
         return test
     return with_note_of_training(test, load_queries(taught, None, "train", corpus.doc_ids))
 
