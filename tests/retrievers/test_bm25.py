@@ -27,7 +27,9 @@ def found(texts: list[str], query: str) -> list[int]:
     return [int(hit.doc_id) for hit in of(texts).search([query])[0]]
 
 
-@pytest.mark.parametrize("query", ["rose guide", "vitamin", "the question of language", "C++ templates", "Red department"])
+@pytest.mark.parametrize(
+    "query", ["rose guide", "vitamin", "the question of language", "C++ templates", "Red department"]
+)
 def test_queries_with_words_score_as_by_bm25s_alone(query: str):
     import Stemmer
 

@@ -19,6 +19,7 @@ from lmindexer.progress import Progress
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
     from lmindexer.evaluation.metrics import Metric
+    from lmindexer.runs import Run
     from lmindexer.tasks.evaluate import Evaluation
     from lmindexer.tasks.queries import Queries
     from lmindexer.tasks.recommendation import RecommendationEvaluation
@@ -84,10 +85,9 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     from lmindexer.tasks.queries import split_name
 
     split = split_name(split)
-    taught, taught_sequences = (opened.file(name) if opened.has(name) else None for name in (QUERIES, SEQUENCES))
     if sequences is None and queries is None:
-        sequences = taught_sequences
-        queries = taught if sequences is None else None
+        sequences = _taught(opened, SEQUENCES)
+        queries = _taught(opened, QUERIES) if sequences is None else None
     if sequences is None and queries is None:
         raise InputError(f"{run} was not fine-tuned with any questions; name them with --queries or --sequences")
     if queries is None and (level is not None or leave_self_out or answerable):
@@ -100,14 +100,15 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         if path is not None and path.is_dir():
             raise InputError(f"{flag} {path} is a folder; name a file in it")
     if queries is not None:
-        test = _queries(queries, qrels, split, corpus, asked, taught, answerable)
+        test = _queries(queries, qrels, split, corpus, asked, _taught(opened, QUERIES), answerable)
         _check_ids(trec, corpus, (*test.query_ids, *chain(*test.joined_ids.values())))
         judging = {"relevance_level": level} if level is not None else {}
         judging |= {"leave_self_out": True} if leave_self_out else {}
         answered = _search(run, test, split, wanted, asked, judging)
     else:
         assert sequences is not None
-        examples = _examples(sequences, sequences == taught_sequences, split, corpus, keep_going)
+        its_own = sequences == run / SEQUENCES
+        examples = _examples(opened.file(SEQUENCES) if its_own else sequences, its_own, split, corpus, keep_going)
         _check_ids(trec, corpus, examples.sequences.users)
         answered = _recommend(run, corpus, examples, split, wanted, asked)
     _show(json.dumps(answered.evaluation.to_dict(), indent=2) if kind == "json" else answered.evaluation.to_markdown(),
@@ -151,6 +152,11 @@ def _check_ids(trec: Path | None, corpus: "Corpus", asked: Iterable[str]) -> Non
     if trec is not None:
         check_ids(corpus.doc_ids)
         check_ids(asked)
+
+
+def _taught(run: "Run", name: str) -> Path | None:
+    """A file of what the run was fine-tuned with, as it was written; None where it was not by such."""
+    return run.file(name) if run.has(name) else None
 
 
 def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", asked: dict[str, Any],

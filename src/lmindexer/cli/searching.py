@@ -75,7 +75,8 @@ def asked_with(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str,
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("query", nargs=-1)
 @click.option("--history", metavar="ID,ID,...",
-              help="Instead of QUERY: what a user took, oldest first; an id with a comma in quotation marks.")  # fmt: skip
+              help="Instead of QUERY: what a user took, oldest first. An id with a comma stands in quotation "
+                   "marks.")  # fmt: skip
 @click.option("--repeats", is_flag=True, help="Find also what is in the --history; without it that is left out.")
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(min=1), metavar="INT",
               help="How many documents to find.")  # fmt: skip
@@ -166,7 +167,7 @@ def _why_nothing(by_history: bool, only: list[str] | None) -> str:
     among = "the documents" if only is None else "the documents that the search is restricted to"
     if by_history:
         return f"{among} are all in the history; find them with --repeats"
-    return f"no word of it, stop words aside, is in {among}; --retriever dense needs none"
+    return f"no word of it is in {among}, stop words beside others not counted; --retriever dense needs none"
 
 
 def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | None,

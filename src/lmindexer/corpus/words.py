@@ -9,6 +9,7 @@ A text of several scripts has the words of each.
 """
 
 import re
+from itertools import pairwise
 
 LETTERS = (  # of scripts without spaces
     "\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46"  # Thai
@@ -54,7 +55,7 @@ def _parted(pattern: re.Pattern[str], text: str) -> list[str]:
         if _UNSPACED.match(run):
             signs = _SIGN.findall(run)
             words += signs
-            words += [first + second for first, second in zip(signs, signs[1:], strict=False)]
+            words += [first + second for first, second in pairwise(signs)]
         else:
             words.append(run)
     return words
