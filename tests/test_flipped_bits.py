@@ -16,6 +16,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "bm25": ("search", "RUN", "rose", "--retriever", "bm25"),
     "evaluate": ("evaluate", "RUN"),
     "other queries": ("evaluate", "RUN", "--queries", "queries.jsonl", "--retriever", "bm25"),
+    "its queries by name": ("evaluate", "RUN", "--queries", "RUN/queries.jsonl"),
+    "its sequences by name": ("evaluate", "RUN", "--sequences", "RUN/sequences.jsonl"),
     "inspect": ("inspect", "RUN"),
     "compare": ("compare", "RUN", "run"),
     "explore": ("explore", "RUN"),
@@ -37,11 +39,11 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "ids.parquet": (*ASKING, "bm25", "inspect", "compare", "explore", "index", "export", "pairs", "add", "remove"),
     "known.parquet": ASKING,
     "quantiser.safetensors": ("index", "add"),
-    "queries.jsonl": ("evaluate", "other queries"),
+    "queries.jsonl": ("evaluate", "other queries", "its queries by name"),
     "report.json": ("inspect", "compare"),
     "retriever.safetensors": ASKING,
     "retriever_backbone": ASKING,
-    "sequences.jsonl": ("evaluate",),
+    "sequences.jsonl": ("evaluate", "its sequences by name"),
 }
 
 
@@ -76,7 +78,7 @@ def test_a_flipped_byte_is_told_by_whoever_reads_it(
         written = Path(taught, name).read_bytes()
         flip(Path(taught, name))
         for verb in READ_BY[name.split("/")[0]]:
-            answer = lmindexer(*(taught if word == "RUN" else word for word in VERBS[verb]))
+            answer = lmindexer(*(word.replace("RUN", taught) for word in VERBS[verb]))
             assert (answer.code, answer.out) == (2, ""), f"{verb} reads {name}: {answer.err}"
             *notes, told = answer.err.splitlines()
             assert all(note.startswith("note: ") for note in notes)
