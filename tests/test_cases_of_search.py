@@ -74,6 +74,7 @@ def verbs(run: Path, folder: Path) -> Iterable[tuple[object, ...]]:
     yield "remove", run, "d3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", fuzzed("runfolder"), ids=lambda case: case.name)
 def test_a_spoiled_run_ends_in_a_sentence(case: Path, home: Path, tmp_path: Path):
     what = (case / "WHAT.txt").read_text(encoding="utf-8")
