@@ -119,9 +119,9 @@ def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", 
     assert indexer.ids is not None
     tree = tree_of(indexer.run, corpus, indexer.ids, 12, 3, 2)
     if quiet:
-        from lmindexer.explore.report import summary
+        from lmindexer.explore.report import report_of, summary
 
-        for line in summary(indexer.run.read_json("report.json")):
+        for line in summary(report_of(indexer.run)):
             if line.startswith("Warning: "):
                 progress.warn(line.removeprefix("Warning: "))
         return

@@ -60,7 +60,9 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
         import json
         from dataclasses import asdict
 
-        click.echo(json.dumps(folder.read_json("report.json") | {"tree": asdict(tree)}, ensure_ascii=False))
+        from lmindexer.explore.report import report_of
+
+        click.echo(json.dumps(report_of(folder) | {"tree": asdict(tree)}, ensure_ascii=False))
     else:
         show(folder, tree)
     if svg is not None:
@@ -101,23 +103,24 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
 
     from lmindexer.evaluation.comparison import Compared
     from lmindexer.evaluation.comparison import compare as compare_runs
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.explore.report import report_of
+    from lmindexer.indexers.store import documents_and_ids, load_ids
     from lmindexer.tasks.results import compare_results
 
     with steps() as progress:
         progress.doing("reading the documents and what was evaluated")
         evaluated = compare_results(dict(zip(names, runs, strict=True)), resamples=1000 if resamples else 0)
-        corpus, reports = load_documents(opened[0]), [run.read_json("report.json") for run in opened]
+        corpus, first = documents_and_ids(opened[0])
+        tables, reports = [first, *map(load_ids, opened[1:])], [report_of(run) for run in opened]
         compared = [
             Compared(
                 name=name,
                 indexer=run.config.indexer,
-                table=IdTable.load(run.file("ids.parquet")),
+                table=table,
                 seconds=report.get("seconds"),
                 agreement=report.get("agreement", {}).get("all"),
             )
-            for name, run, report in zip(names, opened, reports, strict=True)
+            for name, run, table, report in zip(names, opened, tables, reports, strict=True)
         ]
         embeddings = None
         if encoder:
@@ -173,14 +176,13 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     if figures is not None and out is not None:
         raise InputError("--figures writes no page; leave out --out, or run again without --figures for the page")
     opened = [Run.open(run) for run in runs]
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
 
-    tables = {name: IdTable.load(run.file("ids.parquet")) for name, run in zip(names_of(runs), opened, strict=True)}
+    names = names_of(runs)
     if figures is not None:
         with steps() as progress:
             progress.doing("drawing the figures")
-            drawn = _draw_figures(figures, opened, tables)
+            drawn = _draw_figures(figures, opened, names)
         for path in drawn:
             click.echo(str(path))
         return
@@ -190,9 +192,9 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     make_room(out)
     shown = []
     with steps() as progress:
-        for run, (name, table) in zip(opened, tables.items(), strict=True):
+        for run, name in zip(opened, names, strict=True):
             progress.doing(f"reading the documents of {name}")
-            corpus = load_documents(run)
+            corpus, table = documents_and_ids(run)
             shown.append(Shown(name, table, corpus.texts(), corpus.labels))
         progress.doing("counting words and writing the page")
         write_page(out, shown)
@@ -205,16 +207,18 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     click.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB); open it in a browser")
 
 
-def _draw_figures(folder: Path, runs: "list[Run]", tables: "dict[str, IdTable]") -> list[Path]:
+def _draw_figures(folder: Path, runs: "list[Run]", names: list[str]) -> list[Path]:
     """Figures 3 (each run that has labels), 4 (those that were trained in epochs) and 6 (all of them together)."""
     from lmindexer.explore.figures import curve_points, duplication_density, label_distribution, training_curves
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
 
     make_room(folder / "figure6.svg", "--figures")
     drawn: list[Path] = []
-    logs = {name: run.log_records() for name, run in zip(tables, runs, strict=True)}
-    for run, (name, table) in zip(runs, tables.items(), strict=True):
-        corpus = load_documents(run)
+    tables = {}
+    logs = {name: run.log_records() for name, run in zip(names, runs, strict=True)}
+    for run, name in zip(runs, names, strict=True):
+        corpus, table = documents_and_ids(run)
+        tables[name] = table
         if corpus.labels is not None:
             stem = folder / (f"figure3-{name.strip('/').replace('/', '-')}" if len(runs) > 1 else "figure3")
             drawn += label_distribution(table, corpus.labels, stem, texts=corpus.texts())
@@ -247,10 +251,10 @@ def show(run: "Run", tree: "TreeNode") -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from lmindexer.explore.report import quality_table, summary
+    from lmindexer.explore.report import quality_table, report_of, summary
     from lmindexer.explore.tree import render
 
-    report = run.read_json("report.json")
+    report = report_of(run)
     console = Console(width=None if sys.stdout.isatty() else 110)
     render(tree, console)
     console.print(Markdown("\n".join(quality_table(report))))
