@@ -15,6 +15,7 @@ from lmindexer.settings import check_settings, fill, parse, setting
 DATA, MODEL, LOSS, SCHEDULE, MACHINE = "Documents", "Model", "Objective", "Training", "Machine"
 TWO_STEP = "Other indexers: embed, then quantise"
 INDEXER_NAMES = ("lmindexer", "rq-vae", "hc", "rq-kmeans", "random")
+IMPORTED = "imported"  # the indexer of a run whose IDs were made elsewhere
 PAPER = "paper"  # the preset with the terms of the paper and no other
 
 
@@ -27,7 +28,10 @@ class LearnConfig:
     label: str = setting("", "column with a category or category path; used to judge, never to learn", DATA)
 
     indexer: str = setting(
-        "lmindexer", "what learns the IDs; all but lmindexer embed first and quantise then", MODEL, INDEXER_NAMES
+        "lmindexer",
+        "what learns the IDs; all but lmindexer embed first and quantise then; 'imported' is of lmindexer import",
+        MODEL,
+        (*INDEXER_NAMES, IMPORTED),
     )
     sizes: tuple[int, ...] = setting(
         (),

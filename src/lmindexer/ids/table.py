@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,6 +105,12 @@ class IdTable:
         rows = np.asarray(rows, dtype=np.int64)
         doc_ids = tuple(self.doc_ids[row] for row in rows)
         return IdTable(doc_ids, self.codes[rows], self.sizes, None if self.suffix is None else self.suffix[rows])
+
+    def rows_below(self, path: Sequence[int]) -> np.ndarray:
+        """Rows, ascending, of the documents whose IDs begin with these codes; none of more codes than an ID has."""
+        if len(path) > len(self.sizes) + 1:
+            return np.empty(0, dtype=np.int64)
+        return np.flatnonzero((self.paths[:, : len(path)] == np.array(path, dtype=np.int64)).all(1))
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -202,8 +209,13 @@ class IdTable:
         return table
 
     def export(self, path: Path, format: str) -> None:
-        """The full IDs for other programs, as "jsonl", "csv" or "parquet"."""
-        writers = {"jsonl": self._write_jsonl, "csv": self._write_csv, "parquet": self.save}
+        """The full IDs for other programs, as "jsonl", "csv", "parquet" or "index.json" (of LETTER and LC-Rec)."""
+        writers = {
+            "jsonl": self._write_jsonl,
+            "csv": self._write_csv,
+            "parquet": self.save,
+            "index.json": self._write_index,
+        }
         if format not in writers:
             raise InputError(f"{format!r} is not a format of IDs; choose one of {', '.join(writers)}")
         self._suffix()  # an ID which is not unique yet is of no use outside
@@ -229,6 +241,20 @@ class IdTable:
                 rows.writerows(
                     [doc_id, *codes] for doc_id, codes in zip(self.doc_ids, self.paths.tolist(), strict=True)
                 )
+
+        write_atomically(path, write)
+
+    def _write_index(self, path: Path) -> None:
+        """One JSON object, {"B004756YJA": ["<a_17>", "<b_401>", "<c_0>"]}: tokens for a language model."""
+        if len(self.sizes) >= len(ascii_lowercase):
+            raise InputError(f"index.json has letters for {len(ascii_lowercase)} positions, not {len(self.sizes) + 1}")
+
+        def write(to: Path) -> None:
+            ids = {
+                doc_id: [f"<{letter}_{code}>" for letter, code in zip(ascii_lowercase, path, strict=False)]
+                for doc_id, path in zip(self.doc_ids, self.paths.tolist(), strict=True)
+            }
+            to.write_text(json.dumps(ids, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
         write_atomically(path, write)
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lmindexer.config import FinetuneConfig, LearnConfig
+from lmindexer.config import IMPORTED, FinetuneConfig, LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
@@ -189,11 +189,11 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
 
 
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
-    """The encoder that the IDs were made with; the bundled one for random IDs."""
+    """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
     own = run.folder("backbone")
-    name = "bundled" if learned.indexer == "random" else learned.backbone
-    if learned.indexer not in ("lmindexer", "random"):
-        name = encoder_name(learned)
+    name = learned.backbone if learned.indexer == "lmindexer" else encoder_name(learned)
+    if learned.indexer in ("random", IMPORTED):
+        name = "bundled"
     return load_backbone(str(own) if own is not None else name, learned.decoder_layers, learned.dropout)
 
 

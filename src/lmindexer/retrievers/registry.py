@@ -56,7 +56,7 @@ def generative(run: Path, **how: Unpack[How]) -> "GenerativeRetriever | Generati
         raise InputError(f"novelty favours what came after fine-tuning, and {run} was not fine-tuned; leave it out")
     if config.indexer != "lmindexer":
         raise InputError(
-            f"{run} was learned by {config.indexer}, which has no model to generate IDs; fine-tune it first "
+            f"the IDs of {run} are of {config.indexer}, which has no model to generate them; fine-tune it first "
             "(lmindexer finetune), search a run of --indexer lmindexer, or choose --retriever bm25"
         )
     indexer = LMIndexer.load(run)
