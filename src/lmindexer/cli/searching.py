@@ -1,6 +1,5 @@
 """The verb that finds: search."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from lmindexer.cli.app import app
 from lmindexer.cli.common import lines_of, steps
 from lmindexer.errors import InputError
+from lmindexer.files import json_text
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
@@ -144,7 +144,7 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
             document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
             if kind == "jsonl":
                 found = {"rank": rank, "id": hit.doc_id, "score": round(hit.score, 4), "codes": path}
-                click.echo(json.dumps(question | found | {"text": document.text}, ensure_ascii=False))
+                click.echo(json_text(question | found | {"text": document.text}, ensure_ascii=False))
             else:
                 shown = " ".join(document.text.split())[:90]
                 click.echo(f"{hit.score:8.4g}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")

@@ -102,7 +102,7 @@ def draw_curves(run: Run) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(10, 6), layout="constrained", sharex=True)
     for (name, title), axis in zip(CURVES, axes.flat, strict=True):
         for colour, stage in enumerate(stages):
-            points = [(i, r[name]) for i, r in enumerate(records, 1) if r["stage"] == stage and name in r]
+            points = [(i, r[name]) for i, r in enumerate(records, 1) if r["stage"] == stage and r.get(name) is not None]
             if points:
                 axis.plot(*zip(*points, strict=True), f"C{colour}o-", markersize=3, label=stage)
         axis.set_title(title, fontsize=10)

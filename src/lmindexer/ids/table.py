@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmindexer.errors import InputError, check_list
-from lmindexer.files import write_atomically
+from lmindexer.files import json_text, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow
@@ -207,7 +207,7 @@ class IdTable:
     def jsonl_lines(self) -> Iterator[str]:
         """One line a document: {"id": "B004756YJA", "codes": [17, 401, 0]}."""
         for doc_id, codes in zip(self.doc_ids, self.paths.tolist(), strict=True):
-            yield json.dumps({"id": doc_id, "codes": codes}, ensure_ascii=False)
+            yield json_text({"id": doc_id, "codes": codes}, ensure_ascii=False)
 
     def _write_jsonl(self, path: Path) -> None:
         def write(to: Path) -> None:
@@ -235,7 +235,7 @@ class IdTable:
             columns[f"c{position}"] = pyarrow.array(column, pyarrow.int32())
         if self.suffix is not None:
             columns["suffix"] = pyarrow.array(self.suffix, pyarrow.int32())
-        return pyarrow.table(columns, metadata={"sizes": json.dumps(self.sizes)})
+        return pyarrow.table(columns, metadata={"sizes": json_text(self.sizes)})
 
     def _check_each_alone(self) -> None:
         """No document id twice, no code outside its codebook."""

@@ -5,7 +5,6 @@ Any other name or folder is loaded with transformers: seq2seq models (T5, mT5, B
 pair) as they are, encoder-only models (BERT, RoBERTa, MPNet, ...) with the same small decoder.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer.errors import InputError
+from lmindexer.files import json_text
 from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.cut import layers_of, lower_part, upper_part
 from lmindexer.model.decoder import SmallDecoder, heads_of, pool
@@ -251,7 +251,7 @@ class Backbone(nn.Module):
         self.tokenizer.save_pretrained(folder)
         if self.pooling == "cls":
             (folder / "1_Pooling").mkdir()
-            (folder / POOLING_FILE).write_text(json.dumps({"pooling_mode": "cls"}), encoding="utf-8")
+            (folder / POOLING_FILE).write_text(json_text({"pooling_mode": "cls"}), encoding="utf-8")
 
     def _pad_id(self) -> int:
         """What fills up short texts: no text holds it where the tokenizer or the model say so."""
