@@ -119,11 +119,9 @@ def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", 
     assert indexer.ids is not None
     tree = tree_of(indexer.run, corpus, indexer.ids, 12, 3, 2)
     if quiet:
-        from lmindexer.explore.report import summary
+        from lmindexer.explore.report import helps_little
 
-        for line in summary(indexer.run.read_json("report.json")):
-            if line.startswith("Warning: "):
-                progress.warn(line.removeprefix("Warning: "))
+        progress.warn(*helps_little(indexer.run.read_json("report.json")))  # of all else the indexer has warned
         return
     show(indexer.run, tree)
     click.echo(f"\nRun folder: {out}   (report.md, ids.parquet, ids.jsonl)")

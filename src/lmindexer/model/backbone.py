@@ -89,17 +89,41 @@ class Backbone(nn.Module):
         return layers_of(self.encoder)
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Token ids of each text, at most `max_tokens` or as many as the encoder reads.
-
-        A token that the tokenizer has and the model has no row for (<mask> of published BARTs) is unknown.
-        """
-        longest, V = min(max_tokens, self.longest), len(self.vocabulary)
+        """Token ids of each text, at most `max_tokens` or as many as the encoder reads."""
+        longest = min(max_tokens, self.longest)
         encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, verbose=False)["input_ids"]
+        return [self._with_rows(tokens) for tokens in encoded]
+
+    def pieces(self, texts: Sequence[str], max_tokens: int) -> list[list[list[int]]]:
+        """All token ids of each text, in pieces as long as `tokenize` makes a text; the first is what it gives.
+
+        Every piece begins and ends as a text does. Raises InputError where that alone is as long.
+        """
+        longest, around = min(max_tokens, self.longest), self.tokenizer.num_special_tokens_to_add()
+        if longest <= around:
+            raise InputError(
+                f"max_tokens {max_tokens} leaves no room for text: the tokenizer puts {around} tokens around each; "
+                f"give at least {around + 1}"
+            )
+        if not self.tokenizer.is_fast:
+            return [self._pieces_of(text, longest - around) for text in texts]
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, verbose=False).encodings
+        return [[self._with_rows(part.ids) for part in (start, *start.overflowing)] for start in encoded]
+
+    def _pieces_of(self, text: str, room: int) -> list[list[int]]:
+        """The same of one text by a tokenizer in plain Python, which does not give what it leaves out."""
+        ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        parts = [ids[at : at + room] for at in range(0, max(len(ids), 1), room)]
+        return [self._with_rows(self.tokenizer.build_inputs_with_special_tokens(part)) for part in parts]
+
+    def _with_rows(self, tokens: list[int]) -> list[int]:
+        """A token that the tokenizer has and the model has no row for (<mask> of published BARTs) is unknown."""
+        V = len(self.vocabulary)
         if len(self.tokenizer) <= V:
-            return encoded
+            return tokens
         unknown = self.tokenizer.unk_token_id
         instead = [] if unknown is None or unknown >= V else [unknown]
-        return [[i for token in tokens for i in ([token] if token < V else instead)] for tokens in encoded]
+        return [i for token in tokens for i in ([token] if token < V else instead)]
 
     def freeze(self, encoder: str, top_layers: int) -> None:
         """Choose what of the encoder learns: 'frozen', 'top' (the last `top_layers`), 'full' or 'auto' (full)."""
@@ -163,9 +187,13 @@ class Backbone(nn.Module):
             states = self.frozen_states(tokens, mask) if states is None else states
             if self._parts[1] is not None:
                 states = self._parts[1](inputs_embeds=states, attention_mask=mask).last_hidden_state
+        return Memory(states, mask, self.weight_of(tokens, mask))
+
+    def weight_of(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """The weight in pooling of tokens (B, L): one that a document holds several times counts once."""
         same = (tokens[:, :, None] == tokens[:, None, :]) & mask[:, None, :]
         times = same.sum(2).clamp_min(1)  # (B, L): how often the document holds each token
-        return Memory(states, mask, self.token_weight[tokens] * mask / times)
+        return self.token_weight[tokens] * mask / times
 
     def pooled(self, states: Tensor, mask: Tensor) -> Tensor:
         """Embeddings (B, D) of texts with encoder states (B, L, D), by the pooling the encoder was trained with."""
