@@ -85,6 +85,7 @@ class LMIndexer:
         torch.manual_seed(self.config.seed)
         progress.say(f"loading the model {self.config.backbone}")
         backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
+        backbone.texts.room(self.config.max_tokens)
         backbone.freeze(self.config.encoder, self.config.top_layers)
         run = begin_run(self.config, corpus, out, resume, device=str(device), bf16=bf16)
         bf16 = run.bf16  # as it began

@@ -89,6 +89,7 @@ class TwoStepIndexer:
         if config.indexer != "random":
             progress.say(f"loading the model {encoder_name(config)}")
             self.encoder = load_backbone(encoder_name(config), dropout=config.dropout).to(device).eval()
+            self.encoder.texts.room(config.max_tokens)
         self.run = run = begin_run(config, corpus, out, resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")

@@ -56,37 +56,30 @@ class Unseen:
         looks = f"{self.whole_texts:,} different texts look like {self.looks:,} to it"
         alike = self.looks < self.whole_texts
         if self.unknown_tokens < NOTABLE * self.tokens and not self.mostly_unknown:
-            told = f"the tokenizer of {name} does not tell case, or some signs, apart: {looks}, with the same codes"
-            return told if alike else ""
+            about = f"the tokenizer of {name} does not tell case, or some signs, apart"
+            return f"{about}: {looks}, which get the same codes" if alike else ""
         return (
-            f"{_share(self.unknown_tokens, self.tokens)} of the tokens are unknown to the tokenizer of {name}, of "
-            f"{_many(self.mostly_unknown, 'document')} at least half"
-            + (f"; {looks}" if alike else "")
-            + f"; {how} a model that knows the language, such as {flag} {MULTILINGUAL}"
+            f"{_share(self.unknown_tokens, self.tokens)} of the tokens are unknown to the tokenizer of {name} "
+            f"(at least half in {self.mostly_unknown:,} of {_many(self.documents, 'document')})"
+            + (f", and {looks}" if alike else "")
+            + f"; to see more, {how} a model that knows the language, such as {flag} {MULTILINGUAL}"
         )
 
     def _cut(self, config: LearnConfig, how: str) -> str:
         if not self.unread_tokens:
             return ""
-        one, alike = self.longer == 1, self.same_when_cut
-        place = (
-            f"--max-tokens {self.limit}"
-            if self.limit < self.longest
-            else f"the {self.longest} tokens that its model reads"
-        )
-        ways = []
+        limit = f" (its model reads {self.longest:,})" if self.longest < 10**6 else ""
+        ways, place = [], f"the {self.limit:,} tokens that its model reads"
         if self.limit < self.longest:
-            ways.append(
-                "a larger --max-tokens" + (f" (its model reads {self.longest:,})" if self.longest < 10**6 else "")
-            )
+            ways, place = [f"a larger --max-tokens{limit}"], f"--max-tokens {self.limit}"
         if config.may_pool:
             ways.append("--long pool, which reads all")
+        alike = f", and {self.same_when_cut:,} look like another with a different text" if self.same_when_cut else ""
         return (
             f"{self.longer:,} of {_many(self.documents, 'document')} ({_share(self.longer, self.documents)}) "
-            f"{'is' if one else 'are'} longer than {place} and cut there: {_share(self.unread_tokens, self.tokens)} of "
-            "all tokens are not read"
-            + (f", and {alike:,} documents look like one of another text" if alike else "")
-            + (f"; {how} {', or with '.join(ways)}" if ways else "")
+            f"{'is' if self.longer == 1 else 'are'} longer than {place} and cut there: "
+            f"{_share(self.unread_tokens, self.tokens)} of all tokens are not read{alike}"
+            + (f"; to read more, {how} {', or with '.join(ways)}" if ways else "")
         )
 
 
@@ -129,7 +122,7 @@ class _Reader:
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         read = []
-        for text, pieces in zip(texts, self.backbone.pieces(texts, self.limit), strict=True):
+        for text, pieces in zip(texts, self.backbone.texts.pieces(texts, self.limit), strict=True):
             content = [self._content_of(piece) for piece in pieces]
             tokens = [token for piece in pieces for token in piece] if self.pool else pieces[0]
             read.append(tokens)

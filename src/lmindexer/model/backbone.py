@@ -19,6 +19,7 @@ from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.cut import layers_of, lower_part, upper_part
 from lmindexer.model.decoder import SmallDecoder, heads_of, pool
 from lmindexer.model.published import POOLING_FILE, check_kind, check_states, find_file, first_line, pooling_of
+from lmindexer.model.texts import TextReader
 from lmindexer.model.words import telling_tokens
 
 
@@ -88,42 +89,14 @@ class Backbone(nn.Module):
         """The encoder's layers where it may be cut, or None where it must stay whole."""
         return layers_of(self.encoder)
 
+    @property
+    def texts(self) -> TextReader:
+        """What makes tokens of texts."""
+        return TextReader(self.tokenizer, self.longest, len(self.vocabulary))
+
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         """Token ids of each text, at most `max_tokens` or as many as the encoder reads."""
-        longest = min(max_tokens, self.longest)
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, verbose=False)["input_ids"]
-        return [self._with_rows(tokens) for tokens in encoded]
-
-    def pieces(self, texts: Sequence[str], max_tokens: int) -> list[list[list[int]]]:
-        """All token ids of each text, in pieces as long as `tokenize` makes a text; the first is what it gives.
-
-        Every piece begins and ends as a text does. Raises InputError where that alone is as long.
-        """
-        longest, around = min(max_tokens, self.longest), self.tokenizer.num_special_tokens_to_add()
-        if longest <= around:
-            raise InputError(
-                f"max_tokens {max_tokens} leaves no room for text: the tokenizer puts {around} tokens around each; "
-                f"give at least {around + 1}"
-            )
-        if not self.tokenizer.is_fast:
-            return [self._pieces_of(text, longest - around) for text in texts]
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, verbose=False).encodings
-        return [[self._with_rows(part.ids) for part in (start, *start.overflowing)] for start in encoded]
-
-    def _pieces_of(self, text: str, room: int) -> list[list[int]]:
-        """The same of one text by a tokenizer in plain Python, which does not give what it leaves out."""
-        ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        parts = [ids[at : at + room] for at in range(0, max(len(ids), 1), room)]
-        return [self._with_rows(self.tokenizer.build_inputs_with_special_tokens(part)) for part in parts]
-
-    def _with_rows(self, tokens: list[int]) -> list[int]:
-        """A token that the tokenizer has and the model has no row for (<mask> of published BARTs) is unknown."""
-        V = len(self.vocabulary)
-        if len(self.tokenizer) <= V:
-            return tokens
-        unknown = self.tokenizer.unk_token_id
-        instead = [] if unknown is None or unknown >= V else [unknown]
-        return [i for token in tokens for i in ([token] if token < V else instead)]
+        return self.texts.cut(texts, max_tokens)
 
     def freeze(self, encoder: str, top_layers: int) -> None:
         """Choose what of the encoder learns: 'frozen', 'top' (the last `top_layers`), 'full' or 'auto' (full)."""
