@@ -43,10 +43,10 @@ class LearnConfig:
     top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL)
     decoder_layers: int = setting(2, "layers of the small decoder put on an encoder-only backbone", MODEL)
     reconstructor_layers: int = setting(1, "layers of the reconstructor (Eq. 5)", MODEL)
-    max_tokens: int = setting(128, "so many tokens of a document are read at a time", MODEL)
+    max_tokens: int = setting(128, "a document is cut after, or read in pieces of, this many tokens", MODEL)
     long: str = setting(
         "cut",
-        "what becomes of a longer document: it is cut, or read in pieces of --max-tokens, with a frozen encoder",
+        "a document of more tokens is cut, or read in pieces, all of them ('pool'; with a frozen encoder)",
         MODEL,
         ("cut", "pool"),
     )

@@ -42,6 +42,24 @@ class Unseen:
         found = (self._same_text(), self._unknown(config, how), self._cut(config, how))
         return [note for note in found if note]
 
+    def notes_on_queries(self, config: LearnConfig) -> list[str]:
+        """The same where the texts are queries to the run of `config`, which are cut."""
+        found = [self._unknown(config, "learn anew with", "query")] if self._has_unknown else []
+        if self.unread_tokens:
+            limit = f" (its model reads {self.longest:,})" if self.longest < 10**6 else ""
+            way_out = f"; to read more, fine-tune with a larger --max-tokens{limit}"
+            cut = f"{self._longer('query')} longer than {self.limit:,} tokens and cut there"
+            found.append(cut + (way_out if self.limit < self.longest else ""))
+        return found
+
+    @property
+    def _has_unknown(self) -> bool:
+        return self.unknown_tokens >= NOTABLE * max(self.tokens, 1) or self.mostly_unknown > 0
+
+    def _longer(self, kind: str) -> str:
+        verb = "is" if self.longer == 1 else "are"
+        return f"{self.longer:,} of {_many(self.documents, kind)} ({_share(self.longer, self.documents)}) {verb}"
+
     def _same_text(self) -> str:
         if not self.same_text:
             return ""
@@ -51,16 +69,17 @@ class Unseen:
             "ID tells them apart"
         )
 
-    def _unknown(self, config: LearnConfig, how: str) -> str:
+    def _unknown(self, config: LearnConfig, how: str, kind: str = "document") -> str:
         flag, name = encoder_of(config)
         looks = f"{self.whole_texts:,} different texts look like {self.looks:,} to it"
         alike = self.looks < self.whole_texts
-        if self.unknown_tokens < NOTABLE * self.tokens and not self.mostly_unknown:
+        if not self._has_unknown:
             about = f"the tokenizer of {name} does not tell case, or some signs, apart"
             return f"{about}: {looks}, which get the same codes" if alike else ""
+        most = f" (at least half in {self.mostly_unknown:,} of {_many(self.documents, kind)})"
         return (
-            f"{_share(self.unknown_tokens, self.tokens)} of the tokens are unknown to the tokenizer of {name} "
-            f"(at least half in {self.mostly_unknown:,} of {_many(self.documents, 'document')})"
+            f"{_share(self.unknown_tokens, self.tokens)} of the tokens are unknown to the tokenizer of {name}"
+            + (most if self.mostly_unknown else "")
             + (f", and {looks}" if alike else "")
             + f"; to see more, {how} a model that knows the language, such as {flag} {MULTILINGUAL}"
         )
@@ -76,8 +95,7 @@ class Unseen:
             ways.append("--long pool, which reads all")
         alike = f", and {self.same_when_cut:,} look like another with a different text" if self.same_when_cut else ""
         return (
-            f"{self.longer:,} of {_many(self.documents, 'document')} ({_share(self.longer, self.documents)}) "
-            f"{'is' if self.longer == 1 else 'are'} longer than {place} and cut there: "
+            f"{self._longer('document')} longer than {place} and cut there: "
             f"{_share(self.unread_tokens, self.tokens)} of all tokens are not read{alike}"
             + (f"; to read more, {how} {', or with '.join(ways)}" if ways else "")
         )
@@ -175,8 +193,9 @@ def unknown_id(backbone: Backbone) -> int | None:
     return None if found is None or found in others or found >= len(backbone.vocabulary) else int(found)
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _many(count: int, kind: str) -> str:
+    several = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    return f"{count:,} {kind if count == 1 else several}"
 
 
 def _share(part: int, whole: int) -> str:
