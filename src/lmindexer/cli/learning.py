@@ -35,7 +35,7 @@ DEMO_DOCUMENTS = 1500
 @click.option("--resume", is_flag=True,
               help="Go on with a run that was stopped, with its own settings; start it if there is none.")  # fmt: skip
 @how_to_read
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@click.option("--quiet", is_flag=True, help="Print nothing but notes, warnings and errors.")
 @settings()
 def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool, quiet: bool, **given: Any) -> None:
     """Learn the IDs of the documents in FILES.
