@@ -9,10 +9,12 @@ import torch
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
+from lmindexer.learn import simcse
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.reading import MULTILINGUAL, Unseen, read_documents, unknown_id
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.progress import Progress
+from lmindexer.training import Stage
 
 TOPIC = "knife pan oven kettle spoon grill plate recipe rose soil shovel hedge lawn seed"
 
@@ -55,6 +57,12 @@ def test_unknown_tokens_by_hand(backbone: Backbone):
     assert note.endswith(f"learn anew with a model that knows the language, such as --embeddings {MULTILINGUAL}")
     (note,) = unseen.notes(LearnConfig(indexer="hc", embeddings="simcse"))
     assert f"--backbone {MULTILINGUAL}" in note
+
+
+def test_half_unknown_is_mostly_unknown(backbone: Backbone):
+    words = backbone.tokenizer("the a old new with and", add_special_tokens=False)["input_ids"]
+    texts = [" ".join(["洗"] * count + ["the a old new with and"]) for count in (len(words) - 1, len(words))]
+    assert unseen_of(backbone, *texts, max_tokens=64).mostly_unknown == 1
 
 
 def test_a_few_unknown_tokens_are_no_note_but_a_document_of_them_is(backbone: Backbone):
@@ -123,6 +131,7 @@ def test_what_is_read_in_pieces_is_all_seen(backbone: Backbone):
     banner = "a the a the a the a"
     unseen = unseen_of(backbone, f"{banner} rose", f"{banner} pan", max_tokens=8, long="pool")
     assert (unseen.longer, unseen.unread_tokens, unseen.same_when_cut, unseen.readings) == (2, 0, 0, 2)
+    assert (unseen.whole_texts, unseen.looks) == (2, 2)
 
 
 @pytest.mark.parametrize("name", ["bundled", "t5", "bart", "bert"])
@@ -198,6 +207,17 @@ def test_an_embedding_of_pieces_is_their_mean_by_tokens(backbone: Backbone):
             of_each = [backbone.encoder(torch.tensor([p])).last_hidden_state[0].mean(0) * len(p) for p in parts]
         expected = torch.stack(of_each).sum(0) / sum(map(len, parts))
         torch.testing.assert_close(vectors[n], expected, atol=5e-3, rtol=5e-3)
+
+
+def test_simcse_takes_each_piece_for_a_text(backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    stages: list[Stage] = []
+    monkeypatch.setattr(simcse.Trainer, "run", lambda trainer, stage: stages.append(stage))
+    tokens, _ = read_documents(corpus_of(TOPIC, "rose"), backbone, 8, "pool")
+    memories = Memories(backbone, tokens, bf16=False)
+    simcse.train_simcse(memories, LearnConfig(), tmp_path, False, Progress(None))
+    (stage,) = stages
+    rows = np.concatenate(stage.batches(np.random.default_rng(0)))
+    assert sorted(rows.tolist()) == list(range(sum(map(len, backbone.texts.pieces([TOPIC, "rose"], 8)))))
 
 
 def test_short_documents_are_read_the_same_either_way(corpus: Corpus, backbone: Backbone):
