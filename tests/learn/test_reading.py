@@ -114,6 +114,11 @@ def test_cut_texts_by_hand(backbone: Backbone):
     )
 
 
+def test_texts_that_differ_before_the_cut_are_not_alike(backbone: Backbone):
+    unseen = unseen_of(backbone, TOPIC, f"soil {TOPIC}", "rose", max_tokens=8)
+    assert (unseen.longer, unseen.same_when_cut) == (2, 0)
+
+
 def test_the_way_out_of_a_cut_is_one_that_there_is(backbone: Backbone, checkpoints: dict[str, Path]):
     long = " ".join(["the"] * 200)
     (note,) = unseen_of(backbone, long, "rose", max_tokens=8).notes(LearnConfig(encoder="full"))
