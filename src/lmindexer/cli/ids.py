@@ -162,8 +162,7 @@ def lookup(run: Path, path: str, k: int, kind: str) -> None:
     Example:
       lmindexer lookup runs/beauty 17,201
     """
-    import json
-
+    from lmindexer.files import json_text
     from lmindexer.indexers.store import documents_and_ids
     from lmindexer.runs import Run
 
@@ -180,7 +179,7 @@ def lookup(run: Path, path: str, k: int, kind: str) -> None:
     for row in rows[:k].tolist():
         document, codes = corpus[row], ids[ids.doc_ids[row]]
         if kind == "jsonl":
-            click.echo(json.dumps({"id": document.id, "codes": codes, "text": document.text}, ensure_ascii=False))
+            click.echo(json_text({"id": document.id, "codes": codes, "text": document.text}, ensure_ascii=False))
         else:
             click.echo(f"{'.'.join(map(str, codes)):12}  {document.id}  {' '.join(document.text.split())[:90]}")
     if len(rows) > k:

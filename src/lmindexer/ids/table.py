@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmindexer.errors import InputError, check_list
-from lmindexer.files import write_atomically
+from lmindexer.files import json_text, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow
@@ -224,7 +224,7 @@ class IdTable:
     def jsonl_lines(self) -> Iterator[str]:
         """One line a document: {"id": "B004756YJA", "codes": [17, 401, 0]}."""
         for doc_id, codes in zip(self.doc_ids, self.paths.tolist(), strict=True):
-            yield json.dumps({"id": doc_id, "codes": codes}, ensure_ascii=False)
+            yield json_text({"id": doc_id, "codes": codes}, ensure_ascii=False)
 
     def _write_jsonl(self, path: Path) -> None:
         def write(to: Path) -> None:
@@ -254,7 +254,7 @@ class IdTable:
                 doc_id: [f"<{letter}_{code}>" for letter, code in zip(ascii_lowercase, path, strict=False)]
                 for doc_id, path in zip(self.doc_ids, self.paths.tolist(), strict=True)
             }
-            to.write_text(json.dumps(ids, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            to.write_text(json_text(ids, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
         write_atomically(path, write)
 
@@ -266,7 +266,7 @@ class IdTable:
             columns[f"c{position}"] = pyarrow.array(column, pyarrow.int32())
         if self.suffix is not None:
             columns["suffix"] = pyarrow.array(self.suffix, pyarrow.int32())
-        return pyarrow.table(columns, metadata={"sizes": json.dumps(self.sizes)})
+        return pyarrow.table(columns, metadata={"sizes": json_text(self.sizes)})
 
     def _check_each_alone(self) -> None:
         """No document id twice, no code outside its codebook."""

@@ -59,10 +59,10 @@ class ImportedIndexer:
     def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
         """The IDs of documents that have one. Raises InputError for any other: no model could give it."""
 
-        def refuse(corpus: Corpus, rows: list[int]) -> np.ndarray:
+        def refuse(new: Corpus) -> np.ndarray:
             assert self.run is not None
             raise InputError(
-                f"{corpus.doc_ids[rows[0]]!r} is not in {self.run.path}, whose IDs were imported, and no model gives "
+                f"{new.doc_ids[0]!r} is not in {self.run.path}, whose IDs were imported, and no model gives "
                 "IDs to new documents; import them again with theirs"
             )
 

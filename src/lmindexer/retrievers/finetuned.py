@@ -12,7 +12,6 @@ from torch import nn
 
 from lmindexer.config import IMPORTED, FinetuneConfig, LearnConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
@@ -22,6 +21,7 @@ from lmindexer.indexers.store import check_agreement, load_documents, load_ids
 from lmindexer.indexers.two_step import encoder_name
 from lmindexer.learn.histories import Items, item_vectors
 from lmindexer.learn.memories import Memories
+from lmindexer.learn.reading import read_documents
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -43,7 +43,8 @@ class Finetuned:
     model: SemanticIndexer
     corpus: Corpus
     ids: IdTable
-    document_tokens: int  # a document is cut after so many
+    document_tokens: int  # of a document so many are read at a time
+    long: str  # what becomes of a longer one
     reader: HistoryReader | None = None
     items: Items | None = None
     new: tuple[int, ...] = ()  # rows of documents that came after training
@@ -66,7 +67,7 @@ class Finetuned:
     def documents(self, folder: Path | None = None) -> Memories:
         """Memories of all documents' texts."""
         backbone = self.model.backbone
-        tokens = Tokens.build(self.corpus, lambda texts: backbone.tokenize(texts, self.document_tokens))
+        tokens, _ = read_documents(self.corpus, backbone, self.document_tokens, self.long)
         return Memories(backbone, tokens, self.bf16, folder)
 
 
@@ -201,7 +202,7 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
     model.backbone.set_dropout(config.dropout)
     corpus = load_documents(run)
     check_agreement(run, corpus, ids)
-    finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens)
+    finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens, run.config.long)
     if not config.reads_vectors:
         return finetuned
     read_ids = config.history in ("ids", "both")
@@ -215,7 +216,8 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
     ).to(finetuned.device)
 
     def read(rows: list[int]) -> torch.Tensor:
-        tokens = Tokens.of(model.backbone.tokenize(corpus.texts(rows), finetuned.document_tokens))
+        part = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
+        tokens, _ = read_documents(part, model.backbone, finetuned.document_tokens, finetuned.long)
         return item_vectors(Memories(model.backbone, tokens, finetuned.bf16))
 
     if reader.text:
@@ -224,4 +226,4 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         vectors = torch.zeros(len(corpus), model.backbone.dim, dtype=torch.float16)
     paths = torch.from_numpy(known_paths(ids, model.sizes)).long()
     items = Items(vectors.to(finetuned.device), paths.to(finetuned.device))
-    return Finetuned(config, model, corpus, ids, run.config.max_tokens, reader, items)
+    return Finetuned(config, model, corpus, ids, run.config.max_tokens, run.config.long, reader, items)

@@ -77,7 +77,8 @@ def dense(run: Path) -> "DenseRetriever":
     from lmindexer.retrievers.dense import DenseRetriever
 
     opened = Run.open(run)
-    return DenseRetriever(load_documents(opened), max_tokens=opened.config.max_tokens, keep=run / DENSE)
+    config = opened.config
+    return DenseRetriever(load_documents(opened), max_tokens=config.max_tokens, keep=run / DENSE, long=config.long)
 
 
 def hybrid(

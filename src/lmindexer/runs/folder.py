@@ -14,7 +14,7 @@ from typing import Any
 
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.errors import InputError
-from lmindexer.files import write_text
+from lmindexer.files import json_text, write_text
 from lmindexer.runs.contents import check_listing, fault_of, leftovers, listing, present_names
 from lmindexer.runs.lock import LOCK, make_folder, writing
 from lmindexer.settings import read_toml, to_toml
@@ -187,7 +187,7 @@ class Run:
         return value
 
     def write_json(self, name: str, value: Any) -> None:
-        self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.write_text(name, json_text(value, indent=2, ensure_ascii=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         write_text(self.path / name, text)
