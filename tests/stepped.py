@@ -31,7 +31,8 @@ class Stepped:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "lmindexer", *map(str, command)],
             env=os.environ | stepping | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path)},
-            pass_fds=(tell, go_from), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            pass_fds=(tell, go_from), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         os.close(tell)
         os.close(go_from)
