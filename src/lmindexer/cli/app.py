@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from lmindexer.errors import InputError
+from lmindexer.errors import LONGEST, InputError, printable, shortened
 
 
 @click.group(
@@ -54,7 +54,7 @@ def _mistakes() -> Iterator[None]:
 
 
 def _refuse(sentence: str) -> None:
-    click.echo(f"lmindexer: {sentence}", err=True)
+    click.echo(f"lmindexer: {shortened(printable(sentence), LONGEST)}", err=True)
     sys.exit(2)
 
 

@@ -126,13 +126,13 @@ def export(run: Path, named: str | None, out: Path | None) -> None:
     Example:
       lmindexer export runs/beauty --out ids.csv
     """
-    from lmindexer.ids.table import IdTable
+    from lmindexer.indexers.store import load_ids
     from lmindexer.runs import Run
 
     kind = format_to_write(out, named, ENDS, "jsonl")
     if out is None and kind != "jsonl":
         raise InputError(f"--format {kind} does not go to the screen; name a file with --out")
-    ids = IdTable.load(Run.open(run).file("ids.parquet"))
+    ids = load_ids(Run.open(run))
     if out is not None:
         make_room(out)
         ids.export(out, kind)

@@ -101,19 +101,18 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
 
     from lmindexer.evaluation.comparison import Compared
     from lmindexer.evaluation.comparison import compare as compare_runs
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids, load_ids
     from lmindexer.tasks.results import compare_results
 
     with steps() as progress:
         progress.doing("reading the documents and what was evaluated")
         evaluated = compare_results(dict(zip(names, runs, strict=True)), resamples=1000 if resamples else 0)
-        corpus, reports = load_documents(opened[0]), [run.read_json("report.json") for run in opened]
+        corpus, reports = documents_and_ids(opened[0])[0], [run.read_json("report.json") for run in opened]
         compared = [
             Compared(
                 name=name,
                 indexer=run.config.indexer,
-                table=IdTable.load(run.file("ids.parquet")),
+                table=load_ids(run),
                 seconds=report.get("seconds"),
                 agreement=report.get("agreement", {}).get("all"),
             )
@@ -172,15 +171,13 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
 
     if figures is not None and out is not None:
         raise InputError("--figures writes no page; leave out --out, or run again without --figures for the page")
-    opened = [Run.open(run) for run in runs]
-    from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    opened = dict(zip(names_of(runs), [Run.open(run) for run in runs], strict=True))
+    from lmindexer.indexers.store import documents_and_ids
 
-    tables = {name: IdTable.load(run.file("ids.parquet")) for name, run in zip(names_of(runs), opened, strict=True)}
     if figures is not None:
         with steps() as progress:
             progress.doing("drawing the figures")
-            drawn = _draw_figures(figures, opened, tables)
+            drawn = _draw_figures(figures, opened)
         for path in drawn:
             click.echo(str(path))
         return
@@ -190,13 +187,13 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     make_room(out)
     shown = []
     with steps() as progress:
-        for run, (name, table) in zip(opened, tables.items(), strict=True):
+        for name, run in opened.items():
             progress.doing(f"reading the documents of {name}")
-            corpus = load_documents(run)
+            corpus, table = documents_and_ids(run)
             shown.append(Shown(name, table, corpus.texts(), corpus.labels))
         progress.doing("counting words and writing the page")
         write_page(out, shown)
-    for run in of_other_documents(opened):
+    for run in of_other_documents(list(opened.values())):
         click.echo(
             f"note: {run.path} was learned from other texts or in another order; of a document that both have, the "
             f"text of {runs[0]} is shown",
@@ -205,19 +202,20 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     click.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB); open it in a browser")
 
 
-def _draw_figures(folder: Path, runs: "list[Run]", tables: "dict[str, IdTable]") -> list[Path]:
+def _draw_figures(folder: Path, runs: "dict[str, Run]") -> list[Path]:
     """Figures 3 (each run that has labels), 4 (those that were trained in epochs) and 6 (all of them together)."""
     from lmindexer.explore.figures import curve_points, duplication_density, label_distribution, training_curves
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
 
     make_room(folder / "figure6.svg", "--figures")
     drawn: list[Path] = []
-    logs = {name: run.log_records() for name, run in zip(tables, runs, strict=True)}
-    for run, (name, table) in zip(runs, tables.items(), strict=True):
-        corpus = load_documents(run)
+    tables: dict[str, IdTable] = {}
+    logs = {name: run.log_records() for name, run in runs.items()}
+    for name, run in runs.items():
+        corpus, tables[name] = documents_and_ids(run)
         if corpus.labels is not None:
             stem = folder / (f"figure3-{name.strip('/').replace('/', '-')}" if len(runs) > 1 else "figure3")
-            drawn += label_distribution(table, corpus.labels, stem, texts=corpus.texts())
+            drawn += label_distribution(tables[name], corpus.labels, stem, texts=corpus.texts())
         else:
             click.echo(f"{name} has no labels, hence no figure 3; learn it with --label", err=True)
     if trained := {name: records for name, records in logs.items() if curve_points(records, 0, "perplexity")}:

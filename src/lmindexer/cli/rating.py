@@ -34,18 +34,18 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
     make_room(out)
     from lmindexer.evaluation.pairs import sample_pairs, write_sheet
     from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.store import load_documents
+    from lmindexer.indexers.store import documents_and_ids
 
     names = names_of(runs)
-    texts: dict[str, str] = {}
-    for run in opened:
-        for document in load_documents(run):
+    texts, tables = dict[str, str](), dict[str, IdTable]()
+    for name, run in zip(names, opened, strict=True):
+        corpus, tables[name] = documents_and_ids(run)
+        for document in corpus:
             if texts.setdefault(document.id, document.text) != document.text:
                 raise InputError(
                     f"{document.id!r} has another text in {run.path} than in a run before it; name runs of the same "
                     "documents"
                 )
-    tables = {name: IdTable.load(run.file("ids.parquet")) for name, run in zip(names, opened, strict=True)}
     sample = sample_pairs(tables, texts.__getitem__, n, depth, seed)
     key = write_sheet(out, sample, dict(zip(names, map(str, runs), strict=True)))
     for note in sample.notes:

@@ -171,13 +171,23 @@ class IdTable:
         try:
             table = pyarrow.parquet.read_table(path)
             sizes = tuple(json.loads(table.schema.metadata[b"sizes"]))
-            columns = [np.array(table[f"c{position}"]) for position in range(1, len(sizes) + 1)]
-            doc_ids = tuple(table["id"].to_pylist())
-            suffix = np.array(table["suffix"]) if "suffix" in table.column_names else None
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            names = [f"c{position}" for position in range(1, len(sizes) + 1)]
+            names += ["suffix"] if "suffix" in table.column_names else []
+            schema = pyarrow.schema([("id", pyarrow.string()), *((name, pyarrow.int32()) for name in names)])
+            table = table.select(schema.names)
+            whole = table.schema.equals(schema) and not any(column.null_count for column in table.columns)
+            if not whole or not all(type(size) is int for size in sizes):
+                raise ValueError("a column is not what it should be")
+            columns = [table[name].to_numpy() for name in names]
+            codes = np.column_stack(columns[: len(sizes)]) if sizes else np.zeros((len(table), 0), dtype=np.int32)
+            ids = cls(tuple(table["id"].to_pylist()), codes, sizes, columns[-1] if "suffix" in names else None)
+            if ids.suffix is None:
+                ids._check_each_alone()
+            else:
+                ids.check()
+        except (ValueError, KeyError, TypeError, OSError, pyarrow.ArrowException) as error:
             raise InputError(f"{path} is not an ID table which lmindexer saved") from error
-        codes = np.column_stack(columns) if columns else np.zeros((len(doc_ids), 0), dtype=np.int32)
-        return cls(doc_ids, codes, sizes, suffix)
+        return ids
 
     @classmethod
     def of_jsonl(cls, path: Path, sizes: tuple[int, ...]) -> "IdTable":

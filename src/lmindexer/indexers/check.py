@@ -12,7 +12,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
-from lmindexer.indexers.store import keep, load_documents, save_table
+from lmindexer.indexers.store import keep, load_documents, load_ids, save_table
 from lmindexer.progress import Progress
 from lmindexer.runs import Change, Run, changing
 from lmindexer.runs.contents import leftovers, listed_names
@@ -87,7 +87,7 @@ def _cache_faults(run: Run) -> Iterator[Fault]:
 
 def _agreement_faults(run: Run) -> Iterator[Fault]:
     try:
-        ids, corpus = IdTable.load(run.file("ids.parquet")), load_documents(run)
+        ids, corpus = load_ids(run), load_documents(run)
     except InputError as error:
         if not run.files:
             yield Fault(str(error))
@@ -115,13 +115,13 @@ def _mend_table(change: Change) -> None:
     if run.fault("ids.parquet"):
         save_table(change.path, IdTable.of_jsonl(run.file("ids.jsonl"), tuple(run.facts["sizes"])))
     elif run.fault("ids.jsonl"):
-        save_table(change.path, IdTable.load(run.file("ids.parquet")))
+        save_table(change.path, load_ids(run))
 
 
 def _mend_agreement(change: Change) -> None:
     """IDs and documents of the same rows, where they are not."""
     run = change.run
-    ids, corpus = IdTable.load(run.file("ids.parquet")), load_documents(run)
+    ids, corpus = load_ids(run), load_documents(run)
     if ids.doc_ids == corpus.doc_ids and run.facts["corpus"]["fingerprint"] == corpus.fingerprint:
         return
     ids = ids.select([row for row, doc_id in enumerate(ids.doc_ids) if doc_id in corpus.row_of])

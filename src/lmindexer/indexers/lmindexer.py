@@ -26,6 +26,7 @@ from lmindexer.indexers.store import (
     check_corpus,
     index_with,
     load_documents,
+    load_ids,
     save_backbone,
     save_ids,
 )
@@ -125,7 +126,7 @@ class LMIndexer:
         if unexpected or any(not name.startswith("backbone.model.") for name in missing):
             raise InputError(f"{weights} is not of this run; learn the run anew")
         indexer = cls(config)
-        indexer.run, indexer.ids = folder, IdTable.load(folder.file("ids.parquet"))
+        indexer.run, indexer.ids = folder, load_ids(folder)
         indexer.indexer = model.to(device_to_load(config.device)).eval()
         return indexer
 

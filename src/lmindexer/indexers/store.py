@@ -103,13 +103,22 @@ def save_table(place: Callable[[str], Path], ids: IdTable) -> None:
     ids.export(place("ids.jsonl"), "jsonl")
 
 
+def load_ids(run: Run) -> IdTable:
+    """The IDs back; raises InputError when the file is gone or damaged, or is not of this run."""
+    path = run.file("ids.parquet")
+    ids = IdTable.load(path)
+    if ids.suffix is None or list(ids.sizes) != run.facts.get("sizes", list(ids.sizes)):
+        raise InputError(f"{path} is not of this run; see what can be mended with: lmindexer check {run.path}")
+    return ids
+
+
 def documents_and_ids(run: Run) -> tuple[Corpus, IdTable]:
     """What a run holds: row n of both is of the same document.
 
     Raises:
         InputError: when a file is missing or damaged, or the two are not of the same documents.
     """
-    corpus, ids = load_documents(run), IdTable.load(run.file("ids.parquet"))
+    corpus, ids = load_documents(run), load_ids(run)
     check_agreement(run, corpus, ids)
     return corpus, ids
 

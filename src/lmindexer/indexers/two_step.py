@@ -29,6 +29,7 @@ from lmindexer.indexers.store import (
     check_corpus,
     index_with,
     load_documents,
+    load_ids,
     save_backbone,
     save_ids,
 )
@@ -130,7 +131,7 @@ class TwoStepIndexer:
         if indexer.config.indexer != "random":
             name = str(folder.folder("backbone") or encoder_name(indexer.config))
             indexer.encoder = load_backbone(name).to(device).eval()
-        indexer.run, indexer.ids = folder, IdTable.load(folder.file("ids.parquet"))
+        indexer.run, indexer.ids = folder, load_ids(folder)
         return indexer
 
     def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:

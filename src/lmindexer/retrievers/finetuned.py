@@ -18,7 +18,7 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.lmindexer import LMIndexer
-from lmindexer.indexers.store import check_agreement, load_documents
+from lmindexer.indexers.store import check_agreement, load_documents, load_ids
 from lmindexer.indexers.two_step import encoder_name
 from lmindexer.learn.histories import Items, item_vectors
 from lmindexer.learn.memories import Memories
@@ -80,7 +80,7 @@ def begin(run: Run, config: FinetuneConfig) -> Finetuned:
 
     Its codebooks are the learned ones and, with `config.suffix`, one more for the suffix.
     """
-    learned, ids = run.config, IdTable.load(run.file("ids.parquet"))
+    learned, ids = run.config, load_ids(run)
     assert ids.suffix is not None
     sizes = (*ids.sizes, int(ids.suffix.max()) + 1) if config.suffix else ids.sizes
     device = choose_device(config.device)
@@ -106,7 +106,7 @@ def load(run: Path) -> Finetuned:
     if folder.facts["state"] != "finished":
         raise InputError(f"the fine-tuning of {run} is not finished; go on with: {folder.way_on}")
     config, learned = read_config(run), folder.config
-    ids = IdTable.load(folder.file("ids.parquet"))
+    ids = load_ids(folder)
     weights, own = folder.file(WEIGHTS), folder.folder(BACKBONE)
     try:
         tensors = load_file(weights)
