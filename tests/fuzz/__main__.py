@@ -13,9 +13,9 @@ from pathlib import Path
 
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
 
-from fuzz.campaign import campaign, inputs, tell  # noqa: E402 - the environment is set before torch is imported
-from fuzz.cases import KINDS  # noqa: E402
-from fuzz.home import make_home  # noqa: E402
+from fuzz.campaign import campaign, inputs, tell
+from fuzz.cases import KINDS
+from fuzz.home import make_home
 
 
 def main() -> None:

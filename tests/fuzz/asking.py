@@ -11,7 +11,7 @@ from fuzz.words import VALUES, WORDS, value, word
 from lmindexer.config import FinetuneConfig, LearnConfig
 
 QUERY_NAMES = ("query", "text", "item_ids", "doc_ids", "_id", "id", "grades", "split", "source", "joined_ids", "x")
-GRADES = ("1", "0", "-1", "2.5", "nan", "inf", "1e999", "9" * 400, "", "yes", "1_0", "١")
+GRADES = ("1", "0", "-1", "2.5", "nan", "inf", "1e999", "9" * 400, "", "yes", "1_0", "\u0661")
 
 
 def queries(dice: random.Random) -> Made:
@@ -106,7 +106,9 @@ def recipe(dice: random.Random, finetuning: bool) -> Made:
     for field in dice.sample(fields, dice.randint(0, 5)):
         odd = ["1", "0", "-1", "1.5", "true", '"x"', "[]", "[1, 2]", '["a"]', "nan", "inf", "1e999", "2024-05-01", "{}"]
         odd += ["[[1]]", "'" + "x" * 2000 + "'", "[" * 3000 + "]" * 3000, "{a = " * 2000 + "1" + "}" * 2000, "9" * 5000]
-        name = field.name if dice.random() < 0.8 else dice.choice([field.name[:-1], field.name.replace("_", "-"), "x y"])
+        name = (
+            field.name if dice.random() < 0.8 else dice.choice([field.name[:-1], field.name.replace("_", "-"), "x y"])
+        )
         default = json.dumps(field.metadata["default"]) if dice.random() < 0.4 else dice.choice(odd)
         lines.append(f"{name} = {default}")
     if dice.random() < 0.1:

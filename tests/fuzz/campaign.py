@@ -72,7 +72,9 @@ def judged(given: Input, seed: int, home: Path, folder: Path) -> Finding:
     return Finding(given, case.command, case.what, fault, code)
 
 
-def campaign(all_inputs: list[Input], seed: int, home: Path, judge: Callable[..., Finding] = judged) -> Iterator[Finding]:
+def campaign(
+    all_inputs: list[Input], seed: int, home: Path, judge: Callable[..., Finding] = judged
+) -> Iterator[Finding]:
     """Every input judged, in the order given, `A_PROCESS` in a process; `fault` is "" where nothing is wrong."""
     at = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +112,7 @@ def _work(some: list[Input], seed: int, home: Path, folder: Path, tell: int, jud
                 try:
                     found = judge(given, seed, home, folder)
                 except Exception:  # of the fuzzer itself
-                    found = Finding(given, [], "the fuzzer", traceback.format_exc(), -1)
+                    found = Finding(given, [], "", f"the fuzzer itself\n{traceback.format_exc()}", -1)
                 lines.write(json.dumps([found.fault, found.command, found.what, found.code]) + "\n")
                 lines.flush()
         status = 0
@@ -124,7 +126,9 @@ def _be_quiet() -> None:
     os.dup2(nowhere, 2)
 
 
-def tell(findings: Iterable[Finding], count: int, seed: int, keep: Path | None, home: Path, to: TextIO = sys.stdout) -> int:
+def tell(
+    findings: Iterable[Finding], count: int, seed: int, keep: Path | None, home: Path, to: TextIO = sys.stdout
+) -> int:
     """Progress and every new kind of finding; how many findings there are."""
     faults: Counter[str] = Counter()
     codes: Counter[str] = Counter()
@@ -134,13 +138,19 @@ def tell(findings: Iterable[Finding], count: int, seed: int, keep: Path | None, 
             first = found.fault.splitlines()[0]
             short = f"{first[:80]} | {_place(found.fault)}"
             if not faults[short]:
-                print(f"\ninput {found.input.number}, {found.input.kind} ({found.what}): {found.fault}", file=to, flush=True)
+                print(
+                    f"\ninput {found.input.number}, {found.input.kind} ({found.what}): {found.fault}",
+                    file=to,
+                    flush=True,
+                )
                 print(f"  lmindexer {' '.join(map(repr, found.command))[:400]}", file=to)
-                if keep is not None:
+                if keep is not None and found.command:
                     _keep(found, seed, home, keep, to)
             faults[short] += 1
         if done % 250 == 0 or done == count:
-            print(f"{done:,} of {count:,} inputs, {faults.total():,} findings of {len(faults)} kinds", file=to, flush=True)
+            print(
+                f"{done:,} of {count:,} inputs, {faults.total():,} findings of {len(faults)} kinds", file=to, flush=True
+            )
     for name in sorted(codes):
         print(f"  {codes[name]:6,}  {name}", file=to)
     for short, often in faults.most_common():

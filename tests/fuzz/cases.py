@@ -24,7 +24,9 @@ class Case:
     command: list[str]
     stdin: bytes = b""
     what: str = ""  # was made odd
-    whole: str = ""  # a file of this run was changed, and run.json tells of it: the whole run's answer is right, or none
+    whole: str = (
+        ""  # a file of this run was changed, and run.json tells of it: the whole run's answer is right, or none
+    )
     learns: bool = True  # or all but that: files are read and settings resolved
     lost: Callable[[Answer], str] = field(default=lambda answer: "")  # of exit code 0: what was lost, or ""
 

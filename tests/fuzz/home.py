@@ -1,11 +1,14 @@
 """What the fuzzer makes odd copies of: small runs of every kind, and whole files to ask them with."""
 
+import contextlib
 import json
 import os
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from command_line import SMALL, learned, lmindexer, write_items
 from lmindexer.checkpoints import CHECKPOINT
@@ -25,18 +28,31 @@ RESUME = {  # by stopped run, the words that go on with it
 }
 
 
+@contextlib.contextmanager
+def without_pictures() -> Iterator[None]:
+    """A run's curves take a second to draw, and nobody reads them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmindexer.explore.report.draw_curves", lambda run: None)
+        yield
+
+
 def make_home(folder: Path) -> None:
-    """All of it in a new folder, by a process of its own: one that has computed with torch must not fork."""
-    folder.mkdir()
+    """`make_runs` in a process of its own: one that has computed with torch must not part in two."""
     if (child := os.fork()) == 0:
         try:
-            os.chdir(folder)
-            _make(folder)
+            make_runs(folder)
             os._exit(0)
         except BaseException:
             traceback.print_exc()
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0, "the runs could not be made"
+
+
+def make_runs(folder: Path) -> None:
+    """All of it, in a new folder."""
+    folder.mkdir()
+    with contextlib.chdir(folder), without_pictures():
+        _make(folder)
 
 
 def _make(folder: Path) -> None:

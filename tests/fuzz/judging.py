@@ -17,6 +17,7 @@ import pytest
 
 from command_line import Answer, lmindexer
 from fuzz.cases import Case, bring, lay_out
+from fuzz.home import without_pictures
 from lmindexer.errors import LONGEST
 
 LINE = LONGEST + len("lmindexer: ")  # characters of a line on standard error
@@ -48,7 +49,7 @@ def fault_of(case: Case, home: Path, folder: Path) -> tuple[str, int]:
 def answer_of(case: Case, folder: Path) -> Answer:
     """What the command says in that folder; SystemExit only where a stream could not take its text."""
     learning = contextlib.nullcontext() if case.learns else _without_learning()
-    with contextlib.chdir(folder), _standard_input(case.stdin), learning:
+    with contextlib.chdir(folder), _standard_input(case.stdin), learning, without_pictures():
         answer = lmindexer(*case.command)
     answer.out.encode()  # as a terminal would have to; UnicodeEncodeError is a trace
     return answer

@@ -31,7 +31,24 @@ LOOKS: dict[str, list[list[str]]] = {  # by verb, words behind the run
 }  # fmt: skip
 WEIGHTS = {"finetune": 0.3, "compare": 0.6, "explore": 0.6, "evaluate": 1.5, "search": 3.0}  # others: 1
 ODD = [
-    *("", " ", "-1", "0", "1", "2", "1.5", "nan", "inf", "1e999", "9" * 400, "x" * 5000, "a\nb", "é", "\udce9", "\u2028"),
+    *(
+        "",
+        " ",
+        "-1",
+        "0",
+        "1",
+        "2",
+        "1.5",
+        "nan",
+        "inf",
+        "1e999",
+        "9" * 400,
+        "x" * 5000,
+        "a\nb",
+        "é",
+        "\udce9",
+        "\u2028",
+    ),
     *("other", "items.jsonl", ".", "/dev/null", "missing", "missing/x.json", "a,b", ",", "1,2", "recall@0", "recall@3"),
     *("ndcg", "id", "title", "x.csv", "x.parquet", "out", "beir", "queries.jsonl", "-", "--", "--help", "--nonsense"),
     *("doc1", "garden", "['a']", "{", "test", "train", "dev", "cuda", "cuda:99", "meta", "rank", "bm25", "%s", "$HOME"),

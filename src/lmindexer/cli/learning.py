@@ -121,7 +121,9 @@ def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", 
     if quiet:
         from lmindexer.explore.report import summary
 
-        for line in summary(indexer.run.read_json("report.json")):
+        with indexer.run.trusting("report.json"):
+            sentences = summary(indexer.run.read_json("report.json"))
+        for line in sentences:
             if line.startswith("Warning: "):
                 progress.warn(line.removeprefix("Warning: "))
         return

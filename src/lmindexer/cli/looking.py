@@ -20,6 +20,7 @@ from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
+    from lmindexer.evaluation.comparison import Compared
     from lmindexer.explore.tree import TreeNode
     from lmindexer.ids.table import IdTable
     from lmindexer.runs import Run
@@ -99,25 +100,15 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
     import json
     from dataclasses import replace
 
-    from lmindexer.evaluation.comparison import Compared
     from lmindexer.evaluation.comparison import compare as compare_runs
-    from lmindexer.indexers.store import documents_and_ids, load_ids
+    from lmindexer.indexers.store import documents_and_ids
     from lmindexer.tasks.results import compare_results
 
     with steps() as progress:
         progress.doing("reading the documents and what was evaluated")
         evaluated = compare_results(dict(zip(names, runs, strict=True)), resamples=1000 if resamples else 0)
-        corpus, reports = documents_and_ids(opened[0])[0], [run.read_json("report.json") for run in opened]
-        compared = [
-            Compared(
-                name=name,
-                indexer=run.config.indexer,
-                table=load_ids(run),
-                seconds=report.get("seconds"),
-                agreement=report.get("agreement", {}).get("all"),
-            )
-            for name, run, report in zip(names, opened, reports, strict=True)
-        ]
+        corpus = documents_and_ids(opened[0])[0]
+        compared = [_compared(name, run) for name, run in zip(names, opened, strict=True)]
         embeddings = None
         if encoder:
             from lmindexer.indexers.embeddings import embed
@@ -134,6 +125,18 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
         write_or_print(json.dumps(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False), out)
     else:
         write_or_print(comparison.to_markdown() + evaluated.to_markdown(), out)
+
+
+def _compared(name: str, run: "Run") -> "Compared":
+    """A run's IDs, and what its report says of how they came to be."""
+    from lmindexer.evaluation.comparison import Compared
+    from lmindexer.indexers.store import load_ids
+
+    report = run.read_json("report.json")
+    with run.trusting("report.json"):
+        told = report.get("seconds"), report.get("agreement", {}).get("all")
+        seconds, agreement = (None if number is None else float(number) for number in told)
+    return Compared(name, run.config.indexer, load_ids(run), seconds=seconds, agreement=agreement)
 
 
 def _unlike(runs: "list[Run]") -> list[str]:
@@ -249,10 +252,12 @@ def show(run: "Run", tree: "TreeNode") -> None:
     from lmindexer.explore.tree import render
 
     report = run.read_json("report.json")
+    with run.trusting("report.json"):
+        table, sentences = quality_table(report), summary(report)
     console = Console(width=None if sys.stdout.isatty() else 110)
     render(tree, console)
-    console.print(Markdown("\n".join(quality_table(report))))
-    for line in summary(report):
+    console.print(Markdown("\n".join(table)))
+    for line in sentences:
         console.print(line)
     if run.facts.get("changed_since_learned"):
         console.print("Documents came or went since: the numbers are of the documents as they were learned.")

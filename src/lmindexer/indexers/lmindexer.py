@@ -97,7 +97,7 @@ class LMIndexer:
         embeddings = learner.memories.embeddings(progress)
         if resume and not learner.trainer.resume():
             progress.say("no checkpoint yet; starting from the beginning")
-        earlier = sum(record["seconds"] for record in run.log_records())
+        earlier = run.seconds_logged
         ids = learn_ids(learner, corpus.doc_ids)
         ids.check()
         self.run, self.ids, self.indexer = run, ids, learner.indexer

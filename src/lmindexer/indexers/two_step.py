@@ -94,7 +94,7 @@ class TwoStepIndexer:
             progress.say(f"{out} is finished already")
             return self._take(TwoStepIndexer.load(out))
         say_sizes(config, self._settings.sizes, len(corpus), progress)
-        earlier = sum(record["seconds"] for record in run.log_records())
+        earlier = run.seconds_logged
         if resume:
             progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
         if self.encoder is None:
@@ -132,6 +132,11 @@ class TwoStepIndexer:
             name = str(folder.folder("backbone") or encoder_name(indexer.config))
             indexer.encoder = load_backbone(name).to(device).eval()
         indexer.run, indexer.ids = folder, load_ids(folder)
+        dim = len(indexer.ids.sizes) if indexer.encoder is None else indexer.encoder.dim
+        with folder.trusting("quantiser.safetensors"):
+            codes = indexer.quantiser.codes(torch.zeros(1, dim, device=device))
+            if codes.shape != (1, len(indexer.ids.sizes)) or tuple(indexer.quantiser.sizes) != indexer.ids.sizes:
+                raise ValueError("it is of other codebooks than the IDs")
         return indexer
 
     def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:

@@ -142,7 +142,8 @@ def calibrated_novelty(run: Path) -> float | None:
     """What documents that came after fine-tuning gain, in nats; None where an earlier version fine-tuned the run."""
     opened = Run(run)
     facts = opened.read_json(FACTS) if opened.has(FACTS) else {}
-    return float(facts["novelty"]) if "novelty" in facts else None
+    with opened.trusting(FACTS):
+        return float(facts["novelty"]) if "novelty" in facts else None
 
 
 def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
