@@ -126,6 +126,8 @@ def load(run: Path) -> Finetuned:
     try:
         model = SemanticIndexer(backbone, [len(tensors[f"indexer.codebooks.{t}.weight"]) for t in range(positions)])
         told = model.load_state_dict(_below("indexer.", tensors), strict=False)  # items are read with these weights
+        if not all(x.isfinite().all() for x in tensors.values()):
+            raise KeyError("a weight is no number")
         missing = [name for name in told.missing_keys if not name.startswith("backbone.model.")]
         if missing or told.unexpected_keys:
             raise KeyError((missing or told.unexpected_keys)[0])
