@@ -27,7 +27,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.indexers import lmindexer as room
 from lmindexer.learn.learner import Learner
 from lmindexer.progress import Progress
-from lmindexer.training import Stage
+from lmindexer.training import Stage, filled, only_learning
 
 SHARE = "share of rebuilding's gradient that reaches h (Eq. 6), median document"
 Numbers = dict[str, list[float]]  # of a term, one a batch
@@ -78,7 +78,7 @@ def _look(learner: Learner, t: int, stage: Stage, batches: int) -> Numbers:
     backbone, codebook = learner.indexer.backbone, learner.indexer.codebooks[t]
     decoder = backbone.model.get_decoder() if backbone.small_decoder is None else backbone.small_decoder
     parameters = [p for p in decoder.parameters() if p.requires_grad]
-    chosen = learner.trainer.arrays["chosen"].clone()
+    chosen = filled(learner.state.chosen).clone()
     quantize: Callable[..., Tensor] = codebook.quantize
     seen: list[Tensor] = []
 
@@ -92,7 +92,7 @@ def _look(learner: Learner, t: int, stage: Stage, batches: int) -> Numbers:
     torch.manual_seed(learner.config.seed)
     with mock.patch.object(codebook, "quantize", recorded):
         for rows in stage.batches(np.random.default_rng(learner.config.seed))[:batches]:
-            with learner.trainer.precision():
+            with learner.trainer.precision(), only_learning(learner.trainer.modules, stage.parameters):
                 losses = stage.losses(rows)
             for name, term in losses.items():
                 weight = _gradients(losses["loss"], [term])[0] if term.requires_grad else torch.zeros(())
@@ -103,7 +103,7 @@ def _look(learner: Learner, t: int, stage: Stage, batches: int) -> Numbers:
                 at_hidden, at_code = _gradients(losses["reconstruction"], seen)
                 shares = at_hidden.norm(dim=1) / at_code.norm(dim=1).clamp_min(1e-12)  # (B,)
                 numbers[SHARE].append(float(shares.median()))
-    learner.trainer.arrays["chosen"] = chosen
+    learner.state.chosen = chosen
     return numbers
 
 

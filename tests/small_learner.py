@@ -3,21 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.learn.algorithm import learn_ids
-from lmindexer.learn.learner import Learner
+from lmindexer.learn.learner import Learner, LearningState
 from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
-from lmindexer.training import Stage, Trainer
+from lmindexer.training import Stage, State, Trainer, only_learning
 
 
 class ReachedError(Exception):
@@ -25,7 +27,7 @@ class ReachedError(Exception):
 
 
 @dataclass
-class Recorder(Trainer):
+class Recorder(Trainer[State]):
     """Does what is done once and trains nothing: it keeps the stages, and stops at the one named `until`."""
 
     until: str = ""
@@ -37,8 +39,25 @@ class Recorder(Trainer):
             raise ReachedError
 
 
+def nothing_learned(documents: int) -> LearningState:
+    """Of so many documents: where Algorithm 1 begins."""
+    return LearningState(torch.zeros(documents, 0, dtype=torch.long))
+
+
+def losses_of(trainer: Trainer[Any], stage: Stage, rows: np.ndarray) -> dict[str, Tensor]:
+    """The losses of some rows as the trainer takes them: what learns is in training mode, the rest has no gradient."""
+    for module in stage.learning:
+        module.train()
+    with only_learning(trainer.modules, stage.parameters):
+        return stage.losses(rows)
+
+
 def new_learner(
-    corpus: Corpus, checkpoint: Path, encoder: str, config: LearnConfig, trainer: Callable[[nn.Module], Trainer]
+    corpus: Corpus,
+    checkpoint: Path,
+    encoder: str,
+    config: LearnConfig,
+    trainer: Callable[[nn.Module], Trainer[LearningState]],
 ) -> Learner:
     """A learner that has learned nothing, or as much as a checkpoint in its trainer's folder says."""
     torch.manual_seed(config.seed)
@@ -54,8 +73,7 @@ def new_learner(
     memories = Memories(backbone, tokens, bf16=False)
     memories.fill(Progress(None))
     trains = trainer(nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor}))
-    if not trains.resume():
-        trains.arrays["codes"] = torch.zeros(len(corpus), 0, dtype=torch.long)
+    trains.resume()
     return Learner(config, indexer, reconstructor, memories, trains)
 
 

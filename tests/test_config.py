@@ -217,7 +217,10 @@ def test_a_recipe_is_read_from_a_file(tmp_path: Path):
 def test_a_recipe_that_cannot_be_read(tmp_path: Path):
     with pytest.raises(InputError, match=r"there is no recipe .*gone\.toml"):
         read_toml(tmp_path / "gone.toml")
-    for name, content in (("broken.toml", b"sizes = [512"), ("binary.toml", b"\xff\xfe\x00")):
+    deep, long = b"seed = " + b"[" * 10_000, b"seed = " + b"9" * 10_000
+    for name, content in (
+        ("broken.toml", b"sizes = [512"), ("binary.toml", b"\xff\xfe\x00"), ("deep.toml", deep), ("long.toml", long)
+    ):  # fmt: skip
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=rf"{name} is not valid TOML"):
             read_toml(tmp_path / name)

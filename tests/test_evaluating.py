@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,20 @@ def test_by_hand():
     assert re.search(r"\| recall@2 \| 1\.0000 \([^|]*\) \| 0\.5000 \([^|]*\) p=1\.000 \|", told)
     assert "Note: something was left out." in told
     assert found.to_dict()["retrievers"]["poor"]["metrics"]["recall@1"]["difference_to_first"]["mean"] == -0.75
+
+
+class ByWords(Fixed):
+    def without_words(self, texts: Sequence[str]) -> list[str]:
+        return [text for text in texts if text != "one"]
+
+
+def test_queries_without_a_known_word_are_counted():
+    queries = Queries(("q1", "q2"), ("one", "two"), ({"a": 1.0}, {"b": 1.0}))
+    retrievers = {"dense": Fixed("a", "b"), "bm25": ByWords("a", "")}
+    told = "1 of 2 queries have no word that any document has, so bm25 finds nothing by words"
+    assert evaluate(retrievers, queries, parse_metrics(["recall@1"])).notes == (told,)
+    known = Queries(("q1", "q2"), ("one", "one"), queries.relevant)
+    assert evaluate(retrievers, known, parse_metrics(["recall@1"])).notes == ()
 
 
 @pytest.fixture(scope="module")

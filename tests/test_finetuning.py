@@ -4,8 +4,10 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from command_line import Answer, entries, lmindexer, write_items
@@ -143,20 +145,49 @@ def test_questions_are_read_from_the_input(home: Path, monkeypatch: pytest.Monke
     for run, questions in asked.items():
         alone = [ids_of(lmindexer("search", home / run, *each, "-k", 3, "--format", "jsonl")) for each in questions]
         lines = [each[-1] for each in questions]
-        monkeypatch.setattr("sys.stdin", typed(f"\ufeff{lines[0]}\n\n  {lines[1]} \n".encode()))
+        monkeypatch.setattr("sys.stdin", typed(f"\ufeff{lines[0]}\r\n  {lines[1]} \n".encode()))
         answer = lmindexer("search", home / run, *questions[0][:-1], "-", "-k", 3, "--format", "jsonl")
         assert ids_of(answer) == alone[0] + alone[1]
         name = "query" if run == "search" else "history"
         shown = lines if run == "search" else [line.split(",") for line in lines]
         assert [json.loads(line)[name] for line in answer.out.splitlines()] == [shown[0]] * 3 + [shown[1]] * 3
-    monkeypatch.setattr("sys.stdin", typed(b"doc3\n\ndoc9,nobody\n"))
-    answer = lmindexer("search", home / "recommend", "--history", "-", "-k", 3)
-    assert (answer.code, answer.out.count("\n")) == (2, 4), "the first is answered, with an empty line behind"
-    assert answer.err.startswith("lmindexer: line 3 of the input: 'nobody' of a history is none of the 80")
-    monkeypatch.setattr("sys.stdin", typed(b"rose\ncaf\xe9\n"))
-    answer = lmindexer("search", home / "search", "-", "-k", 3)
-    assert (answer.code, answer.out.count("\n")) == (2, 4)
-    assert answer.err == "lmindexer: line 2 of the input: it is not UTF-8; save the questions in that encoding\n"
+
+
+BAD_LINES = {
+    "search": (
+        (b"rose", b"caf\xe9", b"", b"old pan"),
+        ("it is not UTF-8; save the questions in that encoding", "it is empty; write one question a line"),
+    ),
+    "recommend": (
+        (b"doc3,doc70", b"doc9,nobody", b'"doc9', b",", b"doc9"),
+        ("'nobody' of a history is none of the 80", "is no list of ids", "a history is empty; name at least one"),
+    ),
+}
+
+
+@pytest.mark.parametrize("run", BAD_LINES)
+def test_a_bad_line_of_the_input_is_named_and_the_others_are_answered(
+    run: str, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lines, faults = BAD_LINES[run]
+    question = ["--history", "-"] if run == "recommend" else ["-"]
+
+    def answered(given: Sequence[bytes], *more: object) -> Answer:
+        monkeypatch.setattr("sys.stdin", typed(b"\n".join(given) + b"\n"))
+        return lmindexer("search", home / run, *question, "-k", 3, *more)
+
+    expected = answered([lines[0], lines[-1]], "--format", "jsonl")
+    assert (expected.code, expected.out.count("\n")) == (0, 6)
+    answer = answered(lines, "--format", "jsonl")
+    assert (answer.code, answer.out) == (1, expected.out), "in order, with the question in each line"
+    *told, last = answer.err.splitlines()
+    assert last == f"lmindexer: {len(faults)} of {len(lines)} lines could not be answered"
+    for number, (line, fault) in enumerate(zip(told, faults, strict=True), 2):
+        assert line.startswith(f"lmindexer: line {number}: ")
+        assert fault in line
+    found = [3 if line in (lines[0], lines[-1]) else 0 for line in lines]
+    blank = [n for n, line in enumerate(answered(lines).out.splitlines()) if not line]
+    assert np.diff([-1, *blank]).tolist() == [n + 1 for n in found], "an empty line behind the answer of each"
 
 
 @pytest.mark.parametrize("question", [("recommend", "--history", "doc3"), ("search", "rose")])

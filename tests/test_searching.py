@@ -1,13 +1,18 @@
 """lmindexer search: what it prints, and whom it sends away."""
 
+import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from command_line import learned, lmindexer, write_items
-from lmindexer.corpus.documents import Corpus
+from lmindexer.cli.common import ids_in
+from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.errors import InputError
+from lmindexer.retrievers.registry import RETRIEVERS
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +86,10 @@ def test_a_run_without_a_model_is_refused(run: Path):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("xylophone",), "no word of it, stop words aside, is in the documents;"),
-        (("the of and",), "no word of it, stop words aside, is in the documents;"),
-        (("rose", "--only", "sailing"), "is in the documents that the search is restricted to;"),
+        (("xylophone",), "no word of it is in the documents, stop words"),
+        (("the xylophone",), "no word of it is in the documents, stop words"),
+        (("?!",), "no word of it is in the documents, stop words"),
+        (("rose", "--only", "sailing"), "is in the documents that the search is restricted to, "),
     ],
 )
 def test_nothing_found_is_told_and_why(run: Path, arguments: tuple[str, ...], why: str):
@@ -92,3 +98,71 @@ def test_nothing_found_is_told_and_why(run: Path, arguments: tuple[str, ...], wh
     assert answer.err.startswith(f"note: nothing found for '{arguments[0]}': ")
     assert why in answer.err
     assert len(answer.err.splitlines()) == 1
+
+
+def test_hybrid_tells_where_it_has_no_words_to_go_by(run: Path):
+    hybrid = ("--retriever", "hybrid", "-k", 2)
+    told = "note: no document has a word of 'xylophone'; generated IDs alone answer it"
+    answer = lmindexer("search", run, "xylophone", *hybrid)
+    assert (answer.code, len(answer.out.splitlines())) == (0, 2)
+    assert told in answer.err
+    assert "no document has a word" not in lmindexer("search", run, "rose", *hybrid).err
+    assert "no document has a word" not in lmindexer("search", run, "xylophone", *hybrid, "--partner", "dense").err
+
+
+@pytest.mark.parametrize("retriever", RETRIEVERS)
+def test_a_query_of_another_encoding_is_refused(run: Path, retriever: str):
+    query = b"caf\xe9 bridge".decode("utf-8", "surrogateescape")  # as Python hands it on
+    answer = lmindexer("search", run, query, "--retriever", retriever)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == f"lmindexer: query 1 is not in UTF-8: {query!r}; write it in that encoding\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("a,b", ["a,b"]),  # known, as a whole
+        (" a,b ", ["a,b"]),
+        ("a, c ,,d", ["a", "c", "d"]),
+        ('"a,b",c', ["a,b", "c"]),
+        ('c, "a,b"', ["c", "a,b"]),
+        ('"a","b"', ["a", "b"]),
+        ('"say ""hi"", twice",12"', ['say "hi", twice', '12"']),
+        (",", []),
+    ],
+)
+def test_ids_of_a_list(text: str, ids: list[str]):
+    assert ids_in(text, {"a,b", "a"}) == ids
+
+
+@pytest.mark.parametrize("text", ['"a,b', '"a"b,c'])
+def test_a_list_with_a_lost_quotation_mark_is_refused(text: str):
+    with pytest.raises(InputError, match="put an id with a comma into quotation marks"):
+        ids_in(text, {"a"})
+
+
+def test_ids_with_commas_can_be_asked_for(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In every place that takes ids: --history, a line of it, --only-ids, remove and its --from."""
+    ids = ["a,b", 'c"d', "e\u2028f", "plain"]
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    new = Corpus.from_documents(Document(doc_id, f"a rose {n}") for n, doc_id in enumerate(ids))
+    assert lmindexer("add", copy, write_items(new, tmp_path / "new.jsonl")).code == 0
+
+    def history(text: str) -> list[str]:
+        answer = lmindexer("search", copy, "--history", text, "--retriever", "dense", "-k", 1, "--format", "jsonl")
+        assert answer.code == 0, answer.err
+        found: list[str] = json.loads(answer.out)["history"]
+        return found
+
+    assert history("a,b") == ["a,b"]
+    assert history('"a,b",plain') == ["a,b", "plain"]
+    assert history('plain, "c""d"') == ["plain", 'c"d']
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'"a,b",plain\n'), "ascii"))
+    assert history("-") == ["a,b", "plain"]
+    (tmp_path / "ids.txt").write_text("".join(f"{doc_id}\n" for doc_id in ids), encoding="utf-8")
+    answer = lmindexer("search", copy, "rose", "--only-ids", tmp_path / "ids.txt", "--retriever", "dense",
+                       "--format", "jsonl")  # fmt: skip
+    assert sorted(json.loads(line)["id"] for line in answer.out.strip().split("\n")) == sorted(ids)
+    assert lmindexer("remove", copy, "a,b").err == "1 documents removed\n"
+    (tmp_path / "ids.txt").write_text("".join(f"{doc_id}\n" for doc_id in ids[1:]), encoding="utf-8")
+    assert lmindexer("remove", copy, "--from", tmp_path / "ids.txt").err == "3 documents removed\n"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from lmindexer import training
 from lmindexer.errors import InputError
 from lmindexer.progress import Progress
-from lmindexer.training import Stage, Trainer
+from lmindexer.training import Stage, Trainer, TrainingState, filled
 
 N, EPOCHS = 20, 3  # rows; epochs a stage
 BATCHES = 4
@@ -25,13 +26,21 @@ class StoppedError(Exception):
     """The power goes."""
 
 
+@dataclass
+class Found(TrainingState):
+    """What the stages below leave."""
+
+    codes: Tensor | None = None
+    epochs: Tensor | None = None
+
+
 class Run:
     """Two stages with dropout, and one thing done once between them; `stop_at` a step the power goes."""
 
     def __init__(self, folder: Path, stop_at: int | None = None, every_step: bool = True) -> None:
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.Linear(8, 1))
-        self.trainer = Trainer(self.model, folder, 1, 1.0, False, 0.0 if every_step else 1e9, Progress(None))
+        self.trainer = Trainer(self.model, folder, 1, 1.0, False, 0.0 if every_step else 1e9, Progress(None), Found())
         self.x = torch.randn(N, 4, generator=torch.Generator().manual_seed(5))
         self.steps, self.stop_at, self.resumed = 0, stop_at, self.trainer.resume()
 
@@ -56,9 +65,12 @@ class Run:
 
     def to_the_end(self) -> "Run":
         self.trainer.run(self.stage("first"))
-        self.trainer.once("between", lambda: self.trainer.arrays.update(codes=torch.randperm(N)))
+        self.trainer.once("between", self.find)
         self.trainer.run(self.stage("second"))
         return self
+
+    def find(self) -> None:
+        self.trainer.state.codes = torch.randperm(N)
 
     @property
     def parameters(self) -> Tensor:
@@ -97,7 +109,7 @@ def test_stopped_anywhere_it_ends_the_same(whole: tuple[Run, Path], tmp_path: Pa
     run.to_the_end()
     assert run.steps == STEPS - stop_at, "no step is done twice"
     assert torch.equal(run.parameters, whole[0].parameters)
-    assert torch.equal(run.trainer.arrays["codes"], whole[0].trainer.arrays["codes"])
+    assert torch.equal(filled(run.trainer.state.codes), filled(whole[0].trainer.state.codes))
     assert logged(tmp_path) == logged(whole[1]), "each epoch once, with the numbers of the whole epoch"
 
 
@@ -285,10 +297,10 @@ def test_a_stage_ends_early_when_it_is_enough(tmp_path: Path):
 def test_stopped_before_it_is_enough_it_ends_the_same(tmp_path: Path, stop_at: int):
     def long(run: Run) -> None:
         def after_epoch(epoch: int) -> dict[str, float]:
-            run.trainer.arrays["epochs"] = torch.tensor(epoch + 1)
+            run.trainer.state.epochs = torch.tensor(epoch + 1)
             return {}
 
-        enough = lambda: bool(run.trainer.arrays["epochs"] == 2)  # noqa: E731
+        enough = lambda: bool(run.trainer.state.epochs == 2)  # noqa: E731
         run.trainer.run(run.stage("long", epochs=9, after_epoch=after_epoch, enough=enough))
 
     (tmp_path / "whole").mkdir()
@@ -299,6 +311,39 @@ def test_stopped_before_it_is_enough_it_ends_the_same(tmp_path: Path, stop_at: i
     long(run := Run(tmp_path / "stopped"))
     assert torch.equal(run.parameters, whole.parameters)
     assert logged(tmp_path / "stopped") == logged(tmp_path / "whole")
+
+
+def test_what_a_stage_does_not_list_stands_still_and_only_there(tmp_path: Path):
+    run, seen = Run(tmp_path), list[tuple[bool, ...]]()
+    first, _, last = run.model
+    last.bias.requires_grad_(False)
+
+    def losses(rows: np.ndarray) -> dict[str, Tensor]:
+        seen.append(tuple(p.requires_grad for p in run.model.parameters()))
+        return run.losses(rows)
+
+    before = run.parameters
+    only_last = [{"params": [last.weight], "lr": 0.01}]
+    run.trainer.run(run.stage("first", epochs=1, losses=losses, parameters=only_last))
+    assert set(seen) == {(False, False, True, False)}
+    assert torch.equal(run.parameters[: 4 * 8 + 8], before[: 4 * 8 + 8])
+    assert not torch.equal(run.parameters, before)
+    assert [p.requires_grad for p in run.model.parameters()] == [True, True, True, False], "as it was"
+    assert first.weight.grad is None
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path: Path):
+    run = Run(tmp_path)
+    run.trainer.state.codes = torch.arange(3)
+    run.trainer.finish("first")
+
+    @dataclass
+    class Other(TrainingState):
+        ids: Tensor | None = None
+
+    trainer = Trainer(run.model, tmp_path, 1, 1.0, False, 0.0, Progress(None), Other())
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors is of an earlier version \(it holds 'codes'\)"):
+        trainer.resume()
 
 
 @pytest.mark.usefixtures("checkpoint_every_step")
@@ -331,7 +376,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_told(tmp_path: Path, fault:
         run = Run.__new__(Run)
         run.model = nn.Sequential(nn.Linear(4, 9), nn.Dropout(0.3), nn.Linear(9, 1))
         with pytest.raises(InputError, match=r"is not of this model \(it differs in 0\.bias\); resume with"):
-            Trainer(run.model, tmp_path, 1, 1.0, False, 0.0, Progress(None)).resume()
+            Trainer(run.model, tmp_path, 1, 1.0, False, 0.0, Progress(None), Found()).resume()
         return
     damaged = {"cut": whole[:-10], "flipped": bytes([whole[0] ^ 64]) + whole[1:], "not a checkpoint": b"hello"}
     path.write_bytes(damaged[fault])

@@ -7,17 +7,17 @@ stopped anywhere goes on exactly as if it had not been: there is no random state
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmindexer.checkpoints import LOG, Checkpoint, NotFiniteError, load_checkpoint, save_checkpoint
+from lmindexer.checkpoints import CHECKPOINT, LOG, Checkpoint, NotFiniteError, load_checkpoint, save_checkpoint
 from lmindexer.errors import InputError
 from lmindexer.progress import Progress
 
@@ -25,9 +25,43 @@ WARM_UP_SHARE = 0.05  # of a stage's steps, the learning rate rises; then it fal
 LAST_RATE = 0.05  # to this share
 
 
+@dataclass
+class TrainingState:
+    """What stages leave to later ones, such as codes: tensors on the model's device, kept in checkpoints.
+
+    Each kind of training has a subclass; a field is None until a stage has filled it.
+    """
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The fields that are filled, by name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take every field from `tensors`. Raises KeyError for a name that is no field."""
+        names = {f.name for f in fields(self)}
+        if odd := sorted(tensors.keys() - names):
+            raise KeyError(odd[0])
+        for name in names:
+            setattr(self, name, tensors.get(name))
+
+
+State = TypeVar("State", bound=TrainingState)
+
+
+def filled(value: Tensor | None) -> Tensor:
+    """A field of a TrainingState that an earlier stage has filled. Raises ValueError where none did."""
+    if value is None:
+        raise ValueError("a stage was skipped that should have filled this field")
+    return value
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One optimisation: what is minimised over which rows, for how long, and what is told of it."""
+    """One optimisation: what is minimised over which rows, for how long, and what is told of it.
+
+    What is not among `parameters` stands still: it has no gradient while the stage runs.
+    """
 
     name: str
     epochs: int
@@ -41,7 +75,7 @@ class Stage:
 
 
 @dataclass
-class Trainer:
+class Trainer(Generic[State]):
     """Runs stages one after another over `modules`, keeps log and checkpoint in `folder`."""
 
     modules: nn.Module
@@ -51,8 +85,8 @@ class Trainer:
     bf16: bool
     checkpoint_seconds: float
     progress: Progress
+    state: State
     frozen: frozenset[str] = frozenset()  # names in `modules` that never change and are not saved
-    arrays: dict[str, Tensor] = field(default_factory=dict)  # results of finished stages, such as codes
     done: list[str] = field(default_factory=list)
     _pending: dict[str, Any] = field(default_factory=dict)
 
@@ -66,7 +100,8 @@ class Trainer:
             return
         try:
             if stage.epochs:
-                self._optimise(stage)
+                with only_learning(self.modules, stage.parameters):
+                    self._optimise(stage)
             self.finish(stage.name)
         except NotFiniteError:
             raise _no_number("a weight", f"'{stage.name}'", stage.rate) from None
@@ -95,12 +130,19 @@ class Trainer:
         """Load the checkpoint if there is one, and cut the log back to what it knew.
 
         Raises:
-            InputError: when the checkpoint is damaged, or not of these modules.
+            InputError: when the checkpoint is damaged, not of these modules, or of an earlier version.
         """
         checkpoint = load_checkpoint(self.folder, self.modules, self.frozen)
         if checkpoint is None:
             return False
-        self.arrays, self.done = checkpoint.arrays, checkpoint.done
+        try:
+            self.state.load(checkpoint.arrays)
+        except KeyError as odd:
+            raise InputError(
+                f"{self.folder / CHECKPOINT} is of an earlier version (it holds {odd}); go on with that version, or "
+                "delete it to start from the beginning"
+            ) from None
+        self.done = checkpoint.done
         self._pending = checkpoint.at | {"optimizer": checkpoint.optimizer}
         return True
 
@@ -165,11 +207,34 @@ class Trainer:
         if at is not None:
             sums = {name: float(value) for name, value in at[3].items()}
             position = {"stage": at[0], "epoch": at[1], "batch": at[2], "sums": sums}
-        save_checkpoint(self.folder, self.modules, self.frozen, Checkpoint(self.done, position, self.arrays, optimizer))
+        checkpoint = Checkpoint(self.done, position, self.state.tensors(), optimizer)
+        save_checkpoint(self.folder, self.modules, self.frozen, checkpoint)
         return time.monotonic() - began
 
     def _seed(self, *parts: Any) -> int:
         return zlib.crc32(repr((self.seed, *parts)).encode())
+
+
+@contextmanager
+def only_learning(modules: nn.Module, parameters: Iterable[dict[str, Any]]) -> Iterator[None]:
+    """Gradients for these AdamW groups and for nothing else of `modules`; afterwards as it was."""
+    before = {p: p.requires_grad for p in modules.parameters()}
+    learning = {p for group in parameters for p in group["params"]}
+    for p in before:
+        p.requires_grad_(p in learning)
+    try:
+        yield
+    finally:
+        for p, learned in before.items():
+            p.requires_grad_(learned)
+
+
+def adamw_groups(rates: Iterable[tuple[nn.Parameter, float]], decay: float) -> list[dict[str, Any]]:
+    """Parameters with their learning rates as AdamW groups, a rate each; vectors and biases do not decay."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for p, rate in rates:
+        groups.setdefault((rate, decay if p.ndim > 1 else 0.0), []).append(p)
+    return [{"params": ps, "lr": rate, "weight_decay": decay} for (rate, decay), ps in groups.items()]
 
 
 def _check_finite(stage: Stage, epoch: int, loss: float) -> None:

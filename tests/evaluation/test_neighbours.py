@@ -116,3 +116,8 @@ def test_a_large_corpus_is_sampled_and_always_the_same(monkeypatch: pytest.Monke
     assert [set(a) for a in found[looked_up]] == [set(b) for b in whole[looked_up]]
     assert np.array_equal(found, embedding_neighbours(embeddings, seed=3))
     assert not np.array_equal(looked_up, embedding_neighbours(embeddings, seed=4)[:, 0] >= 0)
+
+
+def test_texts_without_spaces_are_neighbours_by_their_signs():
+    found = lexical_neighbours(["红色的桥", "高山", "一座桥", "白云"])
+    assert (found[0].max(), found[2].max(), found[1].max()) == (2, 0, -1)

@@ -167,6 +167,16 @@ def test_without_labels(tmp_path: Path):
     assert tree["labelOf"] == [-1] * 6
 
 
+@pytest.mark.parametrize(("labels", "level"), [(24, 0), (25, -1)])
+def test_of_very_many_labels_none_has_a_colour(tmp_path: Path, labels: int, level: int):
+    """Eight of 24 are a third of the documents."""
+    paths = [(f"label {n % labels}",) for n in range(10 * labels)]
+    ids = IdTable(tuple(map(str, range(len(paths)))), np.zeros((len(paths), 1), np.int32), (4,)).with_suffix()
+    _, summary, tree, _ = written(tmp_path, Shown("run", ids, ["text"] * len(paths), paths))
+    assert (summary["level"], summary["levels"], len(summary["labels"])) == (level, 1, 0 if level < 0 else 8)
+    assert len(tree["labels"]) == labels, "they can be chosen all the same"
+
+
 def test_one_document(tmp_path: Path):
     _, summary, tree, _ = written(tmp_path, Shown("run", table(np.array([[4, 1]]), "a"), ["alone"], [("A",)]))
     assert summary["runs"][0]["counts"] == [1]

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import DESKTOP, KINDS, PHONE, N, colours, documents, lit, opened, path_of, scattered, search, tidy
+from browsing import DESKTOP, KINDS, PHONE, N, colours, documents, lit, opened, path_of, scattered, search, shown, tidy
+
+from lmindexer.explore.page import write_page
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -144,6 +146,29 @@ def test_without_labels_colour_is_size(browser: Any, pages: dict[str, Path]):
         assert colours(page) > 5
         page.click("canvas", position={"x": 40, "y": 60})
         assert page.inner_text("#size") in {"44 documents, 11% of 400", "45 documents, 11% of 400"}
+
+
+def test_what_gives_the_colours_can_be_chosen(browser: Any, pages: dict[str, Path], tmp_path: Path):
+    with opened(browser, pages["one"]) as page:
+        assert page.locator("#legend option").all_inner_texts() == ["label level 1", "label level 2", "size"]
+        by_label = page.evaluate("document.querySelector('canvas').toDataURL()")
+        page.select_option("select", "size")
+        assert "Colour is size" in page.inner_text("#legend")
+        assert page.evaluate("document.querySelector('canvas').toDataURL()") != by_label
+        assert page.evaluate("location.hash") == "#level=size"
+    with opened(browser, pages["one"], view="#level=size") as page:
+        assert "Colour is size" in page.inner_text("#legend")
+        page.select_option("select", "label level 2")
+        assert page.evaluate("document.querySelector('canvas').toDataURL()") == by_label
+        assert page.evaluate("location.hash") == ""
+    many = tmp_path / "many.html"
+    write_page(many, [shown("many", np.arange(N)[:, None] % 9, labels=[(f"label {n}",) for n in range(N)])])
+    with opened(browser, many) as page:
+        assert "Colour is size" in page.inner_text("#legend")
+        by_size = page.evaluate("document.querySelector('canvas').toDataURL()")
+        page.select_option("select", "label")
+        assert "other labels" in page.inner_text("#legend")
+        assert page.evaluate("document.querySelector('canvas').toDataURL()") != by_size
 
 
 def test_one_document_alone(browser: Any, pages: dict[str, Path]):

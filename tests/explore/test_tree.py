@@ -155,3 +155,15 @@ def test_texts_must_be_as_many_as_ids(table: IdTable):
         build_tree(table, ["one"])
     with pytest.raises(ValueError, match="5 documents have IDs, but 1 labels"):
         build_tree(table, TEXTS, [("one",)])
+
+
+def test_scripts_without_spaces_have_telling_pairs_of_signs():
+    texts = ["红色的桥", "旧的桥和红色的门", "白色的船", "高山与白色的云"]
+    words = telling_words(texts, np.array([0, 0, 1, 1]))
+    assert set(words[0][:2]) == {"的桥", "红色"}
+    assert words[1][0] == "白色"
+    assert all(len(word) == 2 for word in words[0] + words[1])
+    thai = ["สะพานแดง ab", "สะพานใหม่ ab", "เรือขาว ab", "เรือเก่า ab"]
+    words = telling_words(thai, np.array([0, 0, 1, 1]))
+    assert {"สะ", "ะพ"} < set(words[0])
+    assert all(len(word) > 1 for word in words[0] + words[1])

@@ -199,6 +199,33 @@ def test_load_of_a_foreign_parquet(tmp_path: Path):
         IdTable.load(tmp_path / "ids.parquet")
 
 
+SPOILED = {
+    "an id is missing": {"id": ["a", None]},
+    "an id is there twice": {"id": ["a", "a"]},
+    "ids are no texts": {"id": [["a"], ["b"]]},
+    "a code is missing": {"c1": [0, None]},
+    "a code is no number": {"c1": [0.0, float("nan")]},
+    "a code is half": {"c1": [0.0, 0.5]},
+    "codes are times": {"c1": pyarrow.array([0, 1], pyarrow.duration("ns"))},
+    "a code is outside": {"c1": [0, 4]},
+    "a code is below 0": {"c1": [0, -1]},
+    "two have one ID": {"c1": [1, 1], "suffix": [0, 0]},
+    "a suffix is missing": {"suffix": [0, None]},
+}
+
+
+@pytest.mark.parametrize("fault", SPOILED)
+def test_load_of_what_is_no_ids(tmp_path: Path, fault: str):
+    good = {"id": ["a", "b"], "c1": [0, 1], "suffix": [0, 0]}
+    for columns in (good, good | SPOILED[fault]):
+        table = pyarrow.table(columns, metadata={"sizes": "[4]"})
+        pyarrow.parquet.write_table(table, tmp_path / "ids.parquet")
+        if columns is good:
+            assert IdTable.load(tmp_path / "ids.parquet")["b"] == (1, 0)
+    with pytest.raises(InputError, match="is not an ID table"):
+        IdTable.load(tmp_path / "ids.parquet")
+
+
 def test_a_full_disk_leaves_the_old_file(beauty: IdTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def full(table: object, to: Path) -> None:
         to.write_bytes(b"half of i")

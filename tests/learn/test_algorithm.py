@@ -18,13 +18,13 @@ from lmindexer.ids.table import IdTable
 from lmindexer.learn import algorithm, stages
 from lmindexer.learn.algorithm import assign_position, learn_ids, start_codebook
 from lmindexer.learn.kmeans import Clusters, kmeans
-from lmindexer.learn.learner import Learner, final_codes, hidden_states
+from lmindexer.learn.learner import Learner, LearningState, assign, final_codes, hidden_states
 from lmindexer.learn.stages import train_position, warm_up_encoder, warm_up_reconstructor
 from lmindexer.model.codebook import Codebook
 from lmindexer.model.decoder import pool, unit_rms
 from lmindexer.progress import Progress
 from lmindexer.training import Trainer
-from small_learner import new_learner
+from small_learner import new_learner, nothing_learned
 
 CONFIG = LearnConfig(
     sizes=(8, 6), batch_size=16, reconstructor_epochs=1, warmup_epochs=1, epochs=2, settle_epochs=2,
@@ -68,8 +68,9 @@ def make(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypat
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
 
-        def trainer(modules: nn.Module) -> Trainer:
-            return Trainer(modules, folder, config.seed, config.clip, False, config.checkpoint_seconds, clock)
+        def trainer(modules: nn.Module) -> Trainer[LearningState]:
+            seconds, state = config.checkpoint_seconds, nothing_learned(len(corpus))
+            return Trainer(modules, folder, config.seed, config.clip, False, seconds, clock, state)
 
         return new_learner(corpus, checkpoints[backbone], encoder, config, trainer)
 
@@ -122,7 +123,7 @@ def test_a_later_position_leaves_the_earlier_ones_as_they_are(make: Make):
             codes, book = learner.codes(1).clone(), learner.indexer.codebooks[0].weight.detach().clone()
     assert torch.equal(learner.codes(1), codes)
     assert torch.equal(learner.indexer.codebooks[0].weight, book)
-    assert learner.trainer.arrays["codes"].shape == (len(codes), 2)
+    assert learner.state.codes.shape == (len(codes), 2)
 
 
 def test_the_final_model_gives_the_codes_of_the_table(make: Make, corpus: Corpus):
@@ -194,17 +195,22 @@ def test_with_the_papers_objective_nothing_of_ours_is_learned(make: Make, corpus
 def test_the_codes_right_after_k_means_are_its_own_clusters(
     make: Make, corpus: Corpus, monkeypatch: pytest.MonkeyPatch, center: bool
 ):
-    learner, clusters = make(center=center, crowding=0.7), []
+    learner, clusters, looked_up = make(center=center, crowding=0.7), [], list[Tensor]()
 
     def watched(hidden: Tensor, *arguments: Any, **more: Any) -> Clusters:
         found = kmeans(hidden, *arguments, **more)
         clusters.append((hidden @ found.centres.T * hidden.shape[1] ** -0.5 + found.prior).argmax(1))
         return found
 
+    def look_up_first(learner: Learner, t: int) -> None:
+        looked_up.append(torch.from_numpy(assign(learner, t)))
+        train_position(learner, t)
+
     monkeypatch.setattr(algorithm, "kmeans", watched)
+    monkeypatch.setattr(algorithm, "train_position", look_up_first)
     learn_ids(learner, corpus.doc_ids)
-    for t in range(2):
-        assert torch.equal(clusters[t], learner.trainer.arrays[f"kmeans_{t}"])
+    assert len(looked_up) == 2
+    assert all(torch.equal(own, codes) for own, codes in zip(clusters, looked_up, strict=True))
 
 
 def test_centred_h_is_seen_from_the_mean_of_its_first_code(make: Make):
@@ -213,7 +219,7 @@ def test_centred_h_is_seen_from_the_mean_of_its_first_code(make: Make):
     codes[79] = 7
     hidden = []
     for learner in (plain, centred):
-        learner.trainer.arrays["codes"] = codes
+        learner.state.codes = codes
         learner.config = learner.config.replace(warmup_epochs=0)
         warm_up_encoder(learner, 1)
         assert learner.indexer.centre[1].any()

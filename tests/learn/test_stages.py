@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.learn.learner import Learner, hidden_states
+from lmindexer.learn.learner import Learner, LearningState, hidden_states
 from lmindexer.learn.rebuild import rebuilding_quality
 from lmindexer.model.decoder import pool, unit_rms
 from lmindexer.progress import Progress
-from small_learner import Recorder, new_learner, stage_of
+from lmindexer.training import filled
+from small_learner import Recorder, losses_of, new_learner, nothing_learned, stage_of
 
 CONFIG = LearnConfig(sizes=(6, 5), batch_size=16, dropout=0.0, epochs=2, weigh_tokens=False, top_layers=1)
 OFF = {"reconstruction": 0.0, "contrastive": 0.0, "commitment": 0.0, "alignment": (0.0,), "spread": 0.0}
@@ -30,8 +31,10 @@ def make(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path) -> Make:
     def make(backbone: str = "bert", encoder: str = "frozen", **changes: object) -> Learner:
         config = CONFIG.replace(**changes)
 
-        def trainer(modules: nn.Module) -> Recorder:
-            return Recorder(modules, tmp_path, config.seed, config.clip, False, 1e9, Progress(None))
+        def trainer(modules: nn.Module) -> Recorder[LearningState]:
+            return Recorder(
+                modules, tmp_path, config.seed, config.clip, False, 1e9, Progress(None), nothing_learned(len(corpus))
+            )
 
         learner = new_learner(corpus, checkpoints[backbone], encoder, config, trainer)
         if learner.indexer.backbone.small_decoder is not None:
@@ -46,10 +49,8 @@ def make(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path) -> Make:
 def terms_of(learner: Learner, name: str, rows: np.ndarray = ROWS) -> dict[str, Tensor]:
     """The losses of a stage for some rows, in training mode."""
     stage = stage_of(learner, name)
-    for module in stage.learning:
-        module.train()
     torch.manual_seed(7)
-    return stage.losses(rows)
+    return losses_of(learner.trainer, stage, rows)
 
 
 def learns(parameters: nn.Module | Tensor) -> bool:
@@ -276,7 +277,7 @@ def test_alignment_pulls_h_and_not_the_codebook(make: Make, name: str):
 def test_spread_is_the_cross_entropy_of_the_codes_aimed_at(make: Make):
     learner = make(**OFF | {"spread": 0.5})
     terms = terms_of(learner, "c2: training")
-    codebook, targets = learner.indexer.codebooks[1], learner.trainer.arrays["targets"]
+    codebook, targets = learner.indexer.codebooks[1], filled(learner.state.targets)
     scores = hidden_states(learner, 1) @ codebook.weight.detach().T / 32**0.5 + codebook.prior
     expected = F.cross_entropy(scores[ROWS], targets[ROWS])
     assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
@@ -289,7 +290,7 @@ def test_spread_is_the_cross_entropy_of_the_codes_aimed_at(make: Make):
 def test_of_one_prefix_documents_aim_at_different_codes_unless_they_are_alike(make: Make):
     learner = make(**OFF | {"spread": 0.9, "sizes": (4, 60)})
     stage_of(learner, "c2: training")
-    targets, prefix = learner.trainer.arrays["targets"], learner.codes(1)[:, 0]
+    targets, prefix = filled(learner.state.targets), learner.codes(1)[:, 0]
     memories = [learner.memories.memory(np.array([row])) for row in range(len(prefix))]
     vectors = torch.cat([pool(memory.states, memory.weight) for memory in memories])
     vectors = F.normalize(vectors - vectors.mean(0), dim=1)
@@ -419,7 +420,7 @@ def test_dead_codes_restart_at_documents_of_crowded_ones_with_the_length_of_the_
     with torch.no_grad():
         codebook.weight.mul_(1.7)
     before = codebook.weight.detach().clone()
-    learner.trainer.arrays["chosen"] = torch.arange(len(hidden)) % 2 * 3  # codes 0 and 3; 1, 2, 4 and 5 are dead
+    learner.state.chosen = torch.arange(len(hidden)) % 2 * 3  # codes 0 and 3; 1, 2, 4 and 5 are dead
     told = stage.after_epoch(0)
     after = codebook.weight.detach()
     dead, alive = [1, 2, 4, 5], [0, 3]
@@ -436,7 +437,7 @@ def test_dead_codes_stay_where_they_are_after_the_last_epoch_and_where_that_is_w
         learner = make(**changes)
         stage = stage_of(learner, "c1: training")
         before = learner.indexer.codebooks[0].weight.detach().clone()
-        learner.trainer.arrays["chosen"] = torch.zeros(len(learner.memories), dtype=torch.long)
+        learner.state.chosen = torch.zeros(len(learner.memories), dtype=torch.long)
         assert "restarted" not in stage.after_epoch(epoch)
         assert torch.equal(learner.indexer.codebooks[0].weight, before)
 
@@ -445,11 +446,9 @@ def test_dead_codes_stay_where_they_are_after_the_last_epoch_and_where_that_is_w
 def test_the_codes_that_are_watched_are_those_of_the_steps(make: Make, t: int):
     learner = make()
     stage = stage_of(learner, f"c{t + 1}: training")
-    learner.trainer.arrays["chosen"].fill_(-1)
-    for module in stage.learning:
-        module.train()
-    stage.losses(ROWS)
+    filled(learner.state.chosen).fill_(-1)
+    losses_of(learner.trainer, stage, ROWS)
     codes = learner.indexer.codebooks[t].assign(hidden_states(learner, t))
-    chosen = learner.trainer.arrays["chosen"]
+    chosen = filled(learner.state.chosen)
     assert torch.equal(chosen[ROWS], codes[ROWS])
     assert (chosen[len(ROWS) :] == -1).all()

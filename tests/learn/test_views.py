@@ -19,6 +19,7 @@ from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
 from lmindexer.training import Trainer
+from small_learner import nothing_learned
 
 ROWS = np.array([7, 3, 11])
 
@@ -73,7 +74,7 @@ def test_the_views_of_eq_9_come_from_two_masks_of_the_encoder(
     monkeypatch: pytest.MonkeyPatch,
 ):
     """The decoder's own dropout is off here, so what differs between the views is the encoder's doing."""
-    config = LearnConfig(sizes=(4,), epochs=1, batch_size=16, dropout=0.5)
+    config = LearnConfig(sizes=(4,), epochs=1, batch_size=16, dropout=0.5, alignment=(0.0,))
     memories = memories_of(checkpoints["bert"], corpus, encoder)
     backbone = memories.backbone
     assert backbone.small_decoder is not None
@@ -83,8 +84,7 @@ def test_the_views_of_eq_9_come_from_two_masks_of_the_encoder(
     reconstructor = Reconstructor(backbone.vocabulary, 1, config.max_tokens, 0.0)
     reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
     modules = torch.nn.ModuleDict({"indexer": SemanticIndexer(backbone, config.sizes), "reconstructor": reconstructor})
-    trainer = Trainer(modules, tmp_path, 0, config.clip, False, 1e9, Progress(None))
-    trainer.arrays["codes"] = torch.zeros(len(corpus), 0, dtype=torch.long)
+    trainer = Trainer(modules, tmp_path, 0, config.clip, False, 1e9, Progress(None), nothing_learned(len(corpus)))
     seen: list[tuple[Tensor, Tensor]] = []
     loss = stages.contrastive_loss
 

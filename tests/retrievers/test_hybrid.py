@@ -1,6 +1,7 @@
 """Lists fused by hand, by rank and by score, and what must always hold of both."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def test_one_document_equal_scores_and_nothing_at_all():
     fused = HybridRetriever([alone, equal, nothing], [1.0, 2.0, 5.0], "score")
     assert fused.search(["x"], 5)[0] == [Hit("b", 2.0), Hit("c", 2.0), Hit("a", 1.0)]
     assert HybridRetriever([nothing, nothing], fusion="score").search(["x"], 5)[0] == []
+
+
+class Wordless(Fixed):
+    def without_words(self, texts: Sequence[str]) -> list[str]:
+        return list(texts[1:])
+
+
+def test_it_tells_for_which_queries_it_has_no_words_to_go_by():
+    asked = ["rose", "xylophone"]
+    words, paths = Wordless("a"), Fixed("b")
+    assert HybridRetriever([paths, words]).without_words(asked) == ["xylophone"]
+    assert HybridRetriever([paths, words], [1.0, 0.0]).without_words(asked) == [], "words are not asked"
+    assert HybridRetriever([paths, paths]).without_words(asked) == []
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

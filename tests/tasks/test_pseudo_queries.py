@@ -201,3 +201,10 @@ def test_what_is_written_is_what_load_queries_reads(corpus: Corpus, tmp_path: Pa
     assert len(joined) < len(made), "else nothing is joined here"
     lines = [json.loads(line) for line in (tmp_path / "pseudo.jsonl").read_text().splitlines()]
     assert [line["source"] for line in lines] == [query.source for query in made]
+
+
+def test_of_scripts_without_spaces_each_sign_is_a_word():
+    text = text_of("สะพานสีแดงที่สูง", "ภูเขา")
+    assert [word.form for word in text.words][-3:] == ["ที่", "สู", "ง"]
+    assert text.words[-1].is_telling
+    assert [word_of(sign).is_telling for sign in "桥물a"] == [True, True, False]

@@ -18,10 +18,11 @@ from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.tasks import train as training
 from lmindexer.tasks.examples import RecommendTask, SearchTask, Task
+from lmindexer.tasks.generation import FinetuningState
 from lmindexer.tasks.queries import Queries
 from lmindexer.tasks.sequences import load_sequences
-from lmindexer.training import Stage
-from small_learner import ReachedError, Recorder
+from lmindexer.training import Stage, filled
+from small_learner import ReachedError, Recorder, losses_of
 from small_tasks import QUIET, learn, write_sequences
 
 SETTINGS = {
@@ -58,7 +59,7 @@ class Reached:
     """A stage of fine-tuning when it is handed to the trainer, and what it works on."""
 
     stage: Stage
-    trainer: Recorder
+    trainer: Recorder[FinetuningState]
     finetuned: Finetuned
     task: Task
     folder: Path
@@ -75,7 +76,7 @@ def reach(run: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyP
         folder = tmp_path / "run"
         shutil.copytree(run, folder)
         config = parse(FinetuneConfig, SETTINGS | settings)
-        finetuned, trainers = begin(Run.open(folder), config), list[Recorder]()
+        finetuned, trainers = begin(Run.open(folder), config), list[Recorder[FinetuningState]]()
         monkeypatch.setattr(
             training, "Trainer", lambda **given: trainers.append(Recorder(**given, until=name)) or trainers[0]
         )
@@ -158,7 +159,7 @@ def test_in_the_warm_up_the_encoder_stays(reach: Any):
     learns = {id(p) for group in reached.stage.parameters for p in group["params"]}
     assert learns == {id(p) for p in model.parameters()} - encoder
     rows = np.arange(0, 80, 3)
-    loss = reached.stage.losses(rows)["loss"]
+    loss = losses_of(reached.trainer, reached.stage, rows)["loss"]
     with torch.no_grad():
         model.eval()
         memory, codes = reached.finetuned.documents().memory(rows), reached.codes[rows]
@@ -193,4 +194,4 @@ def test_agreement_is_of_whole_ids(reach: Any):
     given = reached.finetuned.model.eval().generate(reached.finetuned.documents().memory(np.arange(80)))
     same = given == reached.codes
     assert same.any(1).float().mean() > same.all(1).float().mean(), "some have a code in common"
-    assert float(reached.trainer.arrays["agreement"]) == pytest.approx(same.all(1).float().mean().item(), abs=0.02)
+    assert float(filled(reached.trainer.state.agreement)) == pytest.approx(same.all(1).float().mean().item(), abs=0.02)

@@ -54,7 +54,7 @@ def _mistakes() -> Iterator[None]:
 
 
 def _refuse(sentence: str) -> None:
-    click.echo(f"lmindexer: {shortened(printable(sentence), LONGEST)}", err=True)
+    click.echo(f"lmindexer: {InputError(sentence)}", err=True)  # in one line, however long what it quotes
     sys.exit(2)
 
 

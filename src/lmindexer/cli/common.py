@@ -1,14 +1,15 @@
 """What several verbs do."""
 
+import csv
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, excerpt
 from lmindexer.files import write_text
 from lmindexer.progress import Progress
 
@@ -116,9 +117,27 @@ def write_or_print(text: str, out: Path | None) -> None:
         click.echo(str(out), err=True)
 
 
+def ids_in(text: str, known: Container[str]) -> list[str]:
+    """The document ids of a list with commas between them.
+
+    A text that is itself one of the `known` ids is that one. Else an id with a comma stands in quotation marks, as in
+    CSV: "a,b",c are the two ids a,b and c, and a quotation mark within them is doubled.
+    """
+    if text.strip() in known:
+        return [text.strip()]
+    try:
+        (parts,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except csv.Error as error:
+        raise InputError(
+            f"{excerpt(text)} is no list of ids ({error}); put an id with a comma into quotation marks, "
+            'and double those within it: "a,b",c'
+        ) from None
+    return [part.strip() for part in parts if part.strip()]
+
+
 def lines_of(path: Path) -> list[str]:
     """The lines of a list of document ids, without empty ones."""
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8; give a text file with one document id a line") from None

@@ -19,6 +19,7 @@ from lmindexer.progress import Progress
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
     from lmindexer.evaluation.metrics import Metric
+    from lmindexer.runs import Run
     from lmindexer.tasks.evaluate import Evaluation
     from lmindexer.tasks.queries import Queries
     from lmindexer.tasks.recommendation import RecommendationEvaluation
@@ -85,8 +86,8 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
 
     split = split_name(split)
     if sequences is None and queries is None:
-        sequences = run / SEQUENCES if (run / SEQUENCES).exists() else None
-        queries = run / QUERIES if sequences is None and (run / QUERIES).exists() else None
+        sequences = _taught(opened, SEQUENCES)
+        queries = _taught(opened, QUERIES) if sequences is None else None
     if sequences is None and queries is None:
         raise InputError(f"{run} was not fine-tuned with any questions; name them with --queries or --sequences")
     if queries is None and (level is not None or leave_self_out or answerable):
@@ -99,14 +100,15 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         if path is not None and path.is_dir():
             raise InputError(f"{flag} {path} is a folder; name a file in it")
     if queries is not None:
-        test = _queries(queries, qrels, split, corpus, asked, run / QUERIES, answerable)
+        test = _queries(queries, qrels, split, corpus, asked, _taught(opened, QUERIES), answerable)
         _check_ids(trec, corpus, (*test.query_ids, *chain(*test.joined_ids.values())))
         judging = {"relevance_level": level} if level is not None else {}
         judging |= {"leave_self_out": True} if leave_self_out else {}
         answered = _search(run, test, split, wanted, asked, judging)
     else:
         assert sequences is not None
-        examples = _examples(sequences, sequences == run / SEQUENCES, split, corpus, keep_going)
+        its_own = sequences == run / SEQUENCES
+        examples = _examples(opened.file(SEQUENCES) if its_own else sequences, its_own, split, corpus, keep_going)
         _check_ids(trec, corpus, examples.sequences.users)
         answered = _recommend(run, corpus, examples, split, wanted, asked)
     _show(json.dumps(answered.evaluation.to_dict(), indent=2) if kind == "json" else answered.evaluation.to_markdown(),
@@ -152,8 +154,13 @@ def _check_ids(trec: Path | None, corpus: "Corpus", asked: Iterable[str]) -> Non
         check_ids(asked)
 
 
-def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", asked: dict[str, Any], taught: Path,
-             answerable: bool) -> "Queries":  # fmt: skip
+def _taught(run: "Run", name: str) -> Path | None:
+    """A file of what the run was fine-tuned with, as it was written; None where it was not by such."""
+    return run.file(name) if run.has(name) else None
+
+
+def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", asked: dict[str, Any],
+             taught: Path | None, answerable: bool) -> "Queries":  # fmt: skip
     """`taught`: the queries that the run was fine-tuned with, if there are any."""
     from lmindexer.tasks.queries import load_queries, splits_of
     from lmindexer.tasks.splits import with_note_of_training
@@ -161,7 +168,7 @@ def _queries(queries: Path, qrels: Path | None, split: str, corpus: "Corpus", as
     if "popular" in asked:
         raise InputError("popular needs no query and is for recommendation alone; choose another --retriever")
     test = load_queries(queries, qrels, split, corpus.doc_ids, answerable=answerable)
-    if queries == taught or not taught.exists() or "train" not in splits_of(taught, None):
+    if taught is None or queries == taught or "train" not in splits_of(taught, None):
         return test
     return with_note_of_training(test, load_queries(taught, None, "train", corpus.doc_ids))
 

@@ -119,11 +119,9 @@ def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", 
     assert indexer.ids is not None
     tree = tree_of(indexer.run, corpus, indexer.ids, 12, 3, 2)
     if quiet:
-        from lmindexer.explore.report import summary
+        from lmindexer.explore.report import report_of, summary
 
-        with indexer.run.trusting("report.json"):
-            sentences = summary(indexer.run.read_json("report.json"))
-        for line in sentences:
+        for line in summary(report_of(indexer.run)):
             if line.startswith("Warning: "):
                 progress.warn(line.removeprefix("Warning: "))
         return

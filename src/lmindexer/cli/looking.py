@@ -61,7 +61,9 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
         import json
         from dataclasses import asdict
 
-        click.echo(json.dumps(folder.read_json("report.json") | {"tree": asdict(tree)}, ensure_ascii=False))
+        from lmindexer.explore.report import report_of
+
+        click.echo(json.dumps(report_of(folder) | {"tree": asdict(tree)}, ensure_ascii=False))
     else:
         show(folder, tree)
     if svg is not None:
@@ -101,14 +103,25 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
     from dataclasses import replace
 
     from lmindexer.evaluation.comparison import compare as compare_runs
-    from lmindexer.indexers.store import documents_and_ids
+    from lmindexer.explore.report import report_of
+    from lmindexer.indexers.store import documents_and_ids, load_ids
     from lmindexer.tasks.results import compare_results
 
     with steps() as progress:
         progress.doing("reading the documents and what was evaluated")
         evaluated = compare_results(dict(zip(names, runs, strict=True)), resamples=1000 if resamples else 0)
-        corpus = documents_and_ids(opened[0])[0]
-        compared = [_compared(name, run) for name, run in zip(names, opened, strict=True)]
+        corpus, first = documents_and_ids(opened[0])
+        tables, reports = [first, *map(load_ids, opened[1:])], [report_of(run) for run in opened]
+        compared = [
+            Compared(
+                name=name,
+                indexer=run.config.indexer,
+                table=table,
+                seconds=report.get("seconds"),
+                agreement=report.get("agreement", {}).get("all"),
+            )
+            for name, run, table, report in zip(names, opened, tables, reports, strict=True)
+        ]
         embeddings = None
         if encoder:
             from lmindexer.indexers.embeddings import embed
@@ -174,13 +187,14 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
 
     if figures is not None and out is not None:
         raise InputError("--figures writes no page; leave out --out, or run again without --figures for the page")
-    opened = dict(zip(names_of(runs), [Run.open(run) for run in runs], strict=True))
+    opened = [Run.open(run) for run in runs]
     from lmindexer.indexers.store import documents_and_ids
 
+    names = names_of(runs)
     if figures is not None:
         with steps() as progress:
             progress.doing("drawing the figures")
-            drawn = _draw_figures(figures, opened)
+            drawn = _draw_figures(figures, opened, names)
         for path in drawn:
             click.echo(str(path))
         return
@@ -190,7 +204,7 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     make_room(out)
     shown = []
     with steps() as progress:
-        for name, run in opened.items():
+        for run, name in zip(opened, names, strict=True):
             progress.doing(f"reading the documents of {name}")
             corpus, table = documents_and_ids(run)
             shown.append(Shown(name, table, corpus.texts(), corpus.labels))
@@ -205,17 +219,18 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
     click.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB); open it in a browser")
 
 
-def _draw_figures(folder: Path, runs: "dict[str, Run]") -> list[Path]:
+def _draw_figures(folder: Path, runs: "list[Run]", names: list[str]) -> list[Path]:
     """Figures 3 (each run that has labels), 4 (those that were trained in epochs) and 6 (all of them together)."""
     from lmindexer.explore.figures import curve_points, duplication_density, label_distribution, training_curves
     from lmindexer.indexers.store import documents_and_ids
 
     make_room(folder / "figure6.svg", "--figures")
     drawn: list[Path] = []
-    tables: dict[str, IdTable] = {}
-    logs = {name: run.log_records() for name, run in runs.items()}
-    for name, run in runs.items():
-        corpus, tables[name] = documents_and_ids(run)
+    tables = {}
+    logs = {name: run.log_records() for name, run in zip(names, runs, strict=True)}
+    for run, name in zip(runs, names, strict=True):
+        corpus, table = documents_and_ids(run)
+        tables[name] = table
         if corpus.labels is not None:
             stem = folder / (f"figure3-{name.strip('/').replace('/', '-')}" if len(runs) > 1 else "figure3")
             drawn += label_distribution(tables[name], corpus.labels, stem, texts=corpus.texts())
@@ -248,12 +263,10 @@ def show(run: "Run", tree: "TreeNode") -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from lmindexer.explore.report import quality_table, summary
+    from lmindexer.explore.report import quality_table, report_of, summary
     from lmindexer.explore.tree import render
 
-    report = run.read_json("report.json")
-    with run.trusting("report.json"):
-        table, sentences = quality_table(report), summary(report)
+    report = report_of(run)
     console = Console(width=None if sys.stdout.isatty() else 110)
     render(tree, console)
     console.print(Markdown("\n".join(table)))

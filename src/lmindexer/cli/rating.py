@@ -33,11 +33,10 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
     opened = [Run.open(run) for run in runs]
     make_room(out)
     from lmindexer.evaluation.pairs import sample_pairs, write_sheet
-    from lmindexer.ids.table import IdTable
     from lmindexer.indexers.store import documents_and_ids
 
-    names = names_of(runs)
-    texts, tables = dict[str, str](), dict[str, IdTable]()
+    names, tables = names_of(runs), {}
+    texts: dict[str, str] = {}
     for name, run in zip(names, opened, strict=True):
         corpus, tables[name] = documents_and_ids(run)
         for document in corpus:

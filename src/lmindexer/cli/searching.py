@@ -2,14 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import lines_of, steps
+from lmindexer.cli.common import ids_in, lines_of, steps
+from lmindexer.cli.questions import answer_lines
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def asked_with(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str,
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("query", nargs=-1)
-@click.option("--history", metavar="ID,ID,...", help="Instead of QUERY: what a user took, oldest first.")
+@click.option("--history", metavar="ID,ID,...",
+              help="Instead of QUERY: what a user took, oldest first. An id with a comma stands in quotation "
+                   "marks.")  # fmt: skip
 @click.option("--repeats", is_flag=True, help="Find also what is in the --history; without it that is left out.")
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(min=1), metavar="INT",
               help="How many documents to find.")  # fmt: skip
@@ -91,7 +94,8 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
 
     Scores of generated IDs are log P, in nats (--novelty included). A run that was not fine-tuned reads the query
     as if it were a document. Retrievers other than generative and hybrid work on every run. A QUERY or --history
-    that is - is read from standard input, one a line, and each is answered at once.
+    that is - is read from standard input, one a line, and each is answered at once; a line that cannot be answered is
+    named on standard error, the others are answered, and the exit status is 1.
 
     \b
     Examples:
@@ -118,7 +122,8 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
         only = [doc_id for doc_id in named if allowed is None or doc_id in allowed]
     if only is not None:
         rows_of(only, corpus.doc_ids)  # what is wrong with it is told before any question
-    left_out = set(_ids(history)) if not repeats and history not in (None, "-") else set()
+    taken = ids_in(history, corpus.row_of) if history not in (None, "-") else []
+    left_out = set() if repeats else set(taken)
     possible = len(set(corpus.doc_ids if only is None else only) - left_out)
     if not possible:
         raise InputError("the history has all documents that the search is restricted to; find them with --repeats")
@@ -127,29 +132,34 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
     with steps() as progress:
         progress.doing(f"loading what {retriever} needs")
         ask = _answering(run, retriever, history is not None, only, how)
-    asked = " ".join(query) if history is None else history
-    for n, (where, line) in enumerate(_lines_of_input() if asked == "-" else [("", asked)]):
-        try:
-            hits = ask(line, min(k, possible), not repeats)
-        except InputError as error:
-            raise InputError(f"{where}{error}") from None
-        if n == 0:
+    noted = False
+
+    def answer(text: str) -> None:
+        nonlocal noted
+        question = text if history is None else ids_in(text, corpus.row_of)
+        hits = ask(question, min(k, possible), not repeats)
+        if not noted:
+            noted = True
             note_of_novelty([retriever], opened, how)
             if history is None:
                 note_of_teaching([retriever], run)
         if not hits:
-            click.echo(f"note: nothing found for {line!r}: {_why_nothing(history is not None, only)}", err=True)
-        question: dict[str, Any] = {"query": line} if history is None else {"history": _ids(line)}
+            click.echo(f"note: nothing found for {text!r}: {_why_nothing(history is not None, only)}", err=True)
+        name = "query" if history is None else "history"
         for rank, hit in enumerate(hits, 1):
             document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
             if kind == "jsonl":
                 found = {"rank": rank, "id": hit.doc_id, "score": round(hit.score, 4), "codes": path}
-                click.echo(json.dumps(question | found | {"text": document.text}, ensure_ascii=False))
+                click.echo(json.dumps({name: question} | found | {"text": document.text}, ensure_ascii=False))
             else:
                 shown = " ".join(document.text.split())[:90]
                 click.echo(f"{hit.score:8.4g}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")
-        if asked == "-" and kind == "text":
-            click.echo()
+
+    asked = " ".join(query) if history is None else history
+    if asked != "-":
+        answer(asked)
+    elif not answer_lines(answer, behind="\n" if kind == "text" else ""):
+        sys.exit(1)
 
 
 def _why_nothing(by_history: bool, only: list[str] | None) -> str:
@@ -157,30 +167,12 @@ def _why_nothing(by_history: bool, only: list[str] | None) -> str:
     among = "the documents" if only is None else "the documents that the search is restricted to"
     if by_history:
         return f"{among} are all in the history; find them with --repeats"
-    return f"no word of it, stop words aside, is in {among}; --retriever dense needs none"
-
-
-def _ids(history: str) -> list[str]:
-    return [part.strip() for part in history.split(",") if part.strip()]
-
-
-def _lines_of_input() -> Iterator[tuple[str, str]]:
-    """Where it stands, for a message, and what stands on each line of standard input, as it comes."""
-    if sys.stdin.isatty():
-        click.echo("one question a line; Ctrl-D ends", err=True)
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        where = f"line {number} of the input: "
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError:
-            raise InputError(f"{where}it is not UTF-8; save the questions in that encoding") from None
-        if text:
-            yield where, text
+    return f"no word of it is in {among}, stop words beside others not counted; --retriever dense needs none"
 
 
 def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | None,
-               how: dict[str, Any]) -> "Callable[[str, int, bool], list[Hit]]":  # fmt: skip
-    """What answers a text, or a history written out, by k documents, perhaps without those of the history."""
+               how: dict[str, Any]) -> "Callable[[Any, int, bool], list[Hit]]":  # fmt: skip
+    """What answers a text, or the ids of a history, by k documents, perhaps without those of the history."""
     from lmindexer.retrievers.registry import RECOMMENDERS, RETRIEVERS
 
     asked = asked_with([retriever], how)[retriever]
@@ -190,8 +182,7 @@ def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | No
             raise InputError(f"{retriever} answers words, not a --history; choose --retriever {names}")
         recommender = RECOMMENDERS[retriever](run, **asked)
 
-        def recommend(line: str, k: int, no_repeats: bool) -> "list[Hit]":
-            taken = _ids(line)
+        def recommend(taken: list[str], k: int, no_repeats: bool) -> "list[Hit]":
             left_out = set(taken) if no_repeats else set()
             hits = recommender.recommend([taken], k + len(left_out), only=only)[0]
             return [hit for hit in hits if hit.doc_id not in left_out][:k]
@@ -199,10 +190,12 @@ def _answering(run: Path, retriever: str, by_history: bool, only: list[str] | No
         return recommend
     found_by = RETRIEVERS[retriever](run, **asked)
 
-    def search(line: str, k: int, no_repeats: bool) -> "list[Hit]":
-        hits = found_by.search([line], k, only=only)[0]
+    def search(text: str, k: int, no_repeats: bool) -> "list[Hit]":
+        hits = found_by.search([text], k, only=only)[0]
         if retriever == "generative":
-            _note_of_length(found_by, line)
+            _note_of_length(found_by, text)
+        if hits:
+            _note_of_words(found_by, text)
         return hits
 
     return search
@@ -214,6 +207,14 @@ def _note_of_length(found_by: "Retriever", line: str) -> None:
 
     if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(line)) > found_by.reads:
         click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.reads} are read", err=True)
+
+
+def _note_of_words(found_by: "Retriever", text: str) -> None:
+    """Say so where one that goes by words, too, has found documents without any."""
+    from lmindexer.retrievers.hits import ByWords
+
+    if isinstance(found_by, ByWords) and found_by.without_words([text]):
+        click.echo(f"note: no document has a word of {text!r}; generated IDs alone answer it", err=True)
 
 
 def note_of_teaching(retrievers: Iterable[str], run: Path) -> None:

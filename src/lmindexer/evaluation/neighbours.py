@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
+from lmindexer.corpus.words import words_of
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
@@ -25,7 +27,7 @@ def lexical_neighbours(texts: Sequence[str], seed: int = 0) -> Int[np.ndarray, "
 
     found = np.full((len(texts), NEIGHBOURS), -1)
     try:
-        counts = CountVectorizer(dtype=np.float32).fit_transform(texts)  # (N, words)
+        counts = CountVectorizer(analyzer=words_of, dtype=np.float32).fit_transform(texts)  # (N, words)
     except ValueError:  # no words at all
         return found
     worth = _bm25(counts).T.tocsr()  # (words, N)

@@ -26,6 +26,7 @@ from lmindexer.ids.table import IdTable, path_ids
 TEXT_LENGTH = 160  # characters of a document which the page keeps, and searches
 LABEL_COLOURS = 8  # as many as can be told apart, also by the colour-blind; page.css has them
 ONE_LABEL_SHARE = 0.9  # a level where one label has more than this tells too little to colour by
+COLOURED_SHARE = 1 / 3  # a level whose coloured labels have less than this, too: nearly all would be "other labels"
 SCRIPTS = (
     "data.js",
     "labels.js",
@@ -95,7 +96,7 @@ class _Documents:
 
 @dataclass(frozen=True)
 class _Groups:
-    """The labels cut after `level`, the most frequent first; ties in the order in which they appear."""
+    """The labels cut after `level`, the most frequent first; ties in the order in which they appear. -1: no labels."""
 
     level: int
     names: list[tuple[str, ...]]  # G
@@ -105,7 +106,7 @@ class _Groups:
     @classmethod
     def of(cls, labels: Sequence[tuple[str, ...]], level: int) -> "_Groups":
         number: dict[tuple[str, ...], int] = {}
-        found = [number.setdefault(label[: level + 1], len(number)) if label else -1 for label in labels]
+        found = [number.setdefault(label[: level + 1], len(number)) if label and level >= 0 else -1 for label in labels]
         of_document = np.array(found)
         counts = np.bincount(of_document[of_document >= 0], minlength=len(number))
         order = np.argsort(-counts, kind="stable")
@@ -231,12 +232,17 @@ def _only_used(counts: _WordCounts) -> _WordCounts:
 
 
 def _telling_level(labels: Sequence[tuple[str, ...]]) -> _Groups:
-    """The most general level of the labels where not nearly all documents have the same one."""
-    for level in range(max(map(len, labels))):
-        groups = _Groups.of(labels, level)
-        if groups.counts[0] <= ONE_LABEL_SHARE * groups.counts.sum():
-            return groups
-    return _Groups.of(labels, 0)
+    """The most general level of the labels where not nearly all documents have the same one.
+
+    Where it has so many labels that few documents would have a colour: none, as if there were no labels.
+    """
+    levels = [_Groups.of(labels, level) for level in range(max(map(len, labels)))]
+    if not levels:
+        return _Groups.of(labels, -1)
+    telling = [groups for groups in levels if groups.counts[0] <= ONE_LABEL_SHARE * groups.counts.sum()]
+    groups = (telling or levels)[0]
+    coloured = groups.counts[:LABEL_COLOURS].sum()
+    return groups if coloured >= COLOURED_SHARE * groups.counts.sum() else _Groups.of(labels, -1)
 
 
 def _most_frequent(group: np.ndarray, node: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from lmindexer.errors import InputError
 from lmindexer.explore.tree import TreeNode, to_markdown
 from lmindexer.runs import Run
 
@@ -24,9 +25,7 @@ NAMES = {
 
 def write_report(run: Run, tree: TreeNode) -> None:
     """report.md and, where training logged one of CURVES, curves.png, from report.json and log.jsonl."""
-    report = run.read_json("report.json")
-    with run.trusting("report.json"):
-        measured = [*quality_table(report), "", *summary(report)]
+    report = report_of(run)
     trained = any(name in record for record in run.log_records() for name, _ in CURVES)
     config = run.file("config.toml").read_text(encoding="utf-8").strip()
     lines = [f"# {run.path.resolve().name}", "", "```toml", config, "```", ""]
@@ -36,6 +35,17 @@ def write_report(run: Run, tree: TreeNode) -> None:
         lines += ["## Training", "", "![training curves](curves.png)", ""]
     lines += ["## The ID tree", "", to_markdown(tree), ""]
     run.write_text("report.md", "\n".join(lines))
+
+
+def report_of(run: Run) -> dict[str, Any]:
+    """The run's report.json. Raises InputError where it does not hold what is shown of it."""
+    report = run.read_json("report.json")
+    try:
+        quality_table(report)
+        summary(report)
+    except (TypeError, ValueError, KeyError, AttributeError, StopIteration) as error:
+        raise InputError(f"{run.path / 'report.json'} is damaged ({error}); learn the run anew") from None
+    return report
 
 
 def summary(report: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmindexer.corpus.words import INDIC, SIGN, words_of
 from lmindexer.ids.table import IdTable
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ SAMPLE_LENGTH = 200  # characters of a document which a node keeps
 LABELS_KEPT = 5
 WORDS_WIDTH = 50  # columns; leaves room for the label behind the words
 PRIOR_SHARE = 0.01  # of the words counted; more would favour rare names, less common words
+TELLING = re.compile(rf"[^\W\d_]{{3,}}|[{INDIC}]{{3,}}|(?:{SIGN}){{2}}")  # three letters, or two signs of Chinese
 SMALLEST_WITH_WORDS = 2  # documents of a code; of a single one any word tells, so its text says more than they do
 
 
@@ -151,11 +153,13 @@ class _WordCounts:
     @classmethod
     def of(cls, texts: Sequence[str]) -> "_WordCounts":
         from scipy.sparse import csr_matrix
-        from sklearn.feature_extraction.text import CountVectorizer
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
-        vectorizer = CountVectorizer(stop_words="english", token_pattern=r"(?u)\b[^\W\d_]{3,}\b", binary=True)
-        analyse = vectorizer.build_analyzer()
-        if not any(analyse(text) for text in texts):  # scikit-learn refuses texts of stop words and numbers only
+        def telling(text: str) -> list[str]:
+            return [word for word in words_of(text) if TELLING.fullmatch(word) and word not in ENGLISH_STOP_WORDS]
+
+        vectorizer = CountVectorizer(analyzer=telling, binary=True)
+        if not any(telling(text) for text in texts):  # scikit-learn refuses texts of stop words and numbers only
             return cls(csr_matrix((len(texts), 0), dtype=np.int64), np.array([], dtype=str))
         matrix = vectorizer.fit_transform(texts)
         return cls(matrix, vectorizer.get_feature_names_out())

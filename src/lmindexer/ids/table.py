@@ -163,7 +163,7 @@ class IdTable:
 
     @classmethod
     def load(cls, path: Path) -> "IdTable":
-        """What `save` wrote."""
+        """What `save` wrote. Raises InputError when it is something else, or no ID table that can be."""
         import pyarrow.parquet
 
         if not Path(path).is_file():
@@ -171,23 +171,18 @@ class IdTable:
         try:
             table = pyarrow.parquet.read_table(path)
             sizes = tuple(json.loads(table.schema.metadata[b"sizes"]))
-            names = [f"c{position}" for position in range(1, len(sizes) + 1)]
-            names += ["suffix"] if "suffix" in table.column_names else []
-            schema = pyarrow.schema([("id", pyarrow.string()), *((name, pyarrow.int32()) for name in names)])
-            table = table.select(schema.names)
-            whole = table.schema.equals(schema) and not any(column.null_count for column in table.columns)
-            if not whole or not all(type(size) is int for size in sizes):
-                raise ValueError("a column is not what it should be")
-            columns = [table[name].to_numpy() for name in names]
-            codes = np.column_stack(columns[: len(sizes)]) if sizes else np.zeros((len(table), 0), dtype=np.int32)
-            ids = cls(tuple(table["id"].to_pylist()), codes, sizes, columns[-1] if "suffix" in names else None)
-            if ids.suffix is None:
-                ids._check_each_alone()
+            columns = [_int32(table[f"c{position}"]) for position in range(1, len(sizes) + 1)]
+            doc_ids = tuple(table["id"].cast(pyarrow.string()).drop_null().to_pylist())
+            codes = np.column_stack(columns) if columns else np.zeros((len(doc_ids), 0), dtype=np.int32)
+            suffix = _int32(table["suffix"]) if "suffix" in table.column_names else None
+            loaded = cls(doc_ids, codes, sizes, suffix)
+            if loaded.suffix is None:
+                loaded._check_each_alone()
             else:
-                ids.check()
+                loaded.check()
         except (ValueError, KeyError, TypeError, OSError, pyarrow.ArrowException) as error:
-            raise InputError(f"{path} is not an ID table which lmindexer saved") from error
-        return ids
+            raise InputError(f"{path} is not an ID table which lmindexer saved ({error})") from error
+        return loaded
 
     @classmethod
     def of_jsonl(cls, path: Path, sizes: tuple[int, ...]) -> "IdTable":
@@ -259,6 +254,15 @@ class IdTable:
         if self.suffix is None:
             raise ValueError("these IDs are not unique yet; call ids.with_suffix() first")
         return self.suffix
+
+
+def _int32(column: "pyarrow.ChunkedArray") -> np.ndarray:
+    """A column of codes (N,). Raises ValueError or ArrowException where one is missing, or no int32."""
+    import pyarrow
+
+    if column.null_count:
+        raise ValueError("a code is missing")
+    return np.array(column.cast(pyarrow.int32()))
 
 
 def _rank_within(groups: np.ndarray) -> np.ndarray:

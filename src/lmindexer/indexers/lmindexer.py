@@ -31,7 +31,7 @@ from lmindexer.indexers.store import (
     save_ids,
 )
 from lmindexer.learn.algorithm import learn_ids
-from lmindexer.learn.learner import Learner
+from lmindexer.learn.learner import Learner, LearningState
 from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
@@ -203,16 +203,10 @@ def _learner(
         bf16=bf16,
         checkpoint_seconds=config.checkpoint_seconds,
         progress=progress,
-        frozen=_frozen(backbone),
-        arrays={"codes": torch.zeros(len(corpus), 0, dtype=torch.long, device=device)},
+        frozen=backbone.frozen_names("indexer.backbone.model."),
+        state=LearningState(torch.zeros(len(corpus), 0, dtype=torch.long, device=device)),
     )
     return Learner(config, indexer, reconstructor, memories, trainer)
-
-
-def _frozen(backbone: Backbone) -> frozenset[str]:
-    """Names of the pretrained weights that do not learn, as the trainer's modules call them."""
-    weights = backbone.model.named_parameters(remove_duplicate=False)
-    return frozenset(f"indexer.backbone.model.{name}" for name, p in weights if not p.requires_grad)
 
 
 def _save(run: Run, learner: Learner) -> None:

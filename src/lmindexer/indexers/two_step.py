@@ -132,11 +132,8 @@ class TwoStepIndexer:
             name = str(folder.folder("backbone") or encoder_name(indexer.config))
             indexer.encoder = load_backbone(name).to(device).eval()
         indexer.run, indexer.ids = folder, load_ids(folder)
-        dim = len(indexer.ids.sizes) if indexer.encoder is None else indexer.encoder.dim
-        with folder.trusting("quantiser.safetensors"):
-            codes = indexer.quantiser.codes(torch.zeros(1, dim, device=device))
-            if codes.shape != (1, len(indexer.ids.sizes)) or tuple(indexer.quantiser.sizes) != indexer.ids.sizes:
-                raise ValueError("it is of other codebooks than the IDs")
+        if indexer.quantiser.sizes != indexer.ids.sizes:
+            raise InputError(f"{weights} is not of the run's IDs (other numbers of codes); learn the run anew")
         return indexer
 
     def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:

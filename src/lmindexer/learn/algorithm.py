@@ -32,7 +32,6 @@ def start_codebook(learner: Learner, t: int) -> None:
         crowding = learner.config.crowding if t == 0 else 0.0
         clusters = kmeans(hidden, size, learner.config.seed, crowding, far_apart=t > 0)
         learner.indexer.codebooks[t].initialise(clusters.centres, clusters.prior)
-        learner.trainer.arrays[f"kmeans_{t}"] = torch.from_numpy(assign(learner, t))
 
     learner.trainer.once(f"c{t + 1}: K-means", start)
 
@@ -41,8 +40,8 @@ def assign_position(learner: Learner, t: int) -> None:
     """Append the codes of position t; those of earlier positions are not touched."""
 
     def append() -> None:
-        codes = learner.trainer.arrays["codes"]
+        codes = learner.state.codes
         column = torch.from_numpy(assign(learner, t)).to(codes)
-        learner.trainer.arrays["codes"] = torch.cat([codes, column[:, None]], dim=1)
+        learner.state.codes = torch.cat([codes, column[:, None]], dim=1)
 
     learner.trainer.once(f"c{t + 1}: codes", append)

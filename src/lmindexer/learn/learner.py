@@ -11,7 +11,17 @@ from lmindexer.learn.memories import Memories
 from lmindexer.model.decoder import pool
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
-from lmindexer.training import Trainer
+from lmindexer.training import Trainer, TrainingState
+
+
+@dataclass
+class LearningState(TrainingState):
+    """What Algorithm 1 has found so far, of N documents."""
+
+    codes: Tensor  # (N, t) int64: of the positions that are learned
+    chosen: Tensor | None = None  # (N,) int64: the codes that training last gave, at the position that learns
+    targets: Tensor | None = None  # (N,) int64: the codes that spreading aims at there
+    mean: Tensor | None = None  # (D,): of the documents' vectors, what alignment centres by there
 
 
 @dataclass
@@ -22,7 +32,7 @@ class Learner:
     indexer: SemanticIndexer
     reconstructor: Reconstructor
     memories: Memories
-    trainer: Trainer
+    trainer: Trainer[LearningState]
 
     @property
     def contrast(self) -> float:
@@ -31,7 +41,11 @@ class Learner:
 
     def codes(self, t: int) -> Tensor:
         """The codes learned so far (N, t), where a resumed run may hold more."""
-        return self.trainer.arrays["codes"][:, :t]
+        return self.state.codes[:, :t]
+
+    @property
+    def state(self) -> LearningState:
+        return self.trainer.state
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from lmindexer.config import LearnConfig
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.learn.memories import Memories
 from lmindexer.progress import Progress
-from lmindexer.training import Stage, Trainer
+from lmindexer.training import Stage, Trainer, TrainingState
 
 TEMPERATURE = 0.05  # of cosines, as published
 BATCH = 64  # texts, as published
@@ -39,6 +39,7 @@ def train_simcse(memories: Memories, config: LearnConfig, folder: Path, resume: 
         bf16=memories.bf16,
         checkpoint_seconds=config.checkpoint_seconds,
         progress=progress,
+        state=TrainingState(),
     )
     if resume:
         trainer.resume()

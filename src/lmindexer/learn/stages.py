@@ -1,6 +1,8 @@
 """The stages of Algorithm 1: reconstructor warm-up (Eq. 12), encoder warm-up (Eq. 13), full training (Eq. 11)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,9 @@ from lmindexer.learn.rebuild import rebuild
 from lmindexer.learn.spread import spread_targets
 from lmindexer.learn.watch import watch_codes
 from lmindexer.model.backbone import Memory
+from lmindexer.model.codebook import Codebook
 from lmindexer.model.decoder import pool
-from lmindexer.training import Stage
+from lmindexer.training import Stage, adamw_groups, filled
 
 
 def warm_up_reconstructor(learner: Learner) -> None:
@@ -24,7 +27,8 @@ def warm_up_reconstructor(learner: Learner) -> None:
     config = learner.config
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
-        return _with_total(config, 0, {"reconstruction": rebuild(learner, rows, [], 0)[0]})
+        terms = {"reconstruction": rebuild(learner, rows, [], 0)[0]}
+        return {"loss": total(config, 0, terms), **terms}
 
     learner.trainer.run(
         Stage(
@@ -40,13 +44,66 @@ def warm_up_reconstructor(learner: Learner) -> None:
 
 def warm_up_encoder(learner: Learner, t: int) -> None:
     """Eq. 13: encoder and reconstructor, with the raw h^t in the place of the t-th code."""
+    config = learner.config
     learner.trainer.once(f"c{t + 1}: centre", lambda: _centre(learner, t))
-    _train(learner, t, f"c{t + 1}: warm-up", learner.config.warmup_epochs, quantized=False)
+    if config.at("alignment", t):
+        learner.trainer.once(f"c{t + 1}: mean", lambda: _take_mean(learner))
+
+    def losses(rows: np.ndarray) -> dict[str, Tensor]:
+        batch = read(learner, rows, t)
+        terms = position_terms(learner, batch, batch.h)
+        return {"loss": total(config, t, terms), **terms}
+
+    learner.trainer.run(
+        Stage(
+            name=f"c{t + 1}: warm-up",
+            epochs=config.warmup_epochs,
+            batches=_batches(learner, t),
+            losses=losses,
+            parameters=_groups(learner, t, [learner.indexer, learner.reconstructor]),
+            learning=[learner.indexer, learner.reconstructor],
+        )
+    )
 
 
 def train_position(learner: Learner, t: int) -> None:
     """Eq. 11: encoder, reconstructor and codebook t together, with the code in place of h^t."""
-    _train(learner, t, f"c{t + 1}: training", learner.config.epochs, quantized=True)
+    config, state, codebook = learner.config, learner.state, learner.indexer.codebooks[t]
+    name, spreading = f"c{t + 1}: training", t > 0 and config.spread > 0
+
+    def aim() -> None:
+        state.targets = spread_targets(learner, t, config.spread).to(learner.memories.device)
+
+    def losses(rows: np.ndarray) -> dict[str, Tensor]:
+        batch = read(learner, rows, t)
+        filled(state.chosen)[rows] = codebook.assign(batch.h.detach())
+        vector = codebook.quantize(batch.h, config.gradient_temperature)
+        targets = filled(state.targets)[rows] if spreading else None
+        terms = position_terms(learner, batch, vector, targets)
+        return {"loss": total(config, t, terms), **terms}
+
+    def after_epoch(epoch: int) -> dict[str, float]:
+        last = epoch + 1 == config.epochs
+        numbers = watch_codes(learner, t, restart=config.restart_dead_codes and not last)
+        if spreading and not last:
+            aim()
+        return numbers
+
+    if state.chosen is None:
+        state.chosen = torch.zeros(len(learner.memories), dtype=torch.long, device=learner.memories.device)
+    if spreading:
+        learner.trainer.once(f"{name}, targets", aim)
+    learner.trainer.run(
+        Stage(
+            name=name,
+            epochs=config.epochs,
+            batches=_batches(learner, t),
+            losses=losses,
+            parameters=_groups(learner, t, [learner.indexer, learner.reconstructor], codebook),
+            learning=[learner.indexer, learner.reconstructor],
+            after_epoch=after_epoch,
+        )
+    )
 
 
 def settle(learner: Learner) -> None:
@@ -61,7 +118,6 @@ def settle(learner: Learner) -> None:
         hidden = learner.indexer(learner.memories.memory(rows), codes[:, : T - 1])
         return {"loss": _commitment(learner, hidden, codes)}
 
-    learner.indexer.codebooks.requires_grad_(False)
     learner.trainer.run(
         Stage(
             name="settling",
@@ -74,65 +130,67 @@ def settle(learner: Learner) -> None:
     )
 
 
-def _train(learner: Learner, t: int, name: str, epochs: int, quantized: bool) -> None:
-    codebook = learner.indexer.codebooks[t]
-    spreading = quantized and t > 0 and learner.config.spread > 0
+@dataclass(frozen=True)
+class Batch:
+    """What position t sees of B documents with known prefixes."""
 
-    def losses(rows: np.ndarray) -> dict[str, Tensor]:
-        config, prefix = learner.config, learner.codes(t)[rows]
-        views = 2 if config.contrastive else 1  # the same documents under two dropout masks
-        memory = learner.memories.memory(rows, views)
-        hidden, *view = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
-        h = hidden[:, t]  # of hidden (B, t+1, D)
-        if quantized:
-            learner.trainer.arrays["chosen"][rows] = codebook.assign(h.detach()).to(learner.trainer.arrays["chosen"])
-        known = [vector.detach() for vector in learner.indexer.code_vectors(prefix)]
-        vectors = [*known, codebook.quantize(h, config.gradient_temperature) if quantized else h]
-        terms: dict[str, Tensor] = {}
-        if config.reconstruction:
-            terms["reconstruction"], terms["macro_f1"] = rebuild(learner, rows, vectors, t)
-        if config.contrastive:
-            terms["contrastive"] = contrastive_loss(h.float(), view[0][:, t].float(), prefix, learner.contrast)
-        if config.commitment and t:
-            terms["commitment"] = _commitment(learner, hidden, prefix)
-        if spreading:
-            targets = learner.trainer.arrays["targets"][rows]
-            terms["spread"] = nn.functional.cross_entropy(codebook.logits(h), targets)
-        if config.at("alignment", t):
-            terms["alignment"] = _align(learner, memory.first_of(len(rows)), [*known, h], t)
-        return _with_total(config, t, terms)
+    rows: np.ndarray  # (B,)
+    prefix: Tensor  # (B, t) int64
+    memory: Memory  # of the first view of each document
+    hidden: Tensor  # (B, t+1, D): h^0 ... h^t
+    view: Tensor | None  # (B, D): h^t under another dropout mask, where Eq. 9 asks for it
 
-    def after_epoch(epoch: int) -> dict[str, float]:
-        if not quantized:
-            return {}
-        last = epoch + 1 == epochs
-        numbers = watch_codes(learner, t, restart=learner.config.restart_dead_codes and not last)
-        if spreading and not last:
-            aim()
-        return numbers
+    @property
+    def t(self) -> int:
+        return self.prefix.shape[1]
 
-    def aim() -> None:
-        targets = spread_targets(learner, t, learner.config.spread)
-        learner.trainer.arrays["targets"] = targets.to(learner.memories.device)
+    @property
+    def h(self) -> Tensor:
+        """h^t (B, D)."""
+        return self.hidden[:, self.t]
 
-    if learner.config.at("alignment", t):
-        learner.trainer.once(f"c{t + 1}: mean", lambda: _take_mean(learner, t))
-    learner.trainer.arrays.setdefault("chosen", torch.zeros(len(learner.memories), dtype=torch.long))
-    if spreading:
-        learner.trainer.once(f"{name}, targets", aim)
-    modules = [learner.indexer, learner.reconstructor]
-    for other in learner.indexer.codebooks:
-        other.requires_grad_(quantized and other is codebook)
-    learner.trainer.run(
-        Stage(
-            name=name,
-            epochs=epochs,
-            batches=_batches(learner, t),
-            losses=losses,
-            parameters=_groups(learner, t, modules),
-            learning=modules,
-            after_epoch=after_epoch,
-        )
+
+def read(learner: Learner, rows: np.ndarray, t: int) -> Batch:
+    """Eq. 1 for the documents `rows`, once or under two dropout masks."""
+    prefix, views = learner.codes(t)[rows], 2 if learner.config.contrastive else 1
+    memory = learner.memories.memory(rows, views)
+    hidden, *others = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
+    return Batch(rows, prefix, memory.first_of(len(rows)), hidden, others[0][:, t] if others else None)
+
+
+def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tensor | None = None) -> dict[str, Tensor]:
+    """The losses of Eq. 11 and 13 that are switched on, unweighted, and the Macro-F1 of rebuilding.
+
+    `vector` (B, D) stands for the t-th code when the text is rebuilt: h^t itself (Eq. 13), or what the codebook makes
+    of it (Eq. 11). With `targets` (B,) the codes that spreading aims at cost, too.
+    """
+    config, t, h = learner.config, batch.t, batch.h
+    known = [vector.detach() for vector in learner.indexer.code_vectors(batch.prefix)]
+    terms: dict[str, Tensor] = {}
+    if config.reconstruction:
+        terms["reconstruction"], terms["macro_f1"] = rebuild(learner, batch.rows, [*known, vector], t)
+    if batch.view is not None:
+        terms["contrastive"] = contrastive_loss(h.float(), batch.view.float(), batch.prefix, learner.contrast)
+    if config.commitment and t:
+        terms["commitment"] = _commitment(learner, batch.hidden, batch.prefix)
+    if targets is not None:
+        terms["spread"] = nn.functional.cross_entropy(learner.indexer.codebooks[t].logits(h), targets)
+    if config.at("alignment", t):
+        documents = pool(batch.memory.states, batch.memory.weight).detach()
+        rebuilt = learner.reconstructor.document_vector([*known, h]).float()
+        terms["alignment"] = document_loss(rebuilt, documents - filled(learner.state.mean))
+    return terms
+
+
+def total(config: LearnConfig, t: int, terms: dict[str, Tensor]) -> Tensor:
+    """The paper's sum (Eq. 11 and 13) and the two terms that are ours; a loss that is switched off is 0."""
+    off = torch.zeros((), requires_grad=True)
+    return (
+        config.reconstruction * terms.get("reconstruction", off)
+        + config.contrastive * terms.get("contrastive", off)
+        + config.commitment * terms.get("commitment", off)
+        + config.at("alignment", t) * terms.get("alignment", off)
+        + terms.get("spread", off)
     )
 
 
@@ -151,19 +209,13 @@ def _centre(learner: Learner, t: int) -> None:
         learner.indexer.shift(t)[count > 1] = (means - hidden.mean(0))[count > 1]
 
 
-def _take_mean(learner: Learner, t: int) -> None:
-    """Fix the mean (D) of the documents' vectors before position t learns: what alignment at t centres by.
+def _take_mean(learner: Learner) -> None:
+    """Fix the mean (D) of the documents' vectors before a position learns: what its alignment centres by.
 
     With a frozen encoder it is the same at every position. Where the encoder learns the vectors move with
     it, so the mean is taken anew at each position and stays while that position learns.
     """
-    learner.trainer.arrays[f"mean_{t}"] = mean_document(learner)
-
-
-def _align(learner: Learner, memory: Memory, vectors: list[Tensor], t: int) -> Tensor:
-    documents = pool(memory.states, memory.weight).detach()
-    rebuilt = learner.reconstructor.document_vector(vectors).float()
-    return document_loss(rebuilt, documents - learner.trainer.arrays[f"mean_{t}"])
+    learner.state.mean = mean_document(learner)
 
 
 def _commitment(learner: Learner, hidden: Tensor, codes: Tensor) -> Tensor:
@@ -171,34 +223,21 @@ def _commitment(learner: Learner, hidden: Tensor, codes: Tensor) -> Tensor:
     return commitment_loss(logits, codes)
 
 
-def _with_total(config: LearnConfig, t: int, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The paper's sum (Eq. 11 and 13) and the two terms that are ours; a loss that is switched off is 0."""
-    off = torch.zeros((), requires_grad=True)
-    total = (
-        config.reconstruction * terms.get("reconstruction", off)
-        + config.contrastive * terms.get("contrastive", off)
-        + config.commitment * terms.get("commitment", off)
-        + config.at("alignment", t) * terms.get("alignment", off)
-        + terms.get("spread", off)
-    )
-    return {"loss": total, **terms}
-
-
 def _batches(learner: Learner, t: int) -> Callable[[np.random.Generator], list[np.ndarray]]:
     lengths, size = learner.memories.lengths, learner.config.batch_size
     return lambda rng: prefix_batches(learner.codes(t).cpu().numpy(), lengths, size, rng)
 
 
-def _groups(learner: Learner, t: int, modules: list[nn.Module]) -> list[dict[str, object]]:
-    """AdamW groups: the pretrained backbone learns at its own rate; vectors and biases do not decay."""
-    config = learner.config
-    rates = {id(p): config.at("indexer_learning_rate", t) for p in learner.indexer.parameters()}
-    rates |= {id(p): config.encoder_learning_rate for p in learner.indexer.backbone.model.parameters()}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for module in modules:
-        for p in module.parameters():
-            if p.requires_grad:
-                rate = rates.get(id(p), config.learning_rate)
-                decay = config.weight_decay if p.ndim > 1 else 0.0
-                groups.setdefault((rate, decay), []).append(p)
-    return [{"params": list(ps), "lr": rate, "weight_decay": decay} for (rate, decay), ps in groups.items()]
+def _groups(
+    learner: Learner, t: int, modules: Sequence[nn.Module], codebook: Codebook | None = None
+) -> list[dict[str, Any]]:
+    """AdamW groups of what learns in `modules`; of the codebooks this one alone, or none.
+
+    The indexer has a rate of its own at each position, and its pretrained backbone another.
+    """
+    config, indexer = learner.config, learner.indexer
+    rates = {p: config.at("indexer_learning_rate", t) for p in indexer.parameters()}
+    rates |= dict.fromkeys(indexer.backbone.model.parameters(), config.encoder_learning_rate)
+    still = set(indexer.codebooks.parameters()) - set(() if codebook is None else codebook.parameters())
+    learning = [p for module in modules for p in module.parameters() if p.requires_grad and p not in still]
+    return adamw_groups(((p, rates.get(p, config.learning_rate)) for p in learning), config.weight_decay)

@@ -6,12 +6,13 @@ import torch
 from lmindexer.ids.quality import difference_ratio, perplexity, used_share
 from lmindexer.ids.table import path_ids
 from lmindexer.learn.learner import Learner, hidden_states
+from lmindexer.training import filled
 
 
 def watch_codes(learner: Learner, t: int, restart: bool) -> dict[str, float]:
     """Collapse seen as it happens: perplexity, share of codes used, documents sharing their path."""
     size = learner.config.sizes[t]
-    chosen = learner.trainer.arrays["chosen"].cpu().numpy()
+    chosen = filled(learner.state.chosen).cpu().numpy()
     before = learner.codes(t).cpu().numpy()
     path = path_ids(np.column_stack([before, chosen]))
     numbers = {

@@ -148,6 +148,11 @@ class Backbone(nn.Module):
         """Whether any of the pretrained weights were set to learn."""
         return any(p.requires_grad for p in self.model.parameters())
 
+    def frozen_names(self, prefix: str) -> frozenset[str]:
+        """Names of the pretrained weights that do not learn, behind a prefix; tied ones by each of their names."""
+        weights = self.model.named_parameters(remove_duplicate=False)
+        return frozenset(f"{prefix}{name}" for name, p in weights if not p.requires_grad)
+
     def frozen_states(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Output (B, L, D) of the part that does not learn: the whole encoder, or its lower layers."""
         if self._parts is None:

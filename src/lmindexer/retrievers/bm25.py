@@ -1,50 +1,92 @@
 """BM25, by bm25s: the words of the query, stemmed, and nothing else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.words import all_words_of, words_of
 from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.retrievers.hits import Hit, best_hits, check_question, rows_of
 
 
 class Bm25Retriever:
-    """Raises InputError where bm25s and PyStemmer are not installed."""
+    """By the words of `corpus.words.words_of`, without stop words.
+
+    A query that has no other is asked by its stop words, its words of one letter and names such as C++
+    (`all_words_of`). These are counted apart, so that they change the score of no other query.
+
+    Raises InputError where bm25s and PyStemmer are not installed.
+    """
 
     def __init__(self, corpus: Corpus, language: str = "english") -> None:
         try:
-            import bm25s
             import Stemmer
+            from bm25s.stopwords import STOPWORDS_EN
         except ImportError:
             raise InputError("BM25 needs bm25s and PyStemmer; run: pip install 'lmindexer[bm25]'") from None
         self.doc_ids, self._ranks = corpus.doc_ids, tie_ranks(corpus.doc_ids)
         self.settings = {"language": language}
+        self._corpus = corpus
         self._stemmer = Stemmer.Stemmer(language)
-        self._index = bm25s.BM25()
-        texts = self._words(corpus.texts())
-        self._some_words = any(texts)
-        if self._some_words:
-            self._index.index(texts, show_progress=False)
+        self._stop_words = frozenset(STOPWORDS_EN)
+        self._index = _index_of(self._stemmed(corpus.texts(), self._telling_words))
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
         """As `Retriever.search`; a document that has no word of the query is no hit."""
         check_question(texts, k)
         allowed = None if only is None else rows_of(only, self.doc_ids)
         hits = []
-        for words in self._words(texts):
+        for text in texts:
             scores = np.full(len(self.doc_ids), -np.inf, dtype=np.float32)
-            if self._some_words and words:
-                found = self._index.get_scores(words)
+            index, words = self._known_words(text)
+            if words:
+                found = index.get_scores(words)
                 scores = np.where(found > 0, found, -np.inf)
             if allowed is not None:
                 scores[np.setdiff1d(np.arange(len(scores)), allowed, assume_unique=True)] = -np.inf
             hits.append(best_hits(scores, self.doc_ids, k, self._ranks))
         return hits
 
-    def _words(self, texts: Sequence[str]) -> Any:
-        import bm25s
+    def without_words(self, texts: Sequence[str]) -> list[str]:
+        """As `ByWords.without_words`."""
+        return [text for text in texts if not self._known_words(text)[1]]
 
-        return bm25s.tokenize(list(texts), stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False)
+    def _known_words(self, text: str) -> tuple[Any, list[str]]:
+        """The index that answers a text, and the text's words that are in it."""
+        index, (words,) = self._index, self._stemmed([text], self._telling_words)
+        if not words:
+            index, (words,) = self._index_of_all, self._stemmed([text], all_words_of)
+        return index, [word for word in words if word in index.vocab_dict]
+
+    @cached_property
+    def _index_of_all(self) -> Any:
+        return _index_of(self._stemmed(self._corpus.texts(), all_words_of))
+
+    def _telling_words(self, text: str) -> list[str]:
+        return [word for word in words_of(text) if word not in self._stop_words]
+
+    def _stemmed(self, texts: Sequence[str], split: Callable[[str], list[str]]) -> list[list[str]]:
+        """The stems of each text's words; equal ones are one object, which spares memory."""
+        stems: dict[str, str] = {}
+        found = []
+        for text in texts:
+            words = split(text)
+            new = [word for word in words if word not in stems]
+            stems.update(zip(new, self._stemmer.stemWords(new), strict=True))
+            found.append([stems[word] for word in words])
+        return found
+
+
+def _index_of(texts: list[list[str]]) -> Any:
+    """The words of each text, ready to be scored; bm25s cannot index texts without any."""
+    import bm25s
+
+    index = bm25s.BM25()
+    index.vocab_dict = {}
+    if any(texts):
+        index.index(texts, show_progress=False)
+    return index

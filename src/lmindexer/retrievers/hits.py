@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 
-from lmindexer.errors import InputError, check_list
+from lmindexer.corpus.document import LONE_SURROGATE
+from lmindexer.errors import InputError, check_list, excerpt
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class Retriever(Protocol):
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]: ...
 
 
+@runtime_checkable
+class ByWords(Protocol):
+    """A retriever that goes by words, alone or beside others, so that there are queries it has nothing to go by for."""
+
+    def without_words(self, texts: Sequence[str]) -> list[str]:
+        """Those of `texts` of which no document has a word: nothing is found by words for them."""
+        ...
+
+
 class Recommender(Protocol):
     """What users took, document ids, oldest first -> the best k documents to take next, best first.
 
@@ -51,13 +61,15 @@ class Recommender(Protocol):
 
 
 def check_question(texts: Sequence[str], k: int) -> None:
-    """Raise InputError for a text in place of a list of texts, an empty text or a k below 1."""
+    """Raise InputError for a text in place of a list of texts, a text that is empty or no Unicode, or a k below 1."""
     check_list(texts, "queries")
     if k < 1:
         raise InputError(f"k is how many documents to find; it must be at least 1, not {k}")
     for n, text in enumerate(texts, 1):
         if not text.strip():
             raise InputError(f"query {n} is empty; give it at least one word")
+        if LONE_SURROGATE.search(text):  # so Python hands on what a terminal of another encoding sent
+            raise InputError(f"query {n} is not in UTF-8: {excerpt(text)}; write it in that encoding")
 
 
 def rows_of(only: Iterable[str], doc_ids: Sequence[str]) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from lmindexer.errors import InputError, check_list
 from lmindexer.ids.ties import tie_key
-from lmindexer.retrievers.hits import Hit, Recommender, Retriever, check_question
+from lmindexer.retrievers.hits import ByWords, Hit, Recommender, Retriever, check_question
 
 Each = TypeVar("Each")
 
@@ -98,6 +98,11 @@ class HybridRetriever(_Fused[Retriever]):
         check_question(texts, k)
         allowed = _listed(only)
         return self._ask(lambda retriever, deep: retriever.search(texts, deep, only=allowed), k)
+
+    def without_words(self, texts: Sequence[str]) -> list[str]:
+        """As `ByWords.without_words`, by the first retriever that goes by words; none where no retriever does."""
+        asked = [r for r, weight in zip(self.retrievers, self.weights, strict=True) if weight > 0]
+        return next((r.without_words(texts) for r in asked if isinstance(r, ByWords)), [])
 
 
 class HybridRecommender(_Fused[Recommender]):

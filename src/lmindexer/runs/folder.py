@@ -195,7 +195,7 @@ class Run:
         path = self.file(name) if name != "run.json" else self.path / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair could not be written again
+            json.dumps(value, ensure_ascii=False).encode()  # half a character could not be written again
         except FileNotFoundError:
             raise InputError(f"{path} is missing; the run folder is incomplete, learn it anew") from None
         except (ValueError, RecursionError) as error:

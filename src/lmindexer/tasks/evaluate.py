@@ -7,7 +7,7 @@ from typing import Any
 from lmindexer.evaluation.metrics import Judged, Metric, judge
 from lmindexer.evaluation.significance import Difference, differences_to_first, to_dict, to_table
 from lmindexer.progress import Progress
-from lmindexer.retrievers.hits import Hit, Retriever
+from lmindexer.retrievers.hits import ByWords, Hit, Retriever
 from lmindexer.tasks.queries import Queries
 
 AT_ONCE = 256  # queries in one question; retrievers read as many or a whole part of it at a time
@@ -75,12 +75,22 @@ def evaluate(
         for name, found in hits.items()
     }
     differences = differences_to_first(judged, [str(metric) for metric in metrics], seed=seed)
-    notes = [*queries.notes, *next(iter(judged.values())).notes]
+    notes = [*queries.notes, *next(iter(judged.values())).notes, *_notes_of_words(retrievers, queries.texts)]
     if level > 0:
         notes.append(f"documents of a grade of {level:g} or more are relevant; ndcg takes the grades as they are")
     if leave_self_out:
         notes.append("a query that is itself a document does not find it")
     return Evaluation(judged, differences, hits, tuple(notes))
+
+
+def _notes_of_words(retrievers: Mapping[str, Retriever], texts: Sequence[str]) -> list[str]:
+    """How many queries each retriever that goes by words has nothing to go by for."""
+    counts = {name: len(r.without_words(texts)) for name, r in retrievers.items() if isinstance(r, ByWords)}
+    return [
+        f"{count:,} of {len(texts):,} queries have no word that any document has, so {name} finds nothing by words"
+        for name, count in counts.items()
+        if count
+    ]
 
 
 def _ask(name: str, retriever: Retriever, texts: Sequence[str], k: int, progress: Progress | None) -> list[list[Hit]]:

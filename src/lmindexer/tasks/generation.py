@@ -1,6 +1,8 @@
 """Eq. 14: the pieces that both the warm-up and the training on a task use."""
 
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from lmindexer.learn.losses import generation_loss
 from lmindexer.retrievers.finetuned import Finetuned, encoder_that_learns
 from lmindexer.retrievers.generative import Asked, known_paths
 from lmindexer.runs import Run
-from lmindexer.training import Trainer
+from lmindexer.training import Trainer, TrainingState, adamw_groups
 
 
 def id_loss(finetuned: Finetuned, asked: Asked, rows: np.ndarray, codes: Tensor, weight: Tensor) -> Tensor:
@@ -34,24 +36,29 @@ def freeze_encoder(finetuned: Finetuned) -> bool:
     return encoder != "frozen"
 
 
-def frozen_names(finetuned: Finetuned) -> frozenset[str]:
-    weights = finetuned.model.backbone.model.named_parameters(remove_duplicate=False)
-    return frozenset(f"indexer.backbone.model.{name}" for name, p in weights if not p.requires_grad)
+@dataclass
+class FinetuningState(TrainingState):
+    """What training at several rates has found so far; each a scalar, but `calibration`."""
+
+    agreement: Tensor | None = None  # of the model with the IDs, before the task
+    stale: Tensor | None = None  # epochs since the best one, at the present rate
+    best_here: Tensor | None = None  # dev metric, at the present rate
+    best: Tensor | None = None  # dev metric, at all rates; the two below are of that epoch
+    best_rate: Tensor | None = None
+    best_epoch: Tensor | None = None
+    calibration: Tensor | None = None  # as `Calibration.array`
+    all_known: Tensor | None = None  # whether the documents that were held out are known now
 
 
-def parameter_groups(finetuned: Finetuned, modules: nn.Module, rate: float) -> list[dict[str, object]]:
-    """AdamW groups: the pretrained backbone learns at its own rate; vectors and biases do not decay."""
+def parameter_groups(finetuned: Finetuned, modules: nn.Module, rate: float) -> list[dict[str, Any]]:
+    """AdamW groups: the pretrained backbone learns at a rate of its own."""
     config = finetuned.config
-    pretrained = {id(p) for p in finetuned.model.backbone.model.parameters()}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for p in modules.parameters():
-        if p.requires_grad:
-            own = config.encoder_learning_rate if id(p) in pretrained else rate
-            groups.setdefault((own, config.weight_decay if p.ndim > 1 else 0.0), []).append(p)
-    return [{"params": list(ps), "lr": own, "weight_decay": decay} for (own, decay), ps in groups.items()]
+    rates = dict.fromkeys(finetuned.model.backbone.model.parameters(), config.encoder_learning_rate)
+    learning = [p for p in modules.parameters() if p.requires_grad]
+    return adamw_groups(((p, rates.get(p, rate)) for p in learning), config.weight_decay)
 
 
-def keep_weights(run: Run, name: str, trainer: Trainer) -> None:
+def keep_weights(run: Run, name: str, trainer: Trainer[FinetuningState]) -> None:
     """What learns, in a file of the run folder."""
     tensors = {
         key: x.detach().cpu().contiguous().clone()

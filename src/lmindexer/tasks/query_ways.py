@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmindexer.corpus.words import SIGN, UNSPACED
+
 TITLE_WORDS = 16  # a first sentence of no more is a title
 OPENING_WORDS = 12  # taken where no end of a title shows
 SENTENCE_WORDS = 32
@@ -22,8 +24,8 @@ TYPED_WORDS = (2, 5)
 TYPED_AMONG = 10
 PASSAGE_WORDS = 64
 
-SINGLE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts without spaces: each sign counts as a word
-WORD = re.compile(rf"[{SINGLE}]|[^\s{SINGLE}]+")
+WORD = re.compile(rf"{SIGN}|[^\s{UNSPACED}]+")  # of scripts without spaces each sign counts as a word
+IS_SIGN = re.compile(SIGN).fullmatch
 CORE = re.compile(r"\w(?:[^(\[{]*\w)?")  # a word without the signs around it, and without what it has in brackets
 ABBREVIATION = re.compile(r"\W*(?:\w|\w+(?:\.\w+)+|mr|mrs|ms|dr|st|prof|sr|jr|vs|no|fig|ca|cf|fl|oz|approx)\.", re.I)
 STOPS = frozenset(".!?\u3002\uff01\uff1f")
@@ -63,7 +65,8 @@ class Word(NamedTuple):
 def word_of(written: str) -> Word:
     core = CORE.search(written.lower())
     form = core[0].removesuffix("'s").removesuffix("\u2019s") if core else ""
-    is_word = form[:1].isalpha() and (len(form) > 1 or ord(form) > 0x2E80)
+    form = written if IS_SIGN(written) else form  # with its marks
+    is_word = form[:1].isalpha() and (len(form) > 1 or ord(form) > 0x2E80 or IS_SIGN(form) is not None)
     end = written.rstrip("".join(CLOSING) + QUOTES)[-1:]
     return Word(
         form,

@@ -19,15 +19,15 @@ from lmindexer.runs import Run
 from lmindexer.tasks.calibration import Calibration, calibrate, kept_out
 from lmindexer.tasks.examples import Task
 from lmindexer.tasks.generation import (
+    FinetuningState,
     freeze_encoder,
-    frozen_names,
     id_codes,
     id_loss,
     keep_weights,
     parameter_groups,
 )
 from lmindexer.tasks.warm_up import START, warm_up
-from lmindexer.training import Stage, Trainer
+from lmindexer.training import Stage, Trainer, filled
 
 TOKENS = 8192  # of texts in a step at most, so that long ones do not fill the memory
 LAST_EPOCHS = 2  # with the documents that were held out; the second at a low rate
@@ -55,7 +55,8 @@ def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, res
         bf16=finetuned.bf16,
         checkpoint_seconds=config.checkpoint_seconds,
         progress=progress,
-        frozen=frozen_names(finetuned),
+        state=FinetuningState(),
+        frozen=finetuned.model.backbone.frozen_names("indexer.backbone.model."),
     )
     if resume and not trainer.resume():
         progress.say("no checkpoint yet; starting from the beginning")
@@ -69,22 +70,22 @@ def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, res
     progress.say(f"{pairs:,} pairs to learn from; {finetuned.device}")
     for rate in config.lr:
         _at_rate(finetuned, task, asked, trainer, run, rate, later)
-    arrays = trainer.arrays
+    state = trainer.state
     facts: dict[str, Any] = {"novelty": 0.0}
     if len(later):
         calibration = _calibrated(finetuned, task, trainer, run, later)
         facts = calibration.to_dict() | {"documents_held_out": len(later)}
         progress.say(calibration.told(len(later), config.dev_metric))
         _teach_the_rest(finetuned, task, asked, trainer, run, later)
-        if "all_known" not in arrays:
+        if state.all_known is None:
             progress.say(f"to learn the {len(later)} made dev worse: they stay as if they came later")
             finetuned = replace(finetuned, new=tuple(later.tolist()))
     finetuned.modules.load_state_dict(load_file(run.path / BEST, device=str(finetuned.device)), strict=False)
     finetuned.modules.eval()
     freeze_encoder(finetuned)
     save(run, finetuned)
-    best = {name: round(float(arrays[name]), 7) for name in ("best", "best_rate", "agreement")}
-    best["best_epoch"] = int(arrays["best_epoch"])
+    best = {name: round(float(getattr(state, name)), 7) for name in ("best", "best_rate", "agreement")}
+    best["best_epoch"] = int(filled(state.best_epoch))
     facts |= {"dev_metric": config.dev_metric, "pairs": pairs, "notes": notes, "documents_left_out": len(finetuned.new)}
     seconds = round(earlier * resume + time.monotonic() - began, 1)
     run.write_json("finetune.json", facts | best | {"seconds": seconds})
@@ -94,17 +95,22 @@ def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, res
 
 
 def _at_rate(
-    finetuned: Finetuned, task: Task, asked: Asked, trainer: Trainer, run: Run, rate: float, later: np.ndarray
+    finetuned: Finetuned,
+    task: Task,
+    asked: Asked,
+    trainer: Trainer[FinetuningState],
+    run: Run,
+    rate: float,
+    later: np.ndarray,
 ) -> None:
     """Eq. 14 at one learning rate, from the same start; the best epoch of all rates is in BEST."""
-    config, arrays = finetuned.config, trainer.arrays
+    config, state = finetuned.config, trainer.state
     told = f" at {rate:g}" if len(config.lr) > 1 else ""
     learned = ~np.isin(task.target, later)  # (E,)
 
     def start() -> None:
         finetuned.modules.load_state_dict(load_file(run.path / START, device=str(finetuned.device)), strict=False)
-        arrays["stale"] = torch.tensor(0)
-        arrays["best_here"] = torch.tensor(-1.0)
+        state.stale, state.best_here = torch.tensor(0), torch.tensor(-1.0)
 
     def pairs(rng: np.random.Generator) -> np.ndarray:
         chosen = _of_an_epoch(task, config.documents, rng)
@@ -112,11 +118,11 @@ def _at_rate(
 
     def after_epoch(epoch: int) -> dict[str, float]:
         value = torch.tensor(task.dev(finetuned))
-        arrays["stale"] = arrays["stale"] + 1
-        if value > arrays["best_here"]:
-            arrays["best_here"], arrays["stale"] = value, torch.tensor(0)
-        if value > arrays.get("best", torch.tensor(-1.0)):
-            arrays.update(best=value, best_rate=torch.tensor(rate), best_epoch=torch.tensor(epoch + 1))
+        state.stale = filled(state.stale) + 1
+        if value > filled(state.best_here):
+            state.best_here, state.stale = value, torch.tensor(0)
+        if state.best is None or value > state.best:
+            state.best, state.best_rate, state.best_epoch = value, torch.tensor(rate), torch.tensor(epoch + 1)
             keep_weights(run, BEST, trainer)
         return {f"dev {config.dev_metric}": float(value)}
 
@@ -126,28 +132,30 @@ def _at_rate(
             _stage(f"{config.task}{told}", finetuned, task, asked, rate, pairs),
             epochs=config.epochs,
             after_epoch=after_epoch,
-            enough=lambda: bool(config.patience and arrays["stale"] >= config.patience),
+            enough=lambda: bool(config.patience and filled(state.stale) >= config.patience),
         )
     )
 
 
-def _calibrated(finetuned: Finetuned, task: Task, trainer: Trainer, run: Run, later: np.ndarray) -> Calibration:
+def _calibrated(
+    finetuned: Finetuned, task: Task, trainer: Trainer[FinetuningState], run: Run, later: np.ndarray
+) -> Calibration:
     """Of the best epoch, whose weights the model then has."""
 
     def find() -> None:
         finetuned.modules.load_state_dict(load_file(run.path / BEST, device=str(finetuned.device)), strict=False)
         finetuned.modules.eval()
-        trainer.arrays["calibration"] = calibrate(finetuned, task, later).array
+        trainer.state.calibration = calibrate(finetuned, task, later).array
 
     trainer.once("calibration", find)
-    return Calibration.of(trainer.arrays["calibration"])
+    return Calibration.of(filled(trainer.state.calibration))
 
 
 def _teach_the_rest(
-    finetuned: Finetuned, task: Task, asked: Asked, trainer: Trainer, run: Run, later: np.ndarray
+    finetuned: Finetuned, task: Task, asked: Asked, trainer: Trainer[FinetuningState], run: Run, later: np.ndarray
 ) -> None:
     """More epochs, in which the documents `later` are there, too; in BEST if dev is not worse by them."""
-    config, arrays = finetuned.config, trainer.arrays
+    config, state = finetuned.config, trainer.state
     missed = np.flatnonzero(np.isin(task.target, later))
 
     def pairs(rng: np.random.Generator) -> np.ndarray:
@@ -155,12 +163,12 @@ def _teach_the_rest(
 
     def after_epoch(epoch: int) -> dict[str, float]:
         value = torch.tensor(task.dev(finetuned))
-        if value >= arrays["best"]:
-            arrays.update(best=value, all_known=torch.tensor(True))
+        if value >= filled(state.best):
+            state.best, state.all_known = value, torch.tensor(True)
             keep_weights(run, BEST, trainer)
         return {f"dev {config.dev_metric}": float(value)}
 
-    rate = float(arrays["best_rate"])
+    rate = float(filled(state.best_rate))
     stage = _stage(f"{config.task}, held-out documents too", finetuned, task, asked, rate, pairs)
     trainer.run(replace(stage, epochs=LAST_EPOCHS, after_epoch=after_epoch))
 

@@ -9,14 +9,18 @@ from lmindexer.learn.memories import Memories
 from lmindexer.progress import Progress
 from lmindexer.retrievers.finetuned import Finetuned
 from lmindexer.runs import Run
-from lmindexer.tasks.generation import id_codes, id_loss, keep_weights, parameter_groups
+from lmindexer.tasks.generation import FinetuningState, id_codes, id_loss, keep_weights, parameter_groups
 from lmindexer.training import Stage, Trainer
 
 START = "start.safetensors"  # the weights that every learning rate starts from
 
 
 def warm_up(
-    finetuned: Finetuned, trainer: Trainer, run: Run, progress: Progress, kept_out: np.ndarray | None = None
+    finetuned: Finetuned,
+    trainer: Trainer[FinetuningState],
+    run: Run,
+    progress: Progress,
+    kept_out: np.ndarray | None = None,
 ) -> None:
     """Document -> its ID, by the decoder alone; skipped where a checkpoint says that it was done.
 
@@ -38,7 +42,6 @@ def warm_up(
             return {"loss": id_loss(finetuned, documents, rows, own, torch.ones(len(rows), device=codes.device))}
 
         rows = np.flatnonzero(learned)
-        model.codebooks.requires_grad_(True)
         trainer.run(
             Stage(
                 name="document -> ID",
@@ -55,7 +58,7 @@ def warm_up(
 
         def start() -> None:
             agreement = _agreement(finetuned, documents, codes, learned)
-            trainer.arrays["agreement"] = torch.tensor(agreement)
+            trainer.state.agreement = torch.tensor(agreement)
             told = f"{agreement:.1%} of {len(rows):,} documents their own ID, last number included"
             progress.say(f"before the task, the model gives {told}")
             keep_weights(run, START, trainer)

@@ -16,7 +16,7 @@ class Address {
     if (state.active) fields.set("run", state.active + 1);
     if (state.query) fields.set("query", state.query);
     if (state.doc >= 0) fields.set("document", data.ids[state.doc]);
-    if (level !== summary.level) fields.set("level", level + 1);
+    if (level !== summary.level) fields.set("level", level < 0 ? "size" : level + 1);
     if (state.slot >= 0) fields.set("colour", state.slot + 1);
     if (panel.shownTab !== panel.usualTab) fields.set("list", panel.shownTab);
     return fields;
@@ -51,13 +51,14 @@ class Address {
       return /^[1-9]\d*$/.test(text) && Number(text) <= most ? Number(text) - 1 : -1;
     };
     const paths = fields.getAll("path");
-    const level = counted("level", summary.levels);
+    const level = fields.get("level") === "size" ? -1 : counted("level", summary.levels);
+    const named = level >= 0 || fields.get("level") === "size";
     const view = {
       nodes: runs.map((tree, r) => tree.nodeOf(paths[r] ?? "")),
       active: Math.max(0, counted("run", runs.length)),
       query: fields.get("query") ?? "",
       doc: data.ids.indexOf(fields.get("document")),
-      level: level < 0 ? summary.level : level,
+      level: named ? level : summary.level,
       slot: counted("colour", NONE + 1),
       tab: fields.get("list"),
     };

@@ -16,7 +16,9 @@ class Labels {
     return new Labels(names, counts, summary.other, summary.unlabelled, null);
   }
 
+  /** Level -1: no labels, so that colour is size. */
   static at(level, paths, labelOf) {
+    if (level < 0) return new Labels([], [], 0, labelOf.length, new Int32Array(labelOf.length).fill(-1));
     const numbers = new Map();
     const groupOfLabel = paths.map((path) => {
       const name = path.slice(0, level + 1).join(" › ");

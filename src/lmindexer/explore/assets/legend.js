@@ -24,7 +24,9 @@ class Legend {
     if (!labels.exist) {
       const ramp = make("span", { className: "ramp" });
       items.push(make("span", { className: "key" }, "1 document", ramp, "many documents"));
-      const text = `The documents have no labels, so colour is size: the stronger, the more documents. ${sizes}`;
+      if (levels) items.push(this.levelChoice());
+      const why = levels ? "Colour is size" : "The documents have no labels, so colour is size";
+      const text = `${why}: the stronger, the more documents. ${sizes}`;
       this.element.replaceChildren(make("div", { className: "keys" }, ...items), make("p", {}, text));
       return;
     }
@@ -36,16 +38,19 @@ class Legend {
     });
     if (labels.has(OTHER)) item(OTHER, "other labels", "Labels without a colour of their own", labels.other);
     if (labels.has(NONE)) item(NONE, "no label", "Documents without a label", labels.unlabelled);
-    if (levels > 1) items.push(this.levelChoice());
+    items.push(this.levelChoice());
     const text = `${sizes} Colour is the most frequent label; the fainter, the more mixed.`;
     this.element.replaceChildren(make("div", { className: "keys" }, ...items), make("p", {}, text));
   }
 
   levelChoice() {
-    const options = Array.from({ length: this.page.summary.levels }, (_, level) =>
-      make("option", { value: String(level), selected: level === this.page.level }, `label level ${level + 1}`),
-    );
-    const choice = make("select", { "aria-label": "Level of the labels which give the colours" }, ...options);
+    const { levels } = this.page.summary;
+    const names = Array.from({ length: levels }, (_, level) => (levels > 1 ? `label level ${level + 1}` : "label"));
+    const options = [...names, "size"].map((name, at) => {
+      const level = at < levels ? at : -1;
+      return make("option", { value: String(level), selected: level === this.page.level }, name);
+    });
+    const choice = make("select", { "aria-label": "What gives the colours" }, ...options);
     choice.disabled = !this.page.data;
     choice.addEventListener("change", () => {
       this.page.chooseLevel(Number(choice.value));
