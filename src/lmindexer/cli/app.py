@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from lmindexer.errors import LONGEST, InputError, printable, shortened
+from lmindexer.errors import InputError
 
 
 @click.group(

@@ -20,7 +20,6 @@ from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
-    from lmindexer.evaluation.comparison import Compared
     from lmindexer.explore.tree import TreeNode
     from lmindexer.ids.table import IdTable
     from lmindexer.runs import Run
@@ -102,6 +101,7 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
     import json
     from dataclasses import replace
 
+    from lmindexer.evaluation.comparison import Compared
     from lmindexer.evaluation.comparison import compare as compare_runs
     from lmindexer.explore.report import report_of
     from lmindexer.indexers.store import documents_and_ids, load_ids
@@ -138,18 +138,6 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
         write_or_print(json.dumps(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False), out)
     else:
         write_or_print(comparison.to_markdown() + evaluated.to_markdown(), out)
-
-
-def _compared(name: str, run: "Run") -> "Compared":
-    """A run's IDs, and what its report says of how they came to be."""
-    from lmindexer.evaluation.comparison import Compared
-    from lmindexer.indexers.store import load_ids
-
-    report = run.read_json("report.json")
-    with run.trusting("report.json"):
-        told = report.get("seconds"), report.get("agreement", {}).get("all")
-        seconds, agreement = (None if number is None else float(number) for number in told)
-    return Compared(name, run.config.indexer, load_ids(run), seconds=seconds, agreement=agreement)
 
 
 def _unlike(runs: "list[Run]") -> list[str]:
@@ -210,7 +198,7 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
             shown.append(Shown(name, table, corpus.texts(), corpus.labels))
         progress.doing("counting words and writing the page")
         write_page(out, shown)
-    for run in of_other_documents(list(opened.values())):
+    for run in of_other_documents(opened):
         click.echo(
             f"note: {run.path} was learned from other texts or in another order; of a document that both have, the "
             f"text of {runs[0]} is shown",
@@ -233,7 +221,7 @@ def _draw_figures(folder: Path, runs: "list[Run]", names: list[str]) -> list[Pat
         tables[name] = table
         if corpus.labels is not None:
             stem = folder / (f"figure3-{name.strip('/').replace('/', '-')}" if len(runs) > 1 else "figure3")
-            drawn += label_distribution(tables[name], corpus.labels, stem, texts=corpus.texts())
+            drawn += label_distribution(table, corpus.labels, stem, texts=corpus.texts())
         else:
             click.echo(f"{name} has no labels, hence no figure 3; learn it with --label", err=True)
     if trained := {name: records for name, records in logs.items() if curve_points(records, 0, "perplexity")}:
@@ -269,8 +257,8 @@ def show(run: "Run", tree: "TreeNode") -> None:
     report = report_of(run)
     console = Console(width=None if sys.stdout.isatty() else 110)
     render(tree, console)
-    console.print(Markdown("\n".join(table)))
-    for line in sentences:
+    console.print(Markdown("\n".join(quality_table(report))))
+    for line in summary(report):
         console.print(line)
     if run.facts.get("changed_since_learned"):
         console.print("Documents came or went since: the numbers are of the documents as they were learned.")

@@ -188,7 +188,7 @@ class Run:
         except UNEXPECTED as error:
             what = str(error).partition("\n")[0] or type(error).__name__
             raise InputError(
-                f"{self._present(name)} is damaged ({what}); take it from a copy, or learn or fine-tune the run anew"
+                f"{self._present(name)} is damaged ({what}); take it from a copy, or learn the run anew"
             ) from None
 
     def read_json(self, name: str) -> dict[str, Any]:
