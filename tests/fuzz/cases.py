@@ -14,6 +14,7 @@ from fuzz.home import FINISHED, SMALL_FILES, STOPPED
 
 RECORDS_LEFT_OUT = re.compile(r"^skipped ([\d,]+):", re.MULTILINE)
 ALREADY_THERE = re.compile(r"added ([\d,]+); ([\d,]+) already there")
+JOINED = re.compile(r"([\d,]+) of [\d,]+ queries of .* are joined with it")
 READ_ALL = ["--skip-bad", "--keep-empty", "--keep-going"]
 
 
@@ -86,6 +87,7 @@ def of_catalogue(dice: random.Random, home: Path, folder: Path) -> Case:
 
 def of_queries(dice: random.Random, home: Path, folder: Path) -> Case:
     made = asking.queries(dice)
+    one_split = b'"split"' not in made.content
     if dice.random() < 0.3:
         made = tables.packed(dice, made)
     file = asking.write(made, folder / "odd")
@@ -97,7 +99,18 @@ def of_queries(dice: random.Random, home: Path, folder: Path) -> Case:
         command = ["finetune", bring(home, folder, "kmeans"), "--queries", file, "--out", "made", "--quiet"]
         return Case(command, what=file)
     split = dice.choice(["test", "test", "train", "dev", "val", "x"])
-    return Case(["evaluate", bring(home, folder, "kmeans"), "--queries", file, *flags, "--split", split], what=file)
+    certain = made.records is not None and one_split and "--answerable" not in flags
+
+    def lost(answer: Answer) -> str:
+        told = json.loads(answer.out)
+        joined = sum(number(each[1]) for note in told["notes"] if (each := JOINED.match(note)))
+        asked = told["retrievers"]["bm25"]["queries"]
+        is_lost = certain and asked + joined != made.records
+        return f"{made.records} queries, {asked} asked and {joined} joined" if is_lost else ""
+
+    return Case(
+        ["evaluate", bring(home, folder, "kmeans"), "--queries", file, *flags, "--split", split], what=file, lost=lost
+    )
 
 
 def of_judgements(dice: random.Random, home: Path, folder: Path) -> Case:
@@ -147,8 +160,16 @@ def of_id_list(dice: random.Random, home: Path, folder: Path) -> Case:
 def of_standard_input(dice: random.Random, home: Path, folder: Path) -> Case:
     run, retriever = dice.choice([("kmeans", "bm25"), ("learned", "generative"), ("recommend", "")])
     asked = ["--history", "-"] if not retriever else ["-", "--retriever", retriever]
-    command = ["search", bring(home, folder, run), *asked, *dice.choice([[], ["--format", "jsonl"], ["-k", "3"]])]
-    return Case(command, asking.standard_input(dice))
+    command = ["search", bring(home, folder, run), *asked, *dice.choice([["--format", "jsonl"], [], ["-k", "3"]])]
+    content = asking.standard_input(dice)
+
+    def lost(answer: Answer) -> str:
+        questions = sum(bool(line.decode("utf-8-sig").strip()) for line in content.split(b"\n"))
+        answered = answer.out.count('"rank": 1,') + answer.err.count("note: nothing found for ")
+        is_lost = "jsonl" in command and answered != questions
+        return f"{questions} questions, {answered} answers" if is_lost else ""
+
+    return Case(command, content, lost=lost)
 
 
 def of_sheet(dice: random.Random, home: Path, folder: Path) -> Case:

@@ -86,8 +86,8 @@ def _unclear(answer: Answer, case: Case) -> str:
         return "a trace on standard error\n" + answer.err
     if long := [line for line in lines if len(line) > LINE]:
         return f"a line of {len(long[0]):,} characters\n{long[0][:2000]}"
-    if answer.code == 0 or (answer.code == 1 and case.command[0] == "check"):
-        return ""
+    if answer.code == 0 or (answer.code == 1 and case.command[0] in ("check", "search") and answer.out + answer.err):
+        return ""  # 1: faults of the run are listed; some questions of a batch were refused
     if answer.code != 2:
         return f"exit code {answer.code}"
     last = lines[-2] if len(lines) > 1 else ""
