@@ -48,7 +48,9 @@ FLAGS = {
 }
 
 
-STEPS = r"(reading .*|[\d,]+ documents read|loading the model .*|tokenising .*|sizes .*)\n"  # what was done before
+STEPS = (
+    r"(reading .*|[\d,]+ documents read|loading the model .*|tokenising .*|sizes .*|note: .*)\n"  # what was done before
+)
 
 
 def is_refused(answer: Answer, pattern: str) -> bool:

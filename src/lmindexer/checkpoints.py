@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lmindexer.errors import InputError
-from lmindexer.files import disk_is_full, write_atomically
+from lmindexer.files import disk_is_full, json_text, write_atomically
 
 CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"  # in the folder of the run
 
@@ -57,7 +57,7 @@ def save_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str], c
             raise InputError(f"no space left on {folder.resolve()}; free some and run again") from error
     position = {"done": checkpoint.done, "at": checkpoint.at, "log_bytes": log.stat().st_size if log.exists() else 0}
     tensors = {name: x.detach().contiguous().clone() for name, x in tensors.items()}
-    metadata = {"position": json.dumps(position)}
+    metadata = {"position": json_text(position)}
     write_atomically(folder / CHECKPOINT, lambda path: save_file(tensors, path, metadata))
 
 

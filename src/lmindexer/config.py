@@ -15,6 +15,7 @@ from lmindexer.settings import check_settings, fill, parse, setting
 DATA, MODEL, LOSS, SCHEDULE, MACHINE = "Documents", "Model", "Objective", "Training", "Machine"
 TWO_STEP = "Other indexers: embed, then quantise"
 INDEXER_NAMES = ("lmindexer", "rq-vae", "hc", "rq-kmeans", "random")
+IMPORTED = "imported"  # the indexer of a run whose IDs were made elsewhere
 PAPER = "paper"  # the preset with the terms of the paper and no other
 
 
@@ -27,7 +28,10 @@ class LearnConfig:
     label: str = setting("", "column with a category or category path; used to judge, never to learn", DATA)
 
     indexer: str = setting(
-        "lmindexer", "what learns the IDs; all but lmindexer embed first and quantise then", MODEL, INDEXER_NAMES
+        "lmindexer",
+        "what learns the IDs; all but lmindexer embed first and quantise then; 'imported' is of lmindexer import",
+        MODEL,
+        (*INDEXER_NAMES, IMPORTED),
     )
     sizes: tuple[int, ...] = setting(
         (),
@@ -43,7 +47,13 @@ class LearnConfig:
     top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL)
     decoder_layers: int = setting(2, "layers of the small decoder put on an encoder-only backbone", MODEL)
     reconstructor_layers: int = setting(1, "layers of the reconstructor (Eq. 5)", MODEL)
-    max_tokens: int = setting(128, "a document is cut after this many tokens", MODEL)
+    max_tokens: int = setting(128, "a document is cut after, or read in pieces of, this many tokens", MODEL)
+    long: str = setting(
+        "cut",
+        "a document of more tokens is cut, or read in pieces, all of them ('pool'; with a frozen encoder)",
+        MODEL,
+        ("cut", "pool"),
+    )
     dropout: float = setting(
         0.1, "dropout of all that learns: the reconstructor, the decoder, a backbone's own layers", MODEL
     )
@@ -138,6 +148,11 @@ class LearnConfig:
         kept = [f for f in dataclasses.fields(self) if not (another and f.metadata["presets"])]
         return from_mapping({f.name: getattr(self, f.name) for f in kept} | changes)
 
+    @property
+    def may_pool(self) -> bool:
+        """Whether documents can be read in pieces: not where an encoder learns from gradients through all of them."""
+        return self.indexer != "lmindexer" or self.encoder == "frozen"
+
     def at(self, name: str, position: int) -> float:
         """A setting that is given per position; the last one given holds for all that follow."""
         given = getattr(self, name)
@@ -158,6 +173,11 @@ def _check(config: LearnConfig) -> None:
         raise InputError(f"clusters must be at least 2, not {config.clusters}")
     if config.dropout >= 1:
         raise InputError(f"dropout must be below 1, not {config.dropout}")
+    if config.long == "pool" and not config.may_pool:
+        raise InputError(
+            f"long pool reads documents in pieces once, with a frozen encoder, and encoder is {config.encoder}; leave "
+            "one of the two out"
+        )
     positive = (
         "max_tokens",
         "batch_size",

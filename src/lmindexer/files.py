@@ -1,10 +1,13 @@
-"""How a file reaches the disk: whole or not at all."""
+"""How a file reaches the disk: whole or not at all; and how a value becomes JSON."""
 
 import errno
+import json
+import math
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lmindexer.errors import InputError
 
@@ -41,6 +44,23 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
     write_atomically(path, write)
+
+
+def json_text(value: Any, **how: Any) -> str:
+    """`json.dumps` for all JSON that is written here: a number that is not finite, which JSON cannot say, is null."""
+    try:
+        return json.dumps(value, allow_nan=False, **how)
+    except ValueError:
+        return json.dumps(finite(value), allow_nan=False, **how)
+
+
+def finite(value: Any) -> Any:
+    """The same for JSON: what is not finite becomes None, a tuple a list."""
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _flush_folder(folder: Path) -> None:

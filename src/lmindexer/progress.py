@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 REDRAWN = 0.1  # seconds between two states of the live line
@@ -12,7 +12,7 @@ REPEATED = 30.0  # seconds between two lines of one epoch, off a terminal
 class Progress:
     """Stages, epochs and their numbers, told to a stream (standard error by default); None: silent.
 
-    Warnings go to the stream `warnings`, where that is another one.
+    Warnings and notes go to the stream `warnings`, where that is another one.
     """
 
     def __init__(self, stream: TextIO | None = sys.stderr, warnings: TextIO | None = None) -> None:
@@ -29,11 +29,18 @@ class Progress:
             print(text, file=self.stream, flush=True)
         self._said = time.monotonic()
 
-    def warn(self, text: str) -> None:
-        """A line that a user has to see, also one who asked for quiet."""
-        if self._warnings is not None:
+    def warn(self, *warnings: str) -> None:
+        """Lines that a user has to see, also one who asked for quiet."""
+        self._always("warning", warnings)
+
+    def note(self, *notes: str) -> None:
+        """Lines that a user has to know, also one who asked for quiet; no reason to worry."""
+        self._always("note", notes)
+
+    def _always(self, kind: str, lines: Iterable[str]) -> None:
+        for text in lines if self._warnings is not None else ():
             self.clear()
-            print(f"warning: {text}", file=self._warnings, flush=True)
+            print(f"{kind}: {text}", file=self._warnings, flush=True)
 
     def doing(self, text: str) -> None:
         """What is done now: on a terminal a line that the next one takes the place of, elsewhere nothing."""

@@ -4,7 +4,6 @@ Every step draws its random numbers from a seed made of (seed, stage, epoch, bat
 stopped anywhere goes on exactly as if it had not been: there is no random state to save.
 """
 
-import json
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from lmindexer.checkpoints import CHECKPOINT, LOG, Checkpoint, NotFiniteError, load_checkpoint, save_checkpoint
 from lmindexer.errors import InputError
+from lmindexer.files import json_text
 from lmindexer.progress import Progress
 
 WARM_UP_SHARE = 0.05  # of a stage's steps, the learning rate rises; then it falls linearly
@@ -124,7 +124,7 @@ class Trainer(Generic[State]):
 
     def log(self, **record: Any) -> None:
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json_text(record) + "\n")
 
     def resume(self) -> bool:
         """Load the checkpoint if there is one, and cut the log back to what it knew.

@@ -1,16 +1,19 @@
 """What holds for every indexer, by its being listed."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conftest import TOPICS
 from lmindexer.config import INDEXER_NAMES, LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
-from lmindexer.explore.report import NAMES
+from lmindexer.explore.report import NAMES, summary
 from lmindexer.indexers.registry import INDEXERS, Indexer, load_indexer, make_indexer
 from lmindexer.progress import Progress
+from lmindexer.runs import Run
 
 NEW = Corpus.from_documents(
     Document(f"new{n}", text) for n, text in enumerate(["a new rose in old soil", "thunder", "rose", "rose", "", "pan"])
@@ -123,3 +126,101 @@ def test_documents_that_are_no_corpus_are_refused(name: str, checkpoints: dict[s
     with pytest.raises(InputError, match=r"must be a Corpus, not 'items.jsonl'; make one with Corpus.read"):
         make_indexer(config_of(name, checkpoints)).fit("items.jsonl", tmp_path / "run")  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
+
+
+READERS = [name for name in INDEXERS if name != "random"]
+BANNER = "the old rose and a small pan of good soil"
+
+
+@pytest.fixture(scope="module")
+def behind_a_banner() -> Corpus:
+    """64 documents of four kinds that begin alike; what tells them apart comes after 8 tokens."""
+    words = [topic.split() for topic in list(TOPICS.values())[:4]]
+    texts = (" ".join([BANNER, *(words[n % 4][n // 4 % 8] for _ in range(6)), *words[n % 4] * 2]) for n in range(64))
+    return Corpus.from_documents(Document(str(n), text) for n, text in enumerate(texts))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_documents_behind_one_banner_are_told_apart_by_what_follows_where_all_is_read(
+    name: str, behind_a_banner: Corpus, checkpoints: dict[str, Path], tmp_path: Path
+):
+    how = {"max_tokens": 8, "sizes": (4, 4)}
+    cut = fit(config_of(name, checkpoints, **how), behind_a_banner, tmp_path / "cut")
+    assert cut.ids is not None
+    assert len(np.unique(cut.ids.codes, axis=0)) == 1, "the encoder sees the banner alone"
+    pooled = fit(config_of(name, checkpoints, long="pool", **how), behind_a_banner, tmp_path / "pool")
+    assert pooled.ids is not None
+    assert len(np.unique(pooled.ids.codes[:, 0])) > 1
+    reports = [Run.open(tmp_path / folder).read_json("report.json") for folder in ("cut", "pool")]
+    of_first = [next(iter(report["quality"].values()))["positions"][0]["perplexity"] for report in reports]
+    assert of_first[0] == 1
+    assert of_first[1] > 1.8
+    assert reports[0]["unseen"]["same_when_cut"] == 64
+    assert reports[1]["unseen"]["same_when_cut"] == 0
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_documents_that_come_later_are_read_as_the_learned_ones_were(
+    name: str, behind_a_banner: Corpus, checkpoints: dict[str, Path], tmp_path: Path
+):
+    config = config_of(name, checkpoints, long="pool", max_tokens=8, sizes=(4, 4), settle_epochs=10)
+    fitted = fit(config, behind_a_banner, tmp_path / "run")
+    assert fitted.ids is not None
+    loaded = load_indexer(tmp_path / "run")
+    assert loaded.config.long == "pool"
+    copies = Corpus.from_documents(Document(f"copy {document.id}", document.text) for document in behind_a_banner)
+    codes = loaded.index(copies).codes
+    assert len(np.unique(codes[:, 0])) > 1
+    assert (codes[:, 0] == fitted.ids.codes[:, 0]).mean() > 0.9
+
+
+def test_a_run_of_before_documents_could_be_read_in_pieces_opens_as_cut(tmp_path: Path):
+    run = Run.create(tmp_path / "run", from_mapping({"long": "pool"}), {})
+    path = run.path / "config.toml"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert Run.open(run.path, finished=False).config.long == "pool"
+    path.write_text("".join(line for line in lines if not line.startswith("long")), encoding="utf-8")
+    assert Run.open(run.path, finished=False).config.long == "cut"
+
+
+@pytest.mark.parametrize("encoder", ["top", "full"])
+def test_an_encoder_that_learns_reads_no_pieces(encoder: str, checkpoints: dict[str, Path]):
+    with pytest.raises(InputError, match=rf"long pool reads documents in pieces once.*encoder is {encoder}; leave one"):
+        config_of("lmindexer", checkpoints, long="pool", encoder=encoder)
+    assert config_of("hc", checkpoints, long="pool", encoder=encoder).long == "pool"
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_limit_without_room_for_text_is_refused_and_nothing_is_left(
+    name: str, corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path
+):
+    with pytest.raises(InputError, match=r"max_tokens 1 leaves no room for text.*give at least 2"):
+        fit(config_of(name, checkpoints, max_tokens=1), corpus, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_not_seen_and_what_collapsed_is_told(name: str, checkpoints: dict[str, Path], tmp_path: Path):
+    texts = ["洗 发", "护 发", "rose soil soil soil soil soil soil"]
+    corpus = Corpus.from_documents(Document(str(n), texts[n % 3]) for n in range(48))
+    stream = io.StringIO()
+    config = config_of(name, checkpoints, max_tokens=5, sizes=(4, 4), leaf=20)
+    fitted = make_indexer(config).fit(corpus, tmp_path / "run", progress=Progress(None, warnings=stream))
+    lines = stream.getvalue().splitlines()
+    notes = [line.removeprefix("note: ") for line in lines if line.startswith("note: ")]
+    warnings = [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
+    assert len(notes) == 3
+    assert fitted.run is not None
+    report = fitted.run.read_json("report.json")
+    assert report["unseen"]["notes"] == notes
+    assert report["warnings"]
+    assert warnings[-len(report["warnings"]) :] == report["warnings"]
+    told = " ".join(summary(report))
+    assert all(f"Note: {note}." in told for note in notes)
+    assert all(f"Warning: {warning}." in told for warning in report["warnings"])
+    later = io.StringIO()
+    new = Corpus.from_documents([Document("new", "洗"), Document("0", texts[0])])
+    load_indexer(tmp_path / "run").index(new, progress=Progress(None, warnings=later))
+    (note,) = later.getvalue().splitlines()
+    assert note.startswith("note: 100% of the tokens are unknown to the tokenizer of ")
+    assert "(at least half in 1 of 1 document); to see more, learn anew with" in note

@@ -5,6 +5,7 @@ from lmindexer.cli import (  # noqa: F401 - each adds its verbs to the app
     evaluating,
     finetuning,
     ids,
+    importing,
     learning,
     looking,
     pseudo,

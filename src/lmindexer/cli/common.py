@@ -23,8 +23,8 @@ TABLE_ENDS = {".md": "markdown", ".txt": "markdown", "": "markdown", ".json": "j
 
 @contextmanager
 def steps() -> Iterator[Progress]:
-    """What is done now, for a user who waits at a terminal; elsewhere nothing is said."""
-    progress = Progress(sys.stderr if sys.stderr.isatty() else None)
+    """What is done now, for a user who waits at a terminal; elsewhere nothing is said but notes and warnings."""
+    progress = Progress(sys.stderr if sys.stderr.isatty() else None, warnings=sys.stderr)
     try:
         yield progress
     finally:

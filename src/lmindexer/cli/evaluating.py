@@ -1,6 +1,5 @@
 """The verb that asks many questions at once: evaluate."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from lmindexer.cli.app import app
 from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, write_or_print
 from lmindexer.cli.searching import NAMES, asked_with, how_to_search, note_of_novelty, note_of_teaching
 from lmindexer.errors import InputError
+from lmindexer.files import json_text
 from lmindexer.progress import Progress
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         examples = _examples(opened.file(SEQUENCES) if its_own else sequences, its_own, split, corpus, keep_going)
         _check_ids(trec, corpus, examples.sequences.users)
         answered = _recommend(run, corpus, examples, split, wanted, asked)
-    _show(json.dumps(answered.evaluation.to_dict(), indent=2) if kind == "json" else answered.evaluation.to_markdown(),
+    _show(json_text(answered.evaluation.to_dict(), indent=2) if kind == "json" else answered.evaluation.to_markdown(),
           out)  # fmt: skip
     try:
         answered.keep()

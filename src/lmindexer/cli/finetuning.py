@@ -27,7 +27,7 @@ from lmindexer.flags import Grouped, resolve, settings
 @click.option("--config", "recipe", type=click.Path(path_type=Path), help="A TOML file with the settings below.")
 @click.option("--resume", is_flag=True,
               help="Go on with a fine-tuning that was stopped; start it if there is none.")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@click.option("--quiet", is_flag=True, help="Print nothing but notes, warnings and errors.")
 @settings(FinetuneConfig)
 def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None, qrels: Path | None,
              pseudo: tuple[Path, ...], sources: str, keep_going: bool, recipe: Path | None,

@@ -1,6 +1,7 @@
-"""The verbs that give, change and write IDs: index, add, remove and export."""
+"""The verbs that give, change and write IDs, and find whose one is: index, add, remove, export, lookup."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,8 +9,12 @@ from lmindexer.cli.app import app
 from lmindexer.cli.common import format_to_write, how_to_read, lines_of, make_room, read_like, steps, tell_skipped
 from lmindexer.errors import InputError
 
+if TYPE_CHECKING:
+    from lmindexer.ids.table import IdTable
+
 ENDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
-FORMATS = ("jsonl", "csv", "parquet")
+INDEX = "index.json"  # of LETTER and LC-Rec
+FORMATS = ("jsonl", "csv", "parquet", INDEX)
 
 
 @app.command()
@@ -116,11 +121,12 @@ def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--format", "named", type=click.Choice(FORMATS), help="[as --out ends; jsonl on the screen]")
 @click.option("--out", type=click.Path(path_type=Path),
-              help="The file to write, .jsonl, .csv or .parquet; the screen by default (jsonl only).")  # fmt: skip
+              help="The file to write, .jsonl, .csv, .parquet or index.json; else the screen (jsonl).")  # fmt: skip
 def export(run: Path, named: str | None, out: Path | None) -> None:
-    """Write the IDs of a run as JSONL, CSV or Parquet.
+    """Write the IDs of a run as JSONL, CSV, Parquet or index.json.
 
-    JSONL has lines {"id": "B004756YJA", "codes": [17, 401, 0]}; CSV and Parquet have one column a position.
+    JSONL has lines {"id": "B004756YJA", "codes": [17, 401, 0]}; CSV and Parquet have one column a position; index.json
+    has tokens for a language model, {"B004756YJA": ["<a_17>", "<b_401>", "<c_0>"]}, as LETTER and LC-Rec read them.
 
     \b
     Example:
@@ -129,7 +135,8 @@ def export(run: Path, named: str | None, out: Path | None) -> None:
     from lmindexer.indexers.store import load_ids
     from lmindexer.runs import Run
 
-    kind = format_to_write(out, named, ENDS, "jsonl")
+    is_index = named == INDEX or (named is None and out is not None and out.name.lower().endswith(INDEX))
+    kind = format_to_write(out, named, ENDS | ({".json": INDEX} if is_index else {}), "jsonl")
     if out is None and kind != "jsonl":
         raise InputError(f"--format {kind} does not go to the screen; name a file with --out")
     ids = load_ids(Run.open(run))
@@ -140,3 +147,51 @@ def export(run: Path, named: str | None, out: Path | None) -> None:
     else:
         for line in ids.jsonl_lines():
             click.echo(line)
+
+
+@app.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("path", metavar="ID")
+@click.option("-k", "k", default=20, show_default=True, type=click.IntRange(min=1), metavar="INT",
+              help="How many documents to show.")  # fmt: skip
+@click.option("--format", "kind", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+def lookup(run: Path, path: str, k: int, kind: str) -> None:
+    """Find whose ID is ID, such as 17,201,0; or, with fewer codes, whose IDs begin so.
+
+    \b
+    Example:
+      lmindexer lookup runs/beauty 17,201
+    """
+    from lmindexer.files import json_text
+    from lmindexer.indexers.store import documents_and_ids
+    from lmindexer.runs import Run
+
+    parts = path.replace(".", ",").split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise InputError(f"{path!r} is no ID; give its codes, such as 17,201,0")
+    wanted = [int(part) for part in parts]
+    with steps() as progress:
+        progress.doing("reading the documents")
+        corpus, ids = documents_and_ids(Run.open(run))
+    rows = ids.rows_below(wanted)
+    if not len(rows):
+        raise InputError(_nobody(run, ids, wanted))
+    for row in rows[:k].tolist():
+        document, codes = corpus[row], ids[ids.doc_ids[row]]
+        if kind == "jsonl":
+            click.echo(json_text({"id": document.id, "codes": codes, "text": document.text}, ensure_ascii=False))
+        else:
+            click.echo(f"{'.'.join(map(str, codes)):12}  {document.id}  {' '.join(document.text.split())[:90]}")
+    if len(rows) > k:
+        click.echo(f"note: {len(rows) - k:,} more; see them with -k {len(rows)}", err=True)
+
+
+def _nobody(run: Path, ids: "IdTable", wanted: list[int]) -> str:
+    """Why no ID begins with `wanted`, and which there are."""
+    if len(wanted) > len(ids.sizes) + 1:
+        return f"the IDs of {run} have {len(ids.sizes) + 1} numbers, not {len(wanted)}"
+    known = next(t for t in range(len(wanted), -1, -1) if len(ids.rows_below(wanted[:t])))
+    there = sorted(set(ids.paths[ids.rows_below(wanted[:known]), known].tolist()))
+    shown = ", ".join(map(str, there[:10])) + (" and others" if len(there) > 10 else "")
+    begin = f"after {'.'.join(map(str, wanted[:known]))} come" if known else "IDs begin with"
+    return f"no document of {run} has an ID that begins with {'.'.join(map(str, wanted))}; {begin} {shown}"

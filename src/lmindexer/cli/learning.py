@@ -35,7 +35,7 @@ DEMO_DOCUMENTS = 1500
 @click.option("--resume", is_flag=True,
               help="Go on with a run that was stopped, with its own settings; start it if there is none.")  # fmt: skip
 @how_to_read
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@click.option("--quiet", is_flag=True, help="Print nothing but notes, warnings and errors.")
 @settings()
 def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool, quiet: bool, **given: Any) -> None:
     """Learn the IDs of the documents in FILES.
@@ -119,11 +119,9 @@ def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", 
     assert indexer.ids is not None
     tree = tree_of(indexer.run, corpus, indexer.ids, 12, 3, 2)
     if quiet:
-        from lmindexer.explore.report import report_of, summary
+        from lmindexer.explore.report import helps_little, report_of
 
-        for line in summary(report_of(indexer.run)):
-            if line.startswith("Warning: "):
-                progress.warn(line.removeprefix("Warning: "))
+        progress.warn(*helps_little(report_of(indexer.run)))  # of all else the indexer has warned
         return
     show(indexer.run, tree)
     click.echo(f"\nRun folder: {out}   (report.md, ids.parquet, ids.jsonl)")

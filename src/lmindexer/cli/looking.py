@@ -17,6 +17,7 @@ from lmindexer.cli.common import (
     write_or_print,
 )
 from lmindexer.errors import InputError
+from lmindexer.files import json_text
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
@@ -57,12 +58,11 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
         corpus, ids = documents_and_ids(folder)
         tree = tree_of(folder, corpus, ids, codes or None, children or None, samples)
     if kind == "json":
-        import json
         from dataclasses import asdict
 
         from lmindexer.explore.report import report_of
 
-        click.echo(json.dumps(report_of(folder) | {"tree": asdict(tree)}, ensure_ascii=False))
+        click.echo(json_text(report_of(folder) | {"tree": asdict(tree)}, ensure_ascii=False))
     else:
         show(folder, tree)
     if svg is not None:
@@ -98,7 +98,6 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
     kind = format_to_write(out, named, TABLE_ENDS, "markdown")
     if out is not None:
         make_room(out)
-    import json
     from dataclasses import replace
 
     from lmindexer.evaluation.comparison import Compared
@@ -135,7 +134,7 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
         )  # fmt: skip
     comparison = replace(comparison, warnings=(*_unlike(opened), *comparison.warnings))
     if kind == "json":
-        write_or_print(json.dumps(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False), out)
+        write_or_print(json_text(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False), out)
     else:
         write_or_print(comparison.to_markdown() + evaluated.to_markdown(), out)
 

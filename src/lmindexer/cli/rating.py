@@ -7,6 +7,7 @@ import click
 from lmindexer.cli.app import app
 from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, names_of, write_or_print
 from lmindexer.errors import InputError
+from lmindexer.files import json_text
 
 
 @app.command()
@@ -69,12 +70,11 @@ def score(sheets: tuple[Path, ...], key: Path | None, named: str | None, out: Pa
     kind = format_to_write(out, named, TABLE_ENDS, "markdown")
     if out is not None:
         make_room(out)
-    import json
 
     from lmindexer.evaluation.pairs import score_sheets
 
     scores = score_sheets(list(sheets), key)
     if kind == "json":
-        write_or_print(json.dumps(scores.to_dict(), indent=2, ensure_ascii=False), out)
+        write_or_print(json_text(scores.to_dict(), indent=2, ensure_ascii=False), out)
     else:
         write_or_print(scores.to_markdown(), out)

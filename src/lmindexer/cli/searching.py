@@ -1,6 +1,5 @@
 """The verb that finds: search."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from lmindexer.cli.app import app
 from lmindexer.cli.common import ids_in, lines_of, steps
 from lmindexer.cli.questions import answer_lines
 from lmindexer.errors import InputError, excerpt
+from lmindexer.files import json_text
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
@@ -150,7 +150,7 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
             document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
             if kind == "jsonl":
                 found = {"rank": rank, "id": hit.doc_id, "score": round(hit.score, 4), "codes": path}
-                click.echo(json.dumps({name: question} | found | {"text": document.text}, ensure_ascii=False))
+                click.echo(json_text({name: question} | found | {"text": document.text}, ensure_ascii=False))
             else:
                 shown = " ".join(document.text.split())[:90]
                 click.echo(f"{hit.score:8.4g}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")

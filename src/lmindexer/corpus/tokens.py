@@ -1,4 +1,4 @@
-"""Tokens of all documents, flat and memory-mapped, and batches of documents of similar length."""
+"""Tokens of all documents, flat and memory-mapped; pieces of long ones; batches of documents of similar length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ class Tokens:
 
     ids: np.ndarray  # int32, flat; may be a memory map
     offsets: np.ndarray  # (N + 1) int64
+    pieces: "Pieces | None" = None  # of which these tokens were kept, where long documents are read in pieces
 
     @classmethod
     def build(
@@ -51,6 +52,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    @property
+    def read(self) -> int:
+        """How many tokens an encoder reads for these."""
+        return len(self.ids) if self.pieces is None else len(self.pieces.kept)
+
     def length_of(self, rows: Rows) -> np.ndarray:
         rows = np.asarray(rows, dtype=np.int64)
         return self.offsets[rows + 1] - self.offsets[rows]
@@ -64,6 +70,40 @@ class Tokens:
         ids = np.full(mask.shape, pad_id, dtype=np.int64)
         ids[mask] = self.ids[(self.offsets[rows][:, None] + position)[mask]]
         return ids, mask
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Documents in pieces that an encoder reads one by one: document n's are rows `first[n]:first[n + 1]`."""
+
+    tokens: Tokens  # a row a piece
+    first: np.ndarray  # (N + 1) int64
+    kept: np.ndarray  # bool, flat as the tokens: those that stand for their document
+
+    def rows_of(self, documents: Rows) -> np.ndarray:
+        """The pieces of these documents, one document after another."""
+        return np.concatenate([np.arange(self.first[n], self.first[n + 1]) for n in documents])
+
+    def kept_of(self, rows: Rows) -> np.ndarray:
+        """Which tokens of these pieces are kept: bool, flat, one piece after another."""
+        offsets = self.tokens.offsets
+        return np.concatenate([self.kept[offsets[row] : offsets[row + 1]] for row in rows])
+
+
+def in_pieces(whole: Tokens, pieces: np.ndarray, lengths: np.ndarray, most: int) -> Tokens:
+    """At most `most` tokens of each document of `whole`, evenly spaced, the first among them, and its pieces.
+
+    `pieces` (N) says how many a document has, `lengths` how many tokens each piece of all documents has. A document
+    of one piece keeps all its tokens.
+    """
+    total = np.diff(whole.offsets)
+    count = np.where(pieces > 1, np.minimum(total, most), total)
+    offsets = _offsets([count])
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], count)  # 0 ... count - 1 within each document
+    step = place * np.repeat(total, count) // np.repeat(np.maximum(count, 1), count)
+    kept = np.zeros(len(whole.ids), dtype=bool)
+    kept[np.repeat(whole.offsets[:-1], count) + step] = True
+    return Tokens(whole.ids[kept], offsets, Pieces(Tokens(whole.ids, _offsets([lengths])), _offsets([pieces]), kept))
 
 
 def length_bucketed_batches(

@@ -20,7 +20,7 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.evaluation.ratings import COLUMNS, Scores, read_sheet, score
-from lmindexer.files import write_text
+from lmindexer.files import json_text, write_text
 from lmindexer.ids.table import IdTable, path_ids
 
 KEY_SUFFIX = ".key.json"
@@ -104,7 +104,7 @@ def write_sheet(path: Path, sample: PairSample, runs: Mapping[str, str] | None =
     else:
         texts = [(name, *pair.texts) for name, pair in zip(names, sample.pairs, strict=True)]
         told = {"sheet": sample.digest, "file": path.stem, "columns": COLUMNS, "formula": "".join(FORMULA)}
-        data = json.dumps(told | {"pairs": texts})
+        data = json_text(told | {"pairs": texts})
         template = resources.files("lmindexer.evaluation").joinpath("rating_sheet.html").read_text(encoding="utf-8")
         write_text(path, template.replace("{{data}}", data.replace("<", "\\u003c")))  # no text can end the script
     key = {
@@ -115,7 +115,7 @@ def write_sheet(path: Path, sample: PairSample, runs: Mapping[str, str] | None =
         "notes": sample.notes,
         "pairs": [{"pair": pair.number, "method": pair.method, "documents": pair.doc_ids} for pair in sample.pairs],
     }
-    write_text(beside, json.dumps(key, indent=2, ensure_ascii=False) + "\n")
+    write_text(beside, json_text(key, indent=2, ensure_ascii=False) + "\n")
     return beside
 
 
@@ -174,7 +174,7 @@ def _text(text_of: Callable[[str], str], doc_id: str, method: str) -> str:
 
 
 def _digest(seed: int, depth: int, pairs: Sequence[tuple[object, ...]]) -> str:
-    number = int.from_bytes(hashlib.sha256(json.dumps([seed, depth, pairs]).encode()).digest())
+    number = int.from_bytes(hashlib.sha256(json_text([seed, depth, pairs]).encode()).digest())
     return "".join(chr(ord("a") + number // 26**place % 26) for place in range(6))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.evaluation.bootstrap import mean_intervals
+from lmindexer.files import finite
 
 COLUMNS = ("pair", "first document", "second document", "related")
 ANSWERS = {"yes": 1, "y": 1, "1": 1, "true": 1, "no": 0, "n": 0, "0": 0, "false": 0, "": -1}
@@ -44,7 +45,7 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: nan becomes null."""
-        return {name: _nan_to_none(value) for name, value in asdict(self).items()}
+        return {name: finite(value) for name, value in asdict(self).items()}
 
     def to_markdown(self) -> str:
         """The table, then a sentence each on agreement and on what was left out."""
@@ -142,11 +143,3 @@ def _method_score(method: str, answers: np.ndarray) -> MethodScore:
     (interval,) = mean_intervals(yes[:, None], (0, 1), RESAMPLES, 0, rated)
     low, high = (interval.low, interval.high) if interval else (math.nan, math.nan)
     return MethodScore(method, len(rated), ratings, related, answers.size - ratings, accuracy, (low, high))
-
-
-def _nan_to_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _nan_to_none(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_nan_to_none(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

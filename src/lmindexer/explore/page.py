@@ -8,7 +8,6 @@ and the documents, compressed.
 import base64
 import hashlib
 import html
-import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.explore.tree import SMALLEST_WITH_WORDS, _telling_words, _WordCounts
-from lmindexer.files import write_text
+from lmindexer.files import json_text, write_text
 from lmindexer.ids.table import IdTable, path_ids
 
 TEXT_LENGTH = 160  # characters of a document which the page keeps, and searches
@@ -261,12 +260,12 @@ def _beginning(text: str) -> str:
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, separators=(",", ":"))
+    return json_text(data, separators=(",", ":"))
 
 
 def _packed(data: Any) -> str:
     """JSON, deflated, base64: nothing in it can end the script element which carries it."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    text = json_text(data, separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
 
 

@@ -13,6 +13,8 @@ CURVES = (
     ("sharing", "share of documents that share their path"),
 )
 
+HARDLY = "the codes hardly help to rebuild the text; try more --epochs or fewer --hints"
+
 NAMES = {
     "lmindexer": "LMIndexer",
     "rq-vae": "rq-VAE",
@@ -55,20 +57,26 @@ def summary(report: dict[str, Any]) -> list[str]:
     if "agreement" in report:
         share = report["agreement"]["all"]
         lines.append(f"The final model by itself gives the table's codes to {share:.1%} of the documents.")
-    helped = True
     if "rebuilding" in report:
         own, other, none = (report["rebuilding"][name]["nats"] for name in ("codes", "shuffled codes", "hints alone"))
-        helped = own <= other - 0.05
         lines.append(
             f"Hidden tokens are rebuilt at {own:.2f} nats from hints and a document's own codes, {other:.2f} from "
             f"another document's codes, {none:.2f} from hints alone."
         )
+    lines += [f"Note: {note}." for note in report.get("unseen", {}).get("notes", ())]
     gpu = report["peak_gpu_bytes"]
     memory = f"{report['peak_memory_bytes'] / 1e9:.1f} GB" + (f", GPU {gpu / 1e9:.1f} GB" if gpu else "")
     lines.append(f"Took {report['seconds'] / 60:.1f} minutes and {memory} of memory.")
-    if not helped:
-        lines.append("Warning: the codes hardly help to rebuild the text; try more --epochs or fewer --hints.")
-    return lines
+    warnings = [*report.get("warnings", ()), *helps_little(report)]
+    return lines + [f"Warning: {warning}." for warning in warnings]
+
+
+def helps_little(report: dict[str, Any]) -> list[str]:
+    """A warning where a document's own codes rebuild its text hardly better than another's."""
+    if "rebuilding" not in report:
+        return []
+    own, other = (report["rebuilding"][name]["nats"] for name in ("codes", "shuffled codes"))
+    return [] if own <= other - 0.05 else [HARDLY]
 
 
 def quality_table(report: dict[str, Any]) -> list[str]:
@@ -111,7 +119,7 @@ def draw_curves(run: Run) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(10, 6), layout="constrained", sharex=True)
     for (name, title), axis in zip(CURVES, axes.flat, strict=True):
         for colour, stage in enumerate(stages):
-            points = [(i, r[name]) for i, r in enumerate(records, 1) if r["stage"] == stage and name in r]
+            points = [(i, r[name]) for i, r in enumerate(records, 1) if r["stage"] == stage and r.get(name) is not None]
             if points:
                 axis.plot(*zip(*points, strict=True), f"C{colour}o-", markersize=3, label=stage)
         axis.set_title(title, fontsize=10)

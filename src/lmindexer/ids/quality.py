@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lmindexer.files import finite
 from lmindexer.ids.table import IdTable, path_ids
 
 SMALL_BUCKET = 5  # Figure 6: "most IDs contain less than 5 documents"; ours counts 5 in
@@ -156,7 +157,7 @@ class QualityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: nan becomes null, the whole label's level "leaf"."""
-        report = _nan_to_none(asdict(self))
+        report = finite(asdict(self))
         report["bucket_histogram"] = {str(size): count for size, count in self.bucket_histogram.items()}
         for label in report["labels"]:
             label["level"] = label["level"] or "leaf"
@@ -256,11 +257,3 @@ def _pairs(groups: np.ndarray) -> int:
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else math.nan
-
-
-def _nan_to_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _nan_to_none(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_nan_to_none(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmindexer.errors import InputError, check_list
-from lmindexer.files import write_atomically
+from lmindexer.files import json_text, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow
@@ -104,6 +105,12 @@ class IdTable:
         rows = np.asarray(rows, dtype=np.int64)
         doc_ids = tuple(self.doc_ids[row] for row in rows)
         return IdTable(doc_ids, self.codes[rows], self.sizes, None if self.suffix is None else self.suffix[rows])
+
+    def rows_below(self, path: Sequence[int]) -> np.ndarray:
+        """Rows, ascending, of the documents whose IDs begin with these codes; none of more codes than an ID has."""
+        if len(path) > len(self.sizes) + 1:
+            return np.empty(0, dtype=np.int64)
+        return np.flatnonzero((self.paths[:, : len(path)] == np.array(path, dtype=np.int64)).all(1))
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -202,8 +209,13 @@ class IdTable:
         return table
 
     def export(self, path: Path, format: str) -> None:
-        """The full IDs for other programs, as "jsonl", "csv" or "parquet"."""
-        writers = {"jsonl": self._write_jsonl, "csv": self._write_csv, "parquet": self.save}
+        """The full IDs for other programs, as "jsonl", "csv", "parquet" or "index.json" (of LETTER and LC-Rec)."""
+        writers = {
+            "jsonl": self._write_jsonl,
+            "csv": self._write_csv,
+            "parquet": self.save,
+            "index.json": self._write_index,
+        }
         if format not in writers:
             raise InputError(f"{format!r} is not a format of IDs; choose one of {', '.join(writers)}")
         self._suffix()  # an ID which is not unique yet is of no use outside
@@ -212,7 +224,7 @@ class IdTable:
     def jsonl_lines(self) -> Iterator[str]:
         """One line a document: {"id": "B004756YJA", "codes": [17, 401, 0]}."""
         for doc_id, codes in zip(self.doc_ids, self.paths.tolist(), strict=True):
-            yield json.dumps({"id": doc_id, "codes": codes}, ensure_ascii=False)
+            yield json_text({"id": doc_id, "codes": codes}, ensure_ascii=False)
 
     def _write_jsonl(self, path: Path) -> None:
         def write(to: Path) -> None:
@@ -232,6 +244,20 @@ class IdTable:
 
         write_atomically(path, write)
 
+    def _write_index(self, path: Path) -> None:
+        """One JSON object, {"B004756YJA": ["<a_17>", "<b_401>", "<c_0>"]}: tokens for a language model."""
+        if len(self.sizes) >= len(ascii_lowercase):
+            raise InputError(f"index.json has letters for {len(ascii_lowercase)} positions, not {len(self.sizes) + 1}")
+
+        def write(to: Path) -> None:
+            ids = {
+                doc_id: [f"<{letter}_{code}>" for letter, code in zip(ascii_lowercase, path, strict=False)]
+                for doc_id, path in zip(self.doc_ids, self.paths.tolist(), strict=True)
+            }
+            to.write_text(json_text(ids, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+        write_atomically(path, write)
+
     def _columns(self) -> "pyarrow.Table":
         import pyarrow
 
@@ -240,7 +266,7 @@ class IdTable:
             columns[f"c{position}"] = pyarrow.array(column, pyarrow.int32())
         if self.suffix is not None:
             columns["suffix"] = pyarrow.array(self.suffix, pyarrow.int32())
-        return pyarrow.table(columns, metadata={"sizes": json.dumps(self.sizes)})
+        return pyarrow.table(columns, metadata={"sizes": json_text(self.sizes)})
 
     def _check_each_alone(self) -> None:
         """No document id twice, no code outside its codebook."""

@@ -10,10 +10,12 @@ from torch import Tensor
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.evaluation.neighbours import embedding_neighbours, lexical_neighbours
+from lmindexer.ids.collapse import collapse
 from lmindexer.ids.quality import measure, neighbour_recall, perplexity
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.rq_kmeans import ResidualKMeans
 from lmindexer.learn.learner import Learner, final_codes
+from lmindexer.learn.reading import Unseen
 from lmindexer.learn.rebuild import rebuilding_quality
 from lmindexer.progress import Progress
 
@@ -21,8 +23,12 @@ BASELINE = "rq-kmeans"
 REBUILT = 500  # documents of which hidden tokens are rebuilt, over the full vocabulary: the slowest of the numbers
 
 
-def judge(config: LearnConfig, ids: IdTable, corpus: Corpus, embeddings: Tensor | None) -> dict[str, Any]:
+def judge(
+    config: LearnConfig, ids: IdTable, corpus: Corpus, embeddings: Tensor | None, unseen: Unseen | None = None
+) -> dict[str, Any]:
     """Quality of the IDs of `config.indexer`, and what learning them took.
+
+    Also what the encoder does not see of the documents, and warnings where the IDs collapsed.
 
     With `embeddings` (N, D) of the documents also how many nearest neighbours by them share codes, and for
     LMIndexer the same numbers for residual K-means of these embeddings.
@@ -41,7 +47,10 @@ def judge(config: LearnConfig, ids: IdTable, corpus: Corpus, embeddings: Tensor 
             judge: [neighbour_recall(nearest, table.codes, t + 1) for t in range(len(table.sizes))]
             for judge, nearest in judges.items()
         }
-    return {"quality": quality, **_machine()}
+    readings = None if unseen is None else unseen.readings
+    warnings = collapse(ids.codes, ids.sizes, config.indexer, config.leaf, readings)
+    seen = {} if unseen is None else {"unseen": unseen.to_dict() | {"notes": unseen.notes(config)}}
+    return {"quality": quality, **seen, "warnings": warnings, **_machine()}
 
 
 def judge_model(learner: Learner, ids: IdTable) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from torch import nn
 
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
-from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
@@ -33,6 +32,7 @@ from lmindexer.indexers.store import (
 from lmindexer.learn.algorithm import learn_ids
 from lmindexer.learn.learner import Learner, LearningState
 from lmindexer.learn.memories import Memories, document_frequency
+from lmindexer.learn.reading import Unseen, read_documents
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -86,6 +86,7 @@ class LMIndexer:
         torch.manual_seed(self.config.seed)
         progress.say(f"loading the model {self.config.backbone}")
         backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
+        backbone.texts.room(self.config.max_tokens)
         backbone.freeze(self.config.encoder, self.config.top_layers)
         run = begin_run(self.config, corpus, out, resume, device=str(device), bf16=bf16)
         bf16 = run.bf16  # as it began
@@ -93,7 +94,7 @@ class LMIndexer:
             progress.say(f"{out} is finished already")
             return self._take(LMIndexer.load(out))
         say_sizes(self.config, self._settings.sizes, len(corpus), progress)
-        learner = _learner(self.config, backbone, corpus, run, device, bf16, progress)
+        learner, unseen = _learner(self.config, backbone, corpus, run, device, bf16, progress)
         embeddings = learner.memories.embeddings(progress)
         if resume and not learner.trainer.resume():
             progress.say("no checkpoint yet; starting from the beginning")
@@ -104,7 +105,8 @@ class LMIndexer:
         _save(run, learner)
         save_ids(run, ids, corpus)
         progress.say("measuring the IDs")
-        report = judge(self.config, ids, corpus, embeddings) | judge_model(learner, ids)
+        report = judge(self.config, ids, corpus, embeddings, unseen) | judge_model(learner, ids)
+        progress.warn(*report["warnings"])
         run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
         run.finish()
         return self
@@ -140,7 +142,7 @@ class LMIndexer:
         pass, and a suffix that no learned document has.
         """
         progress = progress or Progress(None)
-        return index_with(self.ids, corpus, lambda corpus, rows: self._generate(corpus.texts(rows), progress))
+        return index_with(self.ids, corpus, lambda new: self._generate(new, progress))
 
     def corpus(self) -> Corpus:
         """The documents the IDs were learned from, as the run folder keeps them."""
@@ -148,23 +150,22 @@ class LMIndexer:
             raise InputError(NOT_LEARNED)
         return load_documents(self.run)
 
-    def _generate(self, texts: list[str], progress: Progress) -> np.ndarray:
-        """Final-model codes (n, T) of texts."""
+    def _generate(self, corpus: Corpus, progress: Progress) -> np.ndarray:
+        """Final-model codes (N, T) of documents."""
         assert self.indexer is not None
         backbone, model = self.indexer.backbone, self.indexer.eval()
         assert self.run is not None
         bf16 = self.run.bf16  # as the other documents were read
-        lists = [tokens for at in range(0, len(texts), 1024)
-                 for tokens in backbone.tokenize(texts[at : at + 1024], self.config.max_tokens)]  # fmt: skip
-        tokens = Tokens.of(lists)
+        tokens, unseen = read_documents(corpus, backbone, self.config.max_tokens, self.config.long)
+        progress.note(*unseen.notes(self.config, learned=True))
         memories = Memories(backbone, tokens, bf16)
-        codes, done = np.empty((len(texts), len(self.config.sizes)), np.int32), 0
+        codes, done = np.empty((len(corpus), len(self.config.sizes)), np.int32), 0
         for rows in memories.batches(128):
             with torch.no_grad():
                 memory = memories.memory(rows)
             codes[rows] = model.generate(memory).cpu().numpy()
             done += len(rows)
-            progress.at("giving IDs", 0, 1, done / len(texts))
+            progress.at("giving IDs", 0, 1, done / len(corpus))
         return codes
 
     def _take(self, other: "LMIndexer") -> "LMIndexer":
@@ -180,9 +181,11 @@ def _learner(
     device: torch.device,
     bf16: bool,
     progress: Progress,
-) -> Learner:
+) -> tuple[Learner, Unseen]:
+    """What learning works on, and what the model does not see of the documents."""
     progress.say(f"tokenising {len(corpus):,} documents")
-    tokens = Tokens.build(corpus, lambda texts: backbone.tokenize(texts, config.max_tokens))
+    tokens, unseen = read_documents(corpus, backbone, config.max_tokens, config.long)
+    progress.note(*unseen.notes(config))
     frequency, counts = document_frequency(tokens, len(backbone.vocabulary))
     if config.weigh_tokens:
         backbone.weigh_tokens(torch.from_numpy(frequency).float())
@@ -190,7 +193,7 @@ def _learner(
     reconstructor = Reconstructor(backbone.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout)
     reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
     modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor}).to(device)
-    progress.say(f"{len(corpus):,} documents, {len(tokens.ids):,} tokens; {device}{', bfloat16' if bf16 else ''}")
+    progress.say(f"{len(corpus):,} documents, {tokens.read:,} tokens; {device}{', bfloat16' if bf16 else ''}")
     memories = Memories(backbone, tokens, bf16, run.path)
     if backbone.cut is not None:
         progress.say(f"encoding {len(corpus):,} documents, once")
@@ -206,7 +209,7 @@ def _learner(
         frozen=backbone.frozen_names("indexer.backbone.model."),
         state=LearningState(torch.zeros(len(corpus), 0, dtype=torch.long, device=device)),
     )
-    return Learner(config, indexer, reconstructor, memories, trainer)
+    return Learner(config, indexer, reconstructor, memories, trainer), unseen
 
 
 def _save(run: Run, learner: Learner) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Protocol, Self
 
-from lmindexer.config import LearnConfig
+from lmindexer.config import IMPORTED, LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.imported import ImportedIndexer
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.quantisers import QUANTISERS
 from lmindexer.indexers.two_step import TwoStepIndexer
@@ -35,13 +36,14 @@ class Indexer(Protocol):
 
 
 INDEXERS: dict[str, type[Indexer]] = {"lmindexer": LMIndexer} | dict.fromkeys(QUANTISERS, TwoStepIndexer)
+_ALL: dict[str, type[Indexer]] = INDEXERS | {IMPORTED: ImportedIndexer}  # the last learns nothing
 
 
 def make_indexer(config: LearnConfig) -> Indexer:
     """The indexer that `config.indexer` names, ready to `fit`."""
-    return INDEXERS[config.indexer](config)
+    return _ALL[config.indexer](config)
 
 
 def load_indexer(run: str | Path) -> Indexer:
     """The indexer of a finished run folder, whichever it is. Raises InputError when it is none."""
-    return INDEXERS[Run.open(Path(run)).config.indexer].load(run)
+    return _ALL[Run.open(Path(run)).config.indexer].load(run)

@@ -64,14 +64,15 @@ def check_corpus(corpus: Corpus) -> None:
         raise InputError(f"all {len(corpus):,} documents have the same text; there is nothing to tell them apart by")
 
 
-def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus, list[int]], np.ndarray]) -> IdTable:
-    """The IDs of the corpus' documents, in its order: those in the table, others by `codes_of` their rows."""
+def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus], np.ndarray]) -> IdTable:
+    """The IDs of the corpus' documents, in its order: those in the table, of all others by `codes_of`."""
     if table is None:
         raise InputError(NOT_LEARNED)
     _check_type(corpus)
     new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in table]
     if new:
-        table = table.add([corpus.doc_ids[row] for row in new], codes_of(corpus, new))
+        others = Corpus.from_documents((corpus[row] for row in new), keep_empty=True)
+        table = table.add(others.doc_ids, codes_of(others))
     return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
 
 

@@ -34,6 +34,7 @@ from lmindexer.indexers.store import (
     save_ids,
 )
 from lmindexer.learn.memories import Memories
+from lmindexer.learn.reading import Unseen, encoder_of
 from lmindexer.learn.simcse import train_simcse
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.progress import Progress
@@ -91,6 +92,7 @@ class TwoStepIndexer:
         if config.indexer != "random":
             progress.say(f"loading the model {encoder_name(config)}")
             self.encoder = load_backbone(encoder_name(config), dropout=config.dropout).to(device).eval()
+            self.encoder.texts.room(config.max_tokens)
         self.run = run = begin_run(config, corpus, out, resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
@@ -99,14 +101,16 @@ class TwoStepIndexer:
         earlier = run.seconds_logged
         if resume:
             progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
+        unseen = None
         if self.encoder is None:
             vectors = random_vectors(corpus.doc_ids, len(config.sizes), config.seed)
         else:
             progress.say(f"tokenising {len(corpus):,} documents")
-            memories = self._memories(corpus)
+            memories, unseen = self._read(corpus)
+            progress.note(*unseen.notes(config))
             if config.embeddings == "simcse":
                 train_simcse(memories, config, run.path, resume, progress)
-            progress.say(f"embedding {len(corpus):,} documents, {memories.lengths.sum():,} tokens")
+            progress.say(f"embedding {len(corpus):,} documents, {memories.corpus_tokens.read:,} tokens")
             vectors = memories.embeddings(progress)
         progress.say(f"{len(corpus):,} documents, vectors of {vectors.shape[1]}; {config.indexer} on {device}")
         self.quantiser = QUANTISERS[config.indexer].fit(vectors, config, progress)
@@ -114,7 +118,8 @@ class TwoStepIndexer:
         self.ids.check()
         self._save(corpus)
         progress.say("measuring the IDs")
-        report = judge(config, self.ids, corpus, None if self.encoder is None else vectors)
+        report = judge(config, self.ids, corpus, None if self.encoder is None else vectors, unseen)
+        progress.warn(*report["warnings"])
         run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
         run.finish()
         return self
@@ -149,9 +154,8 @@ class TwoStepIndexer:
         suffix that no learned document has.
         """
 
-        def codes(corpus: Corpus, rows: list[int]) -> np.ndarray:
+        def codes(new: Corpus) -> np.ndarray:
             assert self.quantiser is not None
-            new = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
             return self.quantiser.codes(self.vectors(new, progress))
 
         return index_with(self.ids, corpus, codes)
@@ -166,14 +170,17 @@ class TwoStepIndexer:
         """What is quantised, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
         if self.encoder is None:
             return random_vectors(corpus.doc_ids, len(self.config.sizes), self.config.seed)
-        return self._memories(corpus).embeddings(progress)
+        memories, unseen = self._read(corpus)
+        if progress is not None:
+            progress.note(*unseen.notes(self.config, learned=True))
+        return memories.embeddings(progress)
 
-    def _memories(self, corpus: Corpus) -> Memories:
+    def _read(self, corpus: Corpus) -> tuple[Memories, Unseen]:
         assert self.encoder is not None
         precision = self.config.precision
         if self.run is not None:  # as the other documents were read
             precision = "bf16" if self.run.bf16 else "fp32"
-        return read_with(self.encoder, corpus, self.config.max_tokens, precision)
+        return read_with(self.encoder, corpus, self.config.max_tokens, precision, self.config.long)
 
     def _save(self, corpus: Corpus) -> None:
         assert self.run is not None
@@ -193,4 +200,4 @@ class TwoStepIndexer:
 
 def encoder_name(config: LearnConfig) -> str:
     """What embeds the documents of a two-step indexer."""
-    return config.backbone if config.embeddings == "simcse" else config.embeddings
+    return encoder_of(config)[1]

@@ -16,6 +16,7 @@ from lmindexer.model.backbone import Backbone, Memory
 from lmindexer.progress import Progress
 
 IN_MEMORY_BYTES = 2 << 30  # a larger cache goes to a file
+PIECES = 128  # read together
 
 
 class Memories:
@@ -23,12 +24,18 @@ class Memories:
 
     Where part of the encoder is frozen its output is cached, flat (all tokens, D) in half precision,
     so an epoch costs only what learns.
+
+    Where long documents are in pieces, the encoder reads each piece on its own, without gradients. A document's
+    memory are the states of the tokens kept of all its pieces, each as it was read beside the others of its piece: as
+    many as of a document that is cut, so that all but this reading costs the same, and what is rebuilt are the tokens
+    whose states the decoder sees.
     """
 
     def __init__(self, backbone: Backbone, tokens: Tokens, bf16: bool, folder: Path | None = None) -> None:
         self.backbone, self.corpus_tokens, self.bf16 = backbone, tokens, bf16
         self.lengths = np.diff(tokens.offsets)  # (N,)
         self.cache: Tensor | None = None  # (all tokens, D)
+        self.pieces = None if tokens.pieces is None else Memories(backbone, tokens.pieces.tokens, bf16)
         self._folder = folder
 
     def __len__(self) -> int:
@@ -58,8 +65,12 @@ class Memories:
         """
         rows = np.repeat(rows, views) if self.backbone.looks_differ else rows
         tokens, mask = self.tokens(rows)
+        if self.pieces is not None:
+            states = _side_by_side(self._flat_states(rows) if self.cache is None else self._cached(rows), mask)
+            return Memory(states, mask, self.backbone.weight_of(tokens, mask))
+        cached = None if self.cache is None else _side_by_side(self._cached(rows), mask)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            memory = self.backbone.remember(tokens, mask, self._cached(rows, mask))
+            memory = self.backbone.remember(tokens, mask, cached)
         return replace(memory, states=memory.states.float())
 
     def batches(self, batch_size: int = 256) -> Iterator[np.ndarray]:
@@ -78,10 +89,7 @@ class Memories:
         cache = self._allocate(total)
         done = 0
         for rows in self.batches(128):
-            tokens, mask = self.tokens(rows)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                states = self.backbone.frozen_states(tokens, mask)
-            cache[self._places(rows).to(cache.device)] = states[mask].to(cache.dtype).to(cache.device)
+            cache[self._places(rows).to(cache.device)] = self._flat_states(rows).to(cache.dtype).to(cache.device)
             done += len(rows)
             progress.at("encoding documents", 0, 1, done / len(self))
         self.cache = cache
@@ -90,8 +98,11 @@ class Memories:
     def embeddings(self, progress: Progress | None = None) -> Tensor:
         """One vector a document (N, D), as the encoder by itself says, in half precision on the device.
 
-        Of LMIndexer's encoder call it before anything has learned.
+        Of LMIndexer's encoder call it before anything has learned. Of a document in pieces it is their mean, each
+        counted by its tokens.
         """
+        if self.pieces is not None:
+            return self._mean_of_pieces(self.pieces.embeddings(progress))
         self.backbone.eval()
         pooled = torch.empty(len(self), self.backbone.dim, dtype=torch.float16, device=self.device)
         done = 0
@@ -103,12 +114,36 @@ class Memories:
                 progress.at("embedding documents", 0, 1, done / len(self))
         return pooled
 
-    def _cached(self, rows: np.ndarray, mask: Tensor) -> Tensor | None:
-        if self.cache is None:
-            return None
-        states = torch.zeros(*mask.shape, self.cache.shape[1], device=mask.device)
-        states[mask] = self.cache[self._places(rows).to(self.cache.device)].to(mask.device).float()
-        return states
+    @torch.no_grad()
+    def _flat_states(self, rows: np.ndarray) -> Tensor:
+        """What the part of the encoder that does not learn says of all tokens of the rows, flat (all tokens, D)."""
+        pieces = self.corpus_tokens.pieces
+        if self.pieces is None or pieces is None:
+            tokens, mask = self.tokens(rows)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                return self.backbone.frozen_states(tokens, mask)[mask]
+        parts, flat = pieces.rows_of(rows), []
+        for at in range(0, len(parts), PIECES):
+            part = parts[at : at + PIECES]
+            memory = self.pieces.memory(part)
+            flat.append(memory.states[memory.mask][torch.from_numpy(pieces.kept_of(part)).to(self.device)])
+        return torch.cat(flat)
+
+    def _cached(self, rows: np.ndarray) -> Tensor:
+        """The same, as it was kept."""
+        assert self.cache is not None
+        return self.cache[self._places(rows).to(self.cache.device)].to(self.device).float()
+
+    def _mean_of_pieces(self, vectors: Tensor) -> Tensor:
+        """Vectors (P, D) of all pieces -> (N, D), in half precision."""
+        pieces = self.corpus_tokens.pieces
+        assert self.pieces is not None
+        assert pieces is not None
+        document = torch.from_numpy(np.repeat(np.arange(len(self)), np.diff(pieces.first))).to(vectors.device)
+        lengths = torch.from_numpy(self.pieces.lengths).to(vectors.device).float()[:, None]
+        sums = torch.zeros(len(self), vectors.shape[1], device=vectors.device)
+        total = torch.zeros(len(self), 1, device=vectors.device).index_add_(0, document, lengths)
+        return (sums.index_add_(0, document, vectors.float() * lengths) / total.clamp_min(1)).half()
 
     def _places(self, rows: np.ndarray) -> Tensor:
         """Where in the flat cache the rows' tokens stand, document after document."""
@@ -127,6 +162,13 @@ class Memories:
         cache = torch.from_file(str(path), shared=True, size=total * D, dtype=torch.float16).view(total, D)
         path.unlink()  # the mapping lives on; the file is gone when the process ends, however it ends
         return cache
+
+
+def _side_by_side(flat: Tensor, mask: Tensor) -> Tensor:
+    """Flat states (all tokens, D) of the documents of `mask` (B, L): (B, L, D), in single precision."""
+    states = torch.zeros(*mask.shape, flat.shape[1], device=mask.device)
+    states[mask] = flat.float()
+    return states
 
 
 def _reserve(path: Path, size: int) -> None:

@@ -20,13 +20,15 @@ BATCH = 64  # texts, as published
 def train_simcse(memories: Memories, config: LearnConfig, folder: Path, resume: bool, progress: Progress) -> None:
     """Train the encoder of `memories` so that a text is nearest to itself under another dropout mask.
 
-    The negatives are the other texts of the batch. A checkpoint stands in `folder`.
+    The negatives are the other texts of the batch; of a document in pieces each is a text. A checkpoint stands in
+    `folder`.
     """
     backbone = memories.backbone
     backbone.freeze("full", 0)
+    texts = memories if memories.pieces is None else memories.pieces
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
-        tokens, mask = memories.tokens(rows)
+        tokens, mask = texts.tokens(rows)
         memory = backbone.remember(tokens.repeat(2, 1), mask.repeat(2, 1))
         embeddings = backbone.pooled(memory.states, memory.mask).float()
         return {"loss": simcse_loss(*embeddings.chunk(2))}
@@ -48,7 +50,7 @@ def train_simcse(memories: Memories, config: LearnConfig, folder: Path, resume: 
         Stage(
             name="SimCSE",
             epochs=config.simcse_epochs,
-            batches=lambda rng: length_bucketed_batches(memories.lengths, BATCH, rng),
+            batches=lambda rng: length_bucketed_batches(texts.lengths, BATCH, rng),
             losses=losses,
             parameters=[{"params": weights, "lr": config.simcse_learning_rate, "weight_decay": config.weight_decay}],
             learning=[backbone],

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from lmindexer.ids.collapse import ADVICE, collapse_of_position
 from lmindexer.ids.quality import difference_ratio, perplexity, used_share
 from lmindexer.ids.table import path_ids
 from lmindexer.learn.learner import Learner, hidden_states
@@ -23,12 +24,8 @@ def watch_codes(learner: Learner, t: int, restart: bool) -> dict[str, float]:
     }
     counts = np.bincount(chosen, minlength=size)
     dead = np.flatnonzero(counts == 0)
-    enough = min(size, len(chosen)) // 2
-    if len(dead) > enough or numbers["perplexity"] < 0.1 * min(size, len(chosen)):
-        learner.trainer.progress.warn(
-            f"c{t + 1} uses {size - len(dead)} of {size} codes (perplexity "
-            f"{numbers['perplexity']:.0f}); try smaller --sizes, a lower --learning-rate or more --warmup-epochs"
-        )
+    if warning := collapse_of_position(chosen, size, t, ADVICE["lmindexer"]):
+        learner.trainer.progress.warn(warning)
     if restart and len(dead):
         _restart(learner, t, dead, chosen, counts)
         numbers["restarted"] = len(dead)

@@ -5,7 +5,6 @@ Any other name or folder is loaded with transformers: seq2seq models (T5, mT5, B
 pair) as they are, encoder-only models (BERT, RoBERTa, MPNet, ...) with the same small decoder.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer.errors import InputError
+from lmindexer.files import json_text
 from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.cut import layers_of, lower_part, upper_part
 from lmindexer.model.decoder import SmallDecoder, heads_of, pool
 from lmindexer.model.published import POOLING_FILE, check_kind, check_states, find_file, first_line, pooling_of
+from lmindexer.model.texts import TextReader
 from lmindexer.model.words import telling_tokens
 
 
@@ -88,18 +89,14 @@ class Backbone(nn.Module):
         """The encoder's layers where it may be cut, or None where it must stay whole."""
         return layers_of(self.encoder)
 
-    def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Token ids of each text, at most `max_tokens` or as many as the encoder reads.
+    @property
+    def texts(self) -> TextReader:
+        """What makes tokens of texts."""
+        return TextReader(self.tokenizer, self.longest, len(self.vocabulary))
 
-        A token that the tokenizer has and the model has no row for (<mask> of published BARTs) is unknown.
-        """
-        longest, V = min(max_tokens, self.longest), len(self.vocabulary)
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, verbose=False)["input_ids"]
-        if len(self.tokenizer) <= V:
-            return encoded
-        unknown = self.tokenizer.unk_token_id
-        instead = [] if unknown is None or unknown >= V else [unknown]
-        return [[i for token in tokens for i in ([token] if token < V else instead)] for tokens in encoded]
+    def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Token ids of each text, at most `max_tokens` or as many as the encoder reads."""
+        return self.texts.cut(texts, max_tokens)
 
     def freeze(self, encoder: str, top_layers: int) -> None:
         """Choose what of the encoder learns: 'frozen', 'top' (the last `top_layers`), 'full' or 'auto' (full)."""
@@ -168,9 +165,13 @@ class Backbone(nn.Module):
             states = self.frozen_states(tokens, mask) if states is None else states
             if self._parts[1] is not None:
                 states = self._parts[1](inputs_embeds=states, attention_mask=mask).last_hidden_state
+        return Memory(states, mask, self.weight_of(tokens, mask))
+
+    def weight_of(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """The weight in pooling of tokens (B, L): one that a document holds several times counts once."""
         same = (tokens[:, :, None] == tokens[:, None, :]) & mask[:, None, :]
         times = same.sum(2).clamp_min(1)  # (B, L): how often the document holds each token
-        return Memory(states, mask, self.token_weight[tokens] * mask / times)
+        return self.token_weight[tokens] * mask / times
 
     def pooled(self, states: Tensor, mask: Tensor) -> Tensor:
         """Embeddings (B, D) of texts with encoder states (B, L, D), by the pooling the encoder was trained with."""
@@ -256,7 +257,7 @@ class Backbone(nn.Module):
         self.tokenizer.save_pretrained(folder)
         if self.pooling == "cls":
             (folder / "1_Pooling").mkdir()
-            (folder / POOLING_FILE).write_text(json.dumps({"pooling_mode": "cls"}), encoding="utf-8")
+            (folder / POOLING_FILE).write_text(json_text({"pooling_mode": "cls"}), encoding="utf-8")
 
     def _pad_id(self) -> int:
         """What fills up short texts: no text holds it where the tokenizer or the model say so."""

@@ -24,22 +24,28 @@ DECIMALS = 5  # of a cosine
 class DenseRetriever:
     """`encoder` is 'bundled', a hub name or a folder. Raises InputError where it cannot be loaded.
 
-    With a file to `keep` them in, vectors of documents are made once; it belongs to this encoder and `max_tokens`.
+    Documents longer than `max_tokens` are cut, or read in pieces of so many where `long` is "pool". With a file to
+    `keep` them in, vectors of documents are made once; it belongs to this encoder, `max_tokens` and `long`.
     """
 
     def __init__(
-        self, corpus: Corpus, encoder: str = "bundled", max_tokens: int = 128, keep: Path | None = None
+        self,
+        corpus: Corpus,
+        encoder: str = "bundled",
+        max_tokens: int = 128,
+        keep: Path | None = None,
+        long: str = "cut",
     ) -> None:
         self.doc_ids, self.max_tokens, self._row_of = corpus.doc_ids, max_tokens, corpus.row_of
-        self.settings = {"encoder": encoder, "max_tokens": max_tokens}
+        self.settings = {"encoder": encoder, "max_tokens": max_tokens} | ({"long": long} if long != "cut" else {})
         self._ranks = tie_ranks(self.doc_ids)
         self._encoder = load_backbone(encoder).to(choose_device("auto")).eval()
         if keep is None:
-            vectors = self._read(corpus)
+            vectors = self._read(corpus, long)
         else:
 
             def read(rows: list[int]) -> torch.Tensor:
-                return self._read(Corpus.from_documents((corpus[row] for row in rows), keep_empty=True))
+                return self._read(Corpus.from_documents((corpus[row] for row in rows), keep_empty=True), long)
 
             vectors = vectors_of(corpus, keep, self._encoder.dim, read, keep=True)
         self._documents = F.normalize(vectors.to(next(self._encoder.parameters()).device).float(), dim=1)  # (N, D)
@@ -92,9 +98,9 @@ class DenseRetriever:
         rows = rows_of(only, self.doc_ids)
         return [self.doc_ids[row] for row in rows.tolist()], self._ranks[rows], vectors[torch.from_numpy(rows)]
 
-    def _read(self, corpus: Corpus) -> torch.Tensor:
+    def _read(self, corpus: Corpus, long: str = "cut") -> torch.Tensor:
         """(N, D)"""
-        return read_with(self._encoder, corpus, self.max_tokens, "auto").embeddings()
+        return read_with(self._encoder, corpus, self.max_tokens, "auto", long)[0].embeddings()
 
 
 def _rounded(cosines: torch.Tensor) -> np.ndarray:

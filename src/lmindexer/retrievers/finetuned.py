@@ -10,9 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lmindexer.config import FinetuneConfig, LearnConfig
+from lmindexer.config import IMPORTED, FinetuneConfig, LearnConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
@@ -22,6 +21,7 @@ from lmindexer.indexers.store import check_agreement, load_documents, load_ids
 from lmindexer.indexers.two_step import encoder_name
 from lmindexer.learn.histories import Items, item_vectors
 from lmindexer.learn.memories import Memories
+from lmindexer.learn.reading import read_documents
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -43,7 +43,8 @@ class Finetuned:
     model: SemanticIndexer
     corpus: Corpus
     ids: IdTable
-    document_tokens: int  # a document is cut after so many
+    document_tokens: int  # of a document so many are read at a time
+    long: str  # what becomes of a longer one
     reader: HistoryReader | None = None
     items: Items | None = None
     new: tuple[int, ...] = ()  # rows of documents that came after training
@@ -66,7 +67,7 @@ class Finetuned:
     def documents(self, folder: Path | None = None) -> Memories:
         """Memories of all documents' texts."""
         backbone = self.model.backbone
-        tokens = Tokens.build(self.corpus, lambda texts: backbone.tokenize(texts, self.document_tokens))
+        tokens, _ = read_documents(self.corpus, backbone, self.document_tokens, self.long)
         return Memories(backbone, tokens, self.bf16, folder)
 
 
@@ -192,11 +193,11 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
 
 
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
-    """The encoder that the IDs were made with; the bundled one for random IDs."""
+    """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
     own = run.folder("backbone")
-    name = "bundled" if learned.indexer == "random" else learned.backbone
-    if learned.indexer not in ("lmindexer", "random"):
-        name = encoder_name(learned)
+    name = learned.backbone if learned.indexer == "lmindexer" else encoder_name(learned)
+    if learned.indexer in ("random", IMPORTED):
+        name = "bundled"
     return load_backbone(str(own) if own is not None else name, learned.decoder_layers, learned.dropout)
 
 
@@ -204,7 +205,7 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
     model.backbone.set_dropout(config.dropout)
     corpus = load_documents(run)
     check_agreement(run, corpus, ids)
-    finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens)
+    finetuned = Finetuned(config, model, corpus, ids, run.config.max_tokens, run.config.long)
     if not config.reads_vectors:
         return finetuned
     read_ids = config.history in ("ids", "both")
@@ -218,7 +219,8 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
     ).to(finetuned.device)
 
     def read(rows: list[int]) -> torch.Tensor:
-        tokens = Tokens.of(model.backbone.tokenize(corpus.texts(rows), finetuned.document_tokens))
+        part = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
+        tokens, _ = read_documents(part, model.backbone, finetuned.document_tokens, finetuned.long)
         return item_vectors(Memories(model.backbone, tokens, finetuned.bf16))
 
     if reader.text:
@@ -227,4 +229,4 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         vectors = torch.zeros(len(corpus), model.backbone.dim, dtype=torch.float16)
     paths = torch.from_numpy(known_paths(ids, model.sizes)).long()
     items = Items(vectors.to(finetuned.device), paths.to(finetuned.device))
-    return Finetuned(config, model, corpus, ids, run.config.max_tokens, reader, items)
+    return Finetuned(config, model, corpus, ids, run.config.max_tokens, run.config.long, reader, items)

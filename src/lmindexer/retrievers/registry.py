@@ -56,7 +56,7 @@ def generative(run: Path, **how: Unpack[How]) -> "GenerativeRetriever | Generati
         raise InputError(f"novelty favours what came after fine-tuning, and {run} was not fine-tuned; leave it out")
     if config.indexer != "lmindexer":
         raise InputError(
-            f"{run} was learned by {config.indexer}, which has no model to generate IDs; fine-tune it first "
+            f"the IDs of {run} are of {config.indexer}, which has no model to generate them; fine-tune it first "
             "(lmindexer finetune), search a run of --indexer lmindexer, or choose --retriever bm25"
         )
     indexer = LMIndexer.load(run)
@@ -77,7 +77,8 @@ def dense(run: Path) -> "DenseRetriever":
     from lmindexer.retrievers.dense import DenseRetriever
 
     opened = Run.open(run)
-    return DenseRetriever(load_documents(opened), max_tokens=opened.config.max_tokens, keep=run / DENSE)
+    config = opened.config
+    return DenseRetriever(load_documents(opened), max_tokens=config.max_tokens, keep=run / DENSE, long=config.long)
 
 
 def hybrid(

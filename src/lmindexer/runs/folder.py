@@ -15,7 +15,7 @@ from typing import Any
 
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.errors import InputError
-from lmindexer.files import write_text
+from lmindexer.files import json_text, write_text
 from lmindexer.runs.contents import check_listing, fault_of, leftovers, listing, present_names
 from lmindexer.runs.lock import LOCK, make_folder, writing
 from lmindexer.settings import read_toml, to_toml
@@ -195,7 +195,7 @@ class Run:
         path = self.file(name) if name != "run.json" else self.path / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            json.dumps(value, ensure_ascii=False).encode()  # half a character could not be written again
+            json_text(value, ensure_ascii=False).encode()  # half a character could not be written again
         except FileNotFoundError:
             raise InputError(f"{path} is missing; the run folder is incomplete, learn it anew") from None
         except (ValueError, RecursionError) as error:
@@ -205,7 +205,7 @@ class Run:
         return value
 
     def write_json(self, name: str, value: Any) -> None:
-        self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.write_text(name, json_text(value, indent=2, ensure_ascii=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         write_text(self.path / name, text)

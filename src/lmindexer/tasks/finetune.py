@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from lmindexer.config import FinetuneConfig
-from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError, check_list
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.files import write_atomically
 from lmindexer.indexers.store import load_documents
+from lmindexer.learn.reading import read_documents
 from lmindexer.progress import Progress
-from lmindexer.retrievers.finetuned import CONFIG, begin, is_finetuned, read_config
+from lmindexer.retrievers.finetuned import CONFIG, Finetuned, begin, is_finetuned, read_config
 from lmindexer.retrievers.generative import GenerativeRetriever
 from lmindexer.retrievers.recommender import GenerativeRecommender
 from lmindexer.retrievers.registry import DENSE, generative
@@ -110,6 +111,8 @@ def _teach(
         config = replace(config, precision="bf16" if begun.bf16 else "fp32")
     finetuned = begin(source, config)
     freeze_encoder(finetuned)  # what cannot be is told while there is no folder yet
+    if isinstance(task, SearchTask):
+        progress.note(*_unseen_queries(task, finetuned, source))
     folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
     folder.update(bf16=finetuned.bf16)
     if isinstance(task, RecommendTask):
@@ -117,6 +120,14 @@ def _teach(
     else:
         save_queries(out / QUERIES, task.queries)
     train(folder, finetuned, task, progress, resume=resume)
+
+
+def _unseen_queries(task: SearchTask, finetuned: Finetuned, source: Run) -> list[str]:
+    """Notes on what the model does not see of the queries."""
+    texts = [text for queries in task.queries.values() for text in queries.texts]
+    queries = Corpus.from_documents((Document(str(n), text) for n, text in enumerate(texts)), keep_empty=True)
+    _, unseen = read_documents(queries, finetuned.model.backbone, finetuned.config.max_tokens)
+    return unseen.notes_on_queries(source.config)
 
 
 def _search_task(

@@ -3,7 +3,6 @@
 The paper trains retrieval also on pseudo-queries (its appendix, after NCI: docT5query); DSI on the text itself.
 """
 
-import json
 import random
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +16,7 @@ from lmindexer.corpus.fields import Fields
 from lmindexer.corpus.files import find_files, reader_of
 from lmindexer.corpus.readers import RecordError
 from lmindexer.errors import InputError
-from lmindexer.files import write_atomically
+from lmindexer.files import json_text, write_atomically
 from lmindexer.progress import Progress
 from lmindexer.tasks.query_ways import WAYS, Weigher
 
@@ -149,6 +148,6 @@ def write_pseudo_queries(path: Path, queries: Sequence[PseudoQuery]) -> None:
                     "source": query.source,
                 }
                 numbers[key] += 1
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.write(json_text(line, ensure_ascii=False) + "\n")
 
     write_atomically(path, write)

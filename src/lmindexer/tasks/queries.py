@@ -1,6 +1,5 @@
 """Queries and the documents relevant to them: a BEIR folder, two files, or one JSONL file of both."""
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from lmindexer.corpus.files import find_files, reader_of
 from lmindexer.corpus.readers import READERS, Record, RecordError
 from lmindexer.errors import InputError
 from lmindexer.evaluation.trec import read_qrels
-from lmindexer.files import write_text
+from lmindexer.files import json_text, write_text
 
 ID_NAMES = ("_id", "id")
 TEXT_NAMES = ("query", "text")
@@ -168,7 +167,7 @@ def save_queries(path: Path, splits: Mapping[str, Queries]) -> None:
             record |= {"item_ids": list(grades), "grades": list(grades.values())}
             if id in queries.joined_ids:
                 record["joined_ids"] = list(queries.joined_ids[id])
-            lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+            lines.append(json_text(record, ensure_ascii=False) + "\n")
     write_text(path, "".join(lines))
 
 

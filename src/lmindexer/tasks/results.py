@@ -18,7 +18,7 @@ from lmindexer.errors import InputError
 from lmindexer.evaluation.bootstrap import Interval
 from lmindexer.evaluation.metrics import Judged
 from lmindexer.evaluation.significance import Difference, differences_to_first, to_dict, to_table
-from lmindexer.files import write_atomically
+from lmindexer.files import json_text, write_atomically
 from lmindexer.runs import Run, writing
 
 METADATA = b"results"  # of the file: all that is not a number a query
@@ -47,7 +47,7 @@ def questions_fingerprint(
     """The same for the same queries with the same relevant documents and grades, in whatever order they come."""
     texts = texts or [""] * len(query_ids)
     lines = [
-        json.dumps([query_id, text, sorted((doc_id, float(grade)) for doc_id, grade in grades.items())])
+        json_text([query_id, text, sorted((doc_id, float(grade)) for doc_id, grade in grades.items())])
         for query_id, text, grades in zip(query_ids, texts, relevant, strict=True)
     ]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
@@ -194,7 +194,7 @@ def _blocks(group: Mapping[str, Results], resamples: int, seed: int) -> tuple[li
         alike: dict[str, dict[str, Results]] = {}  # by how they were asked; depth is no part of that
         for name, results in group.items():
             if name not in early or len(group) == 1:
-                how = json.dumps(results.settings[system], ensure_ascii=False, sort_keys=True)
+                how = json_text(results.settings[system], ensure_ascii=False, sort_keys=True)
                 alike.setdefault(how, {})[name] = results
         if len(alike) > 1:
             how = "; ".join(f"{' and '.join(some)}: {way}" for way, some in alike.items())
@@ -254,7 +254,7 @@ def _save(results: Results, path: Path) -> None:
         }
     told = {"task": results.task, "split": results.split, "questions": results.questions}
     told |= {"documents": results.documents}
-    metadata = {METADATA: json.dumps(told | {"systems": systems})}
+    metadata = {METADATA: json_text(told | {"systems": systems})}
     table = pyarrow.table(columns, metadata=metadata)
     write_atomically(path, lambda to: pyarrow.parquet.write_table(table, to, compression="zstd"))
 

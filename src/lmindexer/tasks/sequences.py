@@ -4,7 +4,6 @@ Of a user with three items or more the last is for the test, the last but one fo
 are parted once: a run keeps the parts of each user, so that where items go later no other takes their place.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from lmindexer.corpus.readers import READERS, RecordError
 from lmindexer.errors import InputError
-from lmindexer.files import write_text
+from lmindexer.files import json_text, write_text
 from lmindexer.tasks.events import Taken
 from lmindexer.tasks.interactions import read_interactions
 
@@ -137,7 +136,7 @@ def save_sequences(sequences: Sequences, doc_ids: Sequence[str], path: Path) -> 
     for user, (rows, parts) in zip(sequences.users, rows_and_parts, strict=True):
         record: dict[str, Any] = {"user": user, "train": [doc_ids[row] for row in rows[parts == 0].tolist()]}
         record |= {PARTS[part]: doc_ids[row] for row, part in zip(rows.tolist(), parts.tolist(), strict=True) if part}
-        lines.append(json.dumps(record) + "\n")
+        lines.append(json_text(record) + "\n")
     write_text(path, "".join(lines))
 
 
