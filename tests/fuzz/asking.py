@@ -70,6 +70,42 @@ def id_list(dice: random.Random) -> tuple[Made, list[str]]:
     return perhaps_mangled(dice, ".txt", mark.join(ids), len(ids)), ids
 
 
+def imported(dice: random.Random, table: list[dict[str, Any]]) -> Made:
+    """IDs as another program writes them, of lines of `export`: JSONL, an index.json, CSV."""
+    rows = [dict(row) for row in table]
+    while dice.random() < 0.5:
+        row = dice.choice(rows)
+        codes = [*row["codes"]]
+        change = dice.randrange(5)
+        if change == 0:
+            codes[dice.randrange(len(codes))] = dice.choice(
+                [-1, 2**31, 10**30, 1.5, None, True, "a", "<a_3>", value(dice)]
+            )
+        elif change == 1:
+            codes = dice.choice([[], codes[:-1], [*codes, 0], value(dice)])
+        elif change == 2:
+            row["id"] = dice.choice([value(dice), "doc1", "nobody"])
+        elif change == 3:
+            rows.append(dict(row))
+        elif len(rows) > 1:
+            rows.remove(row)
+        if isinstance(codes, list) and codes:
+            row["codes"] = codes
+    form = dice.choice([".jsonl", ".jsonl", ".json", ".csv"])
+    if form == ".csv":
+        lines = [
+            ",".join(["id", *(f"c{n}" for n in range(1, len(rows[0]["codes"]))), dice.choice(["suffix", "x", "c9"])])
+        ]
+        lines += [",".join([str(row["id"]), *map(str, row["codes"])]) for row in rows]
+        return perhaps_mangled(dice, form, "\n".join(lines), None)
+    if form == ".json":
+        letters = {
+            str(row["id"]): [f"<{'abcdefgh'[n % 8]}_{code}>" for n, code in enumerate(row["codes"])] for row in rows
+        }
+        return perhaps_mangled(dice, form, json.dumps(letters), None)
+    return perhaps_mangled(dice, form, "\n".join(map(json.dumps, rows)), len(rows))
+
+
 def standard_input(dice: random.Random) -> bytes:
     lines = [dice.choice(["the rose", "storm", "doc1", "doc1,doc3", word(dice)]) for _ in range(dice.randint(0, 6))]
     return perhaps_mangled(dice, "", "\n".join(lines), None).content

@@ -188,6 +188,24 @@ def of_sheet(dice: random.Random, home: Path, folder: Path) -> Case:
     return Case(["score", *sheets, "--key", "sheet.key.json", "--format", "json"], what=sheets[0], lost=lost)
 
 
+def of_imported(dice: random.Random, home: Path, folder: Path) -> Case:
+    lines = (home / "random" / "ids.jsonl").read_text().splitlines()
+    if dice.random() < 0.2:
+        shutil.copyfile(home / "random" / "ids.parquet", folder / "odd.parquet")
+        folders.by_format(dice, folder / "odd.parquet")
+        file = "odd.parquet"
+    else:
+        file = asking.write(asking.imported(dice, list(map(json.loads, lines))), folder / "odd")
+    flags = ["--last", dice.choice(["code", "suffix"])] if dice.random() < 0.5 else []
+    command = ["import", file, "--documents", "items.jsonl", "--text", "title", "--out", "made", *flags]
+
+    def lost(answer: Answer) -> str:
+        kept = (folder / "made" / "ids.jsonl").read_text().count("\n")
+        return "" if kept == len(lines) or "left out" in answer.err else f"{kept} IDs of {len(lines)} documents"
+
+    return Case([*command, *dice.choice([[], ["--keep-going"]])], what=file, lost=lost)
+
+
 def of_recipe(dice: random.Random, home: Path, folder: Path) -> Case:
     finetuning = dice.random() < 0.3
     file = asking.write(asking.recipe(dice, finetuning), folder / "odd")
@@ -230,6 +248,7 @@ KINDS: dict[str, tuple[float, Maker]] = {  # how often it is drawn, and what mak
     "id list": (1.0, of_id_list),
     "standard input": (0.7, of_standard_input),
     "sheet": (0.7, of_sheet),
+    "imported": (1.0, of_imported),
     "recipe": (1.0, of_recipe),
     "words": (2.5, of_words),
     "run": (6.0, of_run),

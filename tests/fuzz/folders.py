@@ -62,11 +62,16 @@ def _bytes(dice: random.Random, path: Path, home: Path) -> str:
     return "bytes"
 
 
-def _by_format(dice: random.Random, path: Path, home: Path) -> str:
+def by_format(dice: random.Random, path: Path) -> str:
+    """What its format knows is changed; bytes, where nothing is known of it."""
     change = FORMATS.get(path.suffix)
     content = change(dice, path.read_bytes()) if change else mangled(dice, path.read_bytes())
     path.write_bytes(content)
     return f"as {path.suffix}"
+
+
+def _by_format(dice: random.Random, path: Path, home: Path) -> str:
+    return by_format(dice, path)
 
 
 def _of_another(dice: random.Random, path: Path, home: Path) -> str:
