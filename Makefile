@@ -56,3 +56,10 @@ smoke: setup
 .PHONY: mutants
 mutants: setup
 	$(BIN)/python tests/mutants.py --only '$(ONLY)'
+
+# Odd input of every kind for every verb: what ends in a trace, hangs, or loses something without a word?
+INPUTS = 10000
+SEED = 1
+.PHONY: fuzz
+fuzz: setup
+	PYTHONPATH=src:tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --seed $(SEED) --keep findings

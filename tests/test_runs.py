@@ -171,8 +171,10 @@ def test_flags_that_agree_may_be_given_again(run: Run, learn: tuple[object, ...]
 
 
 def test_a_log_cut_off_in_a_line_loses_only_that_line(tmp_path: Path):
-    (tmp_path / "log.jsonl").write_text('{"epoch": 1}\n{"epoch": 2}\n{"epo')
-    assert Run(tmp_path).log_records() == [{"epoch": 1}, {"epoch": 2}]
+    records = [{"stage": "codes", "epoch": n, "seconds": 0.5} for n in (1, 2)]
+    (tmp_path / "log.jsonl").write_text("\n".join([*map(json.dumps, records), '{"epo']))
+    assert Run(tmp_path).log_records() == records
+    assert Run(tmp_path).seconds_logged == 1.0
     assert Run(tmp_path / "none").log_records() == []
 
 

@@ -100,6 +100,12 @@ def test_nothing_found_is_told_and_why(run: Path, arguments: tuple[str, ...], wh
     assert len(answer.err.splitlines()) == 1
 
 
+def test_a_note_is_short_whatever_it_quotes(run: Path):
+    answer = lmindexer("search", run, "x" * 5000, "--retriever", "bm25")
+    assert answer.err.startswith("note: nothing found for 'xxxxx")
+    assert len(answer.err) < 300
+
+
 def test_hybrid_tells_where_it_has_no_words_to_go_by(run: Path):
     hybrid = ("--retriever", "hybrid", "-k", 2)
     told = "note: no document has a word of 'xylophone'; generated IDs alone answer it"

@@ -244,6 +244,9 @@ def test_a_wrong_key_is_refused(sheet: tuple[Path, Path], tmp_path: Path):
         score_sheets([path], tmp_path / "none.key.json")
     with pytest.raises(InputError, match="is not the key of a rating sheet"):
         score_sheets([path], path)
+    other.write_text("[" * 99_999)
+    with pytest.raises(InputError, match="is not the key of a rating sheet"):
+        score_sheets([path], other)
     key.write_text(key.read_text().replace('"poor"', '"good"'))
     with pytest.raises(InputError, match="was changed since it was written"):
         score_sheets([path])

@@ -60,8 +60,10 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
         sys.exit(130)
     if quiet:
         return
-    told = Run.open(out).read_json("finetune.json")
-    click.echo(f"dev {told['dev_metric']} {told['best']:.4f} at epoch {told['best_epoch']:g}, "
-               f"learning rate {told['best_rate']:g}")  # fmt: skip
+    made = Run.open(out)
+    told = made.read_json("finetune.json")
+    with made.trusting("finetune.json"):
+        click.echo(f"dev {told['dev_metric']} {told['best']:.4f} at epoch {told['best_epoch']:g}, "
+                   f"learning rate {told['best_rate']:g}")  # fmt: skip
     asked = "--history id,id" if config.task == "recommend" else '"your query"'
     click.echo(f"Run folder: {out}\nNext: lmindexer search {out} {asked}   lmindexer evaluate {out}")

@@ -10,7 +10,7 @@ import click
 from lmindexer.cli.app import app
 from lmindexer.cli.common import ids_in, lines_of, steps
 from lmindexer.cli.questions import answer_lines
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, excerpt
 from lmindexer.files import json_text
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
             if history is None:
                 note_of_teaching([retriever], run)
         if not hits:
-            click.echo(f"note: nothing found for {text!r}: {_why_nothing(history is not None, only)}", err=True)
+            click.echo(f"note: nothing found for {excerpt(text)}: {_why_nothing(history is not None, only)}", err=True)
         name = "query" if history is None else "history"
         for rank, hit in enumerate(hits, 1):
             document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
@@ -214,7 +214,7 @@ def _note_of_words(found_by: "Retriever", text: str) -> None:
     from lmindexer.retrievers.hits import ByWords
 
     if isinstance(found_by, ByWords) and found_by.without_words([text]):
-        click.echo(f"note: no document has a word of {text!r}; generated IDs alone answer it", err=True)
+        click.echo(f"note: no document has a word of {excerpt(text)}; generated IDs alone answer it", err=True)
 
 
 def note_of_teaching(retrievers: Iterable[str], run: Path) -> None:

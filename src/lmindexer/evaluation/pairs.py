@@ -220,6 +220,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"the key {path} cannot be read ({error.strerror}); check the path") from None
-    except ValueError:  # neither JSON nor UTF-8
+    except (ValueError, RecursionError):  # neither JSON nor UTF-8
         value = None
     return value if isinstance(value, dict) else {}

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from lmindexer.errors import InputError
 from lmindexer.explore.tree import TreeNode, to_markdown
 from lmindexer.runs import Run
 
@@ -42,11 +41,9 @@ def write_report(run: Run, tree: TreeNode) -> None:
 def report_of(run: Run) -> dict[str, Any]:
     """The run's report.json. Raises InputError where it does not hold what is shown of it."""
     report = run.read_json("report.json")
-    try:
+    with run.trusting("report.json"):
         quality_table(report)
         summary(report)
-    except (TypeError, ValueError, KeyError, AttributeError, StopIteration) as error:
-        raise InputError(f"{run.path / 'report.json'} is damaged ({error}); learn the run anew") from None
     return report
 
 

@@ -89,7 +89,7 @@ def _agreement_faults(run: Run) -> Iterator[Fault]:
     try:
         ids, corpus = load_ids(run), load_documents(run)
     except InputError as error:
-        if not run.files:
+        if not run.fault("ids.parquet") and not run.fault("documents.parquet"):  # these are told already
             yield Fault(str(error))
         return
     foreign, bare = set(ids.doc_ids) - set(corpus.doc_ids), set(corpus.doc_ids) - set(ids.doc_ids)

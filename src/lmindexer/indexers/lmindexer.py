@@ -98,7 +98,7 @@ class LMIndexer:
         embeddings = learner.memories.embeddings(progress)
         if resume and not learner.trainer.resume():
             progress.say("no checkpoint yet; starting from the beginning")
-        earlier = sum(record["seconds"] for record in run.log_records())
+        earlier = run.seconds_logged
         ids = learn_ids(learner, corpus.doc_ids)
         ids.check()
         self.run, self.ids, self.indexer = run, ids, learner.indexer
@@ -122,8 +122,11 @@ class LMIndexer:
         model = SemanticIndexer(backbone, config.sizes)
         weights = folder.file("indexer.safetensors")
         try:
-            missing, unexpected = model.load_state_dict(load_file(weights), strict=False)
-        except (FileNotFoundError, SafetensorError, RuntimeError) as error:
+            tensors = load_file(weights)
+            missing, unexpected = model.load_state_dict(tensors, strict=False)
+            if not all(x.isfinite().all() for x in tensors.values()):
+                raise ValueError("a weight is no number")
+        except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
         if unexpected or any(not name.startswith("backbone.model.") for name in missing):
             raise InputError(f"{weights} is not of this run; learn the run anew")

@@ -110,6 +110,8 @@ def load_ids(run: Run) -> IdTable:
     ids = IdTable.load(path)
     if ids.suffix is None:
         raise InputError(f"{path} is damaged (its IDs have no suffix); learn the run anew")
+    if list(ids.sizes) != run.facts.get("sizes", list(ids.sizes)):
+        raise InputError(f"{path} is of other codebooks than run.json says; learn the run anew")
     return ids
 
 

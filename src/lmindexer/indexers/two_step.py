@@ -40,6 +40,8 @@ from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.progress import Progress
 from lmindexer.runs import Run, writing
 
+WEIGHTS = "quantiser.safetensors"
+
 
 class TwoStepIndexer:
     """Learns IDs by quantising what a text encoder says of each document.
@@ -96,7 +98,7 @@ class TwoStepIndexer:
             progress.say(f"{out} is finished already")
             return self._take(TwoStepIndexer.load(out))
         say_sizes(config, self._settings.sizes, len(corpus), progress)
-        earlier = sum(record["seconds"] for record in run.log_records())
+        earlier = run.seconds_logged
         if resume:
             progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
         unseen = None
@@ -127,18 +129,22 @@ class TwoStepIndexer:
         """The indexer of a finished run folder. Raises InputError when it is none."""
         folder = Run.open(Path(run))
         indexer = cls(folder.config)
-        weights, device = folder.file("quantiser.safetensors"), device_to_load(indexer.config.device)
+        weights, device = folder.file(WEIGHTS), device_to_load(indexer.config.device)
         try:
             tensors = load_file(weights, device=str(device))
-            indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
-        except (FileNotFoundError, SafetensorError, RuntimeError, KeyError) as error:
+        except SafetensorError as error:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
+        with folder.trusting(WEIGHTS):
+            indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
         if indexer.config.indexer != "random":
             name = str(folder.folder("backbone") or encoder_name(indexer.config))
             indexer.encoder = load_backbone(name).to(device).eval()
         indexer.run, indexer.ids = folder, load_ids(folder)
         if indexer.quantiser.sizes != indexer.ids.sizes:
             raise InputError(f"{weights} is not of the run's IDs (other numbers of codes); learn the run anew")
+        with folder.trusting(WEIGHTS):  # a text of which the encoder says nothing has codes, too
+            dim = len(indexer.ids.sizes) if indexer.encoder is None else indexer.encoder.dim
+            indexer.quantiser.codes(torch.zeros(1, dim, device=device))
         return indexer
 
     def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
@@ -182,7 +188,7 @@ class TwoStepIndexer:
         assert self.quantiser is not None
         save_ids(self.run, self.ids, corpus)
         tensors = {name: x.detach().cpu().contiguous() for name, x in self.quantiser.tensors().items()}
-        write_atomically(self.run.path / "quantiser.safetensors", partial(save_file, tensors))
+        write_atomically(self.run.path / WEIGHTS, partial(save_file, tensors))
         if self.encoder is not None and self.config.embeddings != "bundled":
             save_backbone(self.run, self.encoder)
 

@@ -273,7 +273,6 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
     Raises InputError when it cannot be loaded, is of a kind that does not read text as this package needs, or when
     the bundled weights are not the published ones.
     """
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
     from transformers.utils import logging
 
@@ -296,7 +295,7 @@ def load_backbone(name: str, decoder_layers: int = 2, dropout: float = 0.1) -> B
         pooling = pooling_of(folder)
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+    except Exception as error:  # whatever odd files make transformers and tokenizers raise
         raise InputError(
             f"cannot load the model {name!r} ({first_line(error)}); use 'bundled', a folder with a model saved by "
             "transformers, or the name of a model the Hugging Face hub can be asked for"

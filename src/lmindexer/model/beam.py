@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lmindexer.errors import InputError
 from lmindexer.ids.trie import Trie
 from lmindexer.model.backbone import Memory
 from lmindexer.model.codebook import Codebook
@@ -157,7 +158,10 @@ def _descend(
         best = _best(scores, n, _leaf_ranks(trie, below) if last else None)
         beams = _follow(trie, below, scores, best, level)
     if torch.stack(broken).any():
-        raise ValueError("the model gives probabilities that are not numbers")
+        raise InputError(
+            "the model gives probabilities that are not numbers; see lmindexer check, and learn or "
+            "fine-tune the run anew"
+        )
     return beams
 
 

@@ -41,6 +41,8 @@ def check_states(name: str, backbone: Any) -> None:
     try:
         memory = backbone.remember(tokens, torch.tensor([[True, True, False]]))
         width = memory.states.shape[-1]
+        if not memory.states.isfinite().all():
+            raise ValueError("what it says of a text is no number")
         if width != backbone.dim:
             raise ValueError(f"its token embeddings have {backbone.dim} numbers and its states {width}")
         backbone.decode(memory, torch.zeros(1, 1, backbone.dim))

@@ -127,6 +127,8 @@ def load(run: Path) -> Finetuned:
     try:
         model = SemanticIndexer(backbone, [len(tensors[f"indexer.codebooks.{t}.weight"]) for t in range(positions)])
         told = model.load_state_dict(_below("indexer.", tensors), strict=False)  # items are read with these weights
+        if not all(x.isfinite().all() for x in tensors.values()):
+            raise KeyError("a weight is no number")
         missing = [name for name in told.missing_keys if not name.startswith("backbone.model.")]
         if missing or told.unexpected_keys:
             raise KeyError((missing or told.unexpected_keys)[0])
@@ -143,7 +145,8 @@ def calibrated_novelty(run: Path) -> float | None:
     """What documents that came after fine-tuning gain, in nats; None where an earlier version fine-tuned the run."""
     opened = Run(run)
     facts = opened.read_json(FACTS) if opened.has(FACTS) else {}
-    return float(facts["novelty"]) if "novelty" in facts else None
+    with opened.trusting(FACTS):
+        return float(facts["novelty"]) if "novelty" in facts else None
 
 
 def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:

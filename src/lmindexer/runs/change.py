@@ -59,10 +59,10 @@ def changing(path: Path, progress: Progress | None = None) -> Iterator[Change]:
     Run.open(path)  # what is wrong is told before a lock file is made
     with writing(path, progress=progress):
         change = Change(Run.open(path))
-        change.run.sweep()
         try:
             yield change
             change._commit()
         except BaseException:
             change._discard()
             raise
+        change.run.sweep()  # not before: a run.json that is not of this folder calls its newer files leftovers

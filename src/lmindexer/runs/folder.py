@@ -5,7 +5,8 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,7 @@ FORMAT = 2  # of the folder, as it is written; 1 has no list of files
 READABLE = (1, FORMAT)
 LEFT_BY_CREATE = re.compile(rf"run\.json|\.[0-9a-f]{{8}}\.(run\.json|config\.toml)|{re.escape(LOCK)}")
 STATES = ("learning", "fine-tuning", "finished")
+UNEXPECTED = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError, StopIteration)
 PACKAGES = ("lmindexer", "torch", "transformers", "numpy", "scikit-learn", "pyarrow")
 
 
@@ -173,6 +175,22 @@ class Run:
             for left in leftovers(self.path, self.files):
                 left.unlink(missing_ok=True)
 
+    @contextmanager
+    def trusting(self, name: str) -> Iterator[None]:
+        """Use what the file `name` says: where that is not what is written there, InputError calls it damaged.
+
+        A digest tells what changed since; it says nothing of a folder that another program wrote, or an older one.
+        """
+        try:
+            yield
+        except InputError:
+            raise
+        except UNEXPECTED as error:
+            what = str(error).partition("\n")[0] or type(error).__name__
+            raise InputError(
+                f"{self._present(name)} is damaged ({what}); take it from a copy, or learn the run anew"
+            ) from None
+
     def read_json(self, name: str) -> dict[str, Any]:
         path = self.file(name) if name != "run.json" else self.path / name
         try:
@@ -193,17 +211,22 @@ class Run:
         write_text(self.path / name, text)
 
     def log_records(self) -> list[dict[str, Any]]:
-        """Every line of log.jsonl; a last line cut off by a kill is left out."""
+        """Every line of log.jsonl, up to the first that was cut off by a kill or is damaged."""
         path, records = self.path / "log.jsonl", []
         for line in path.read_bytes().splitlines() if path.exists() else []:
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError):
                 break
-            if not isinstance(record, dict):
+            if not _is_record(record):
                 break
             records.append(record)
         return records
+
+    @property
+    def seconds_logged(self) -> float:
+        """How long was trained here so far, as far as the log tells."""
+        return float(sum(record["seconds"] for record in self.log_records()))
 
 
 def _check_facts(facts: Mapping[str, Any], origin: Path) -> None:
@@ -219,6 +242,14 @@ def _check_facts(facts: Mapping[str, Any], origin: Path) -> None:
         check_listing(facts.get("files", {}), origin)
         return
     raise InputError(f"{origin} is damaged ({fault}); learn the run anew")
+
+
+def _is_record(record: Any) -> bool:
+    """Whether it is a line of the log: a stage and its numbers."""
+    if not isinstance(record, dict) or not isinstance(record.get("stage"), str):
+        return False
+    numbers = [value for name, value in record.items() if name != "stage"]
+    return {"epoch", "seconds"} <= record.keys() and all(type(number) in (int, float) for number in numbers)
 
 
 def _machine() -> dict[str, Any]:

@@ -273,5 +273,5 @@ def _load(path: Path) -> Results:
             judged[name] = Judged(query_ids, values, intervals, each.get("without_relevant", 0))
             settings[name], depth[name] = each["settings"], each.get("depth")
         return Results(judged=judged, settings=settings, depth=depth, **told)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{path} is not an evaluation which lmindexer saved; delete it and evaluate again") from error

@@ -60,7 +60,7 @@ def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, res
     )
     if resume and not trainer.resume():
         progress.say("no checkpoint yet; starting from the beginning")
-    earlier = sum(record["seconds"] for record in run.log_records())
+    earlier = run.seconds_logged
     warm_up(finetuned, trainer, run, progress, later)
     freeze_encoder(finetuned)
     asked = task.asked(finetuned, run.path)
