@@ -94,7 +94,7 @@ def test_an_imported_run_is_like_any_other(tmp_path: Path, documents: Path, corp
     assert lmindexer("search", run, "rose", "--retriever", "bm25").code == 0
     refused = lmindexer("search", run, "rose")
     assert refused.code == 2
-    assert "are of imported, which has no model to generate them; fine-tune it first" in refused.err
+    assert "was imported without a model to generate IDs; fine-tune it first" in refused.err
     refused = lmindexer("add", run, documents)
     assert refused.code == 2
     assert "whose IDs were imported, and no model gives IDs to new documents; import them again" in refused.err

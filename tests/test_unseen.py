@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from command_line import learned, lmindexer
-from conftest import TOPICS
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.indexers.registry import load_indexer
@@ -15,6 +14,7 @@ from lmindexer.retrievers.dense import DenseRetriever
 from lmindexer.retrievers.finetuned import begin
 from lmindexer.runs import Run
 from small_tasks import learn, write_jsonl
+from tiny import TOPICS
 
 BANNER = "the old rose and a small pan of good soil"
 ENDS = [words for topic in TOPICS.values() for words in (topic, " ".join(topic.split()[::-1]))]

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import TOPICS
 from lmindexer.config import INDEXER_NAMES, LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
@@ -14,6 +13,7 @@ from lmindexer.explore.report import NAMES, summary
 from lmindexer.indexers.registry import INDEXERS, Indexer, load_indexer, make_indexer
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
+from tiny import TOPICS
 
 NEW = Corpus.from_documents(
     Document(f"new{n}", text) for n, text in enumerate(["a new rose in old soil", "thunder", "rose", "rose", "", "pan"])

@@ -134,7 +134,7 @@ class Scripted(Pairs):
 
 def test_what_is_tried_by_hand():
     ids = IdTable(tuple("abcde"), np.array([[0], [0], [0], [1], [1]], np.int32), (2,)).with_suffix()
-    finetuned = Finetuned(config_of(), None, None, ids, 8)  # type: ignore[arg-type]
+    finetuned = Finetuned(config_of(), None, None, ids, 8, "cut")  # type: ignore[arg-type]
     task = Scripted()
     found = calibrate(finetuned, task, np.array([0, 1]))  # type: ignore[arg-type]
     assert found.share == pytest.approx(0.2), "two of ten pairs"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from lmindexer.config import IMPORTED
 from lmindexer.errors import InputError
 from lmindexer.indexers.store import load_documents
 from lmindexer.retrievers.bm25 import Bm25Retriever
@@ -55,8 +56,11 @@ def generative(run: Path, **how: Unpack[How]) -> "GenerativeRetriever | Generati
     if "novelty" in how:
         raise InputError(f"novelty favours what came after fine-tuning, and {run} was not fine-tuned; leave it out")
     if config.indexer != "lmindexer":
+        made = (
+            "was imported without a" if config.indexer == IMPORTED else f"was learned by {config.indexer}, which has no"
+        )
         raise InputError(
-            f"the IDs of {run} are of {config.indexer}, which has no model to generate them; fine-tune it first "
+            f"{run} {made} model to generate IDs; fine-tune it first "
             "(lmindexer finetune), search a run of --indexer lmindexer, or choose --retriever bm25"
         )
     indexer = LMIndexer.load(run)
