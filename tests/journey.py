@@ -72,9 +72,9 @@ def ask(corpus: Corpus, folder: Path) -> Answers:
     assert isinstance(searcher, GenerativeRetriever)
     assert isinstance(recommender, GenerativeRecommender)
     texts = Corpus.from_documents(document.__class__(f"later {document.id}", document.text) for document in corpus)
-    assert indexer.indexer is not None
+    assert indexer.model is not None
     return Answers(
-        next(indexer.indexer.parameters()).device.type,
+        next(indexer.model.parameters()).device.type,
         indexer.index(texts).codes,
         searcher.search(QUESTIONS, k=len(corpus)),
         recommender.recommend(HISTORIES, k=len(corpus)),

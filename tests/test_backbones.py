@@ -69,7 +69,7 @@ def test_dropout_as_set_reaches_the_pretrained_layers(
 ):
     whole = {"backbone": str(checkpoints[name]), "encoder": "full", "sizes": (4, 3), "dropout": 0.25}
     run = learn(few, tmp_path / "run", indexer="lmindexer", **whole)
-    indexer = LMIndexer.load(run).indexer
+    indexer = LMIndexer.load(run).model
     assert indexer is not None
     assert shares(indexer.backbone.model) == {0.25}
     begun = begin(Run.open(run), FinetuneConfig(encoder="full", dropout=0.1, device="cpu"))

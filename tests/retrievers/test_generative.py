@@ -27,9 +27,9 @@ def retriever(
         settle_epochs=1, batch_size=32, device="cpu", precision="fp32", encoder="frozen",
     )  # fmt: skip
     indexer.fit(corpus, tmp_path_factory.mktemp("runs") / "run", progress=Progress(None))
-    assert indexer.indexer is not None
+    assert indexer.model is not None
     assert indexer.ids is not None
-    return GenerativeRetriever(indexer.indexer, indexer.ids, max_tokens=64, beams=4)
+    return GenerativeRetriever(indexer.model, indexer.ids, max_tokens=64, beams=4)
 
 
 def changed(retriever: GenerativeRetriever, **how: Any) -> GenerativeRetriever:

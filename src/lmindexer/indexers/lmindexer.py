@@ -59,7 +59,7 @@ class LMIndexer:
         self._settings = self.config  # perhaps without sizes: each corpus has its own
         self.run: Run | None = None  # this and what follows: after fit or load
         self.ids: IdTable | None = None
-        self.indexer: SemanticIndexer | None = None
+        self.model: SemanticIndexer | None = None
 
     def fit(
         self, corpus: Corpus, out: str | Path, *, resume: bool = False, progress: Progress | None = None
@@ -101,7 +101,7 @@ class LMIndexer:
         earlier = run.seconds_logged
         ids = learn_ids(learner, corpus.doc_ids)
         ids.check()
-        self.run, self.ids, self.indexer = run, ids, learner.indexer
+        self.run, self.ids, self.model = run, ids, learner.indexer
         _save(run, learner)
         save_ids(run, ids, corpus)
         progress.say("measuring the IDs")
@@ -132,7 +132,7 @@ class LMIndexer:
             raise InputError(f"{weights} is not of this run; learn the run anew")
         indexer = cls(config)
         indexer.run, indexer.ids = folder, load_ids(folder)
-        indexer.indexer = model.to(device_to_load(config.device)).eval()
+        indexer.model = model.to(device_to_load(config.device)).eval()
         return indexer
 
     def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
@@ -152,8 +152,8 @@ class LMIndexer:
 
     def _generate(self, corpus: Corpus, progress: Progress) -> np.ndarray:
         """Final-model codes (N, T) of documents."""
-        assert self.indexer is not None
-        backbone, model = self.indexer.backbone, self.indexer.eval()
+        assert self.model is not None
+        backbone, model = self.model.backbone, self.model.eval()
         assert self.run is not None
         bf16 = self.run.bf16  # as the other documents were read
         tokens, unseen = read_documents(corpus, backbone, self.config.max_tokens, self.config.long)
@@ -169,7 +169,7 @@ class LMIndexer:
         return codes
 
     def _take(self, other: "LMIndexer") -> "LMIndexer":
-        self.config, self.run, self.ids, self.indexer = other.config, other.run, other.ids, other.indexer
+        self.config, self.run, self.ids, self.model = other.config, other.run, other.ids, other.model
         return self
 
 

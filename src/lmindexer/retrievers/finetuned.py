@@ -87,7 +87,7 @@ def begin(run: Run, config: FinetuneConfig) -> Finetuned:
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
     if learned.indexer == "lmindexer":
-        start = LMIndexer.load(run.path).indexer
+        start = LMIndexer.load(run.path).model
         assert start is not None
         model = SemanticIndexer(start.backbone, sizes)
         told = start.state_dict()

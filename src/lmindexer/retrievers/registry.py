@@ -64,10 +64,10 @@ def generative(run: Path, **how: Unpack[How]) -> "GenerativeRetriever | Generati
             "(lmindexer finetune), search a run of --indexer lmindexer, or choose --retriever bm25"
         )
     indexer = LMIndexer.load(run)
-    assert indexer.indexer is not None
+    assert indexer.model is not None
     assert indexer.ids is not None
     return GenerativeRetriever(
-        indexer.indexer, indexer.ids, max_tokens=config.max_tokens, precision=config.precision, **how
+        indexer.model, indexer.ids, max_tokens=config.max_tokens, precision=config.precision, **how
     )
 
 
