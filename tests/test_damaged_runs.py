@@ -98,7 +98,8 @@ def test_weights_that_are_none(here: Path, run: str, name: str, change: Callable
     odd_tensors(here / run / f"{name}.safetensors", change)
     relist(here / run, f"{name}.safetensors")
     answer = lmindexer("index", run, "new.jsonl")
-    assert answer.code == 0 or is_refused("index", run, "new.jsonl", names=f"{name}.safetensors")
+    if answer.code or change is without_number:
+        assert is_refused("index", run, "new.jsonl", names=f"{name}.safetensors")
 
 
 def test_a_pretrained_model_that_other_programs_stumble_over(here: Path):
@@ -109,7 +110,7 @@ def test_a_pretrained_model_that_other_programs_stumble_over(here: Path):
 
 
 def test_a_log_of_something_else_is_not_read(here: Path):
-    (here / "learned" / "log.jsonl").write_text('{"a": 1}\n["stage"]\n\xff\n')
+    (here / "learned" / "log.jsonl").write_text('{"perplexity": 1}\n["stage"]\n\xff\n')
     (here / "learned" / "report.md").unlink()
     assert lmindexer("inspect", "learned").code == 0
     assert lmindexer("explore", "learned", "--figures", "pictures").code == 0

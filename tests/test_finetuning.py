@@ -12,6 +12,7 @@ import pytest
 
 from command_line import Answer, entries, lmindexer, write_items
 from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.errors import LONGEST
 from lmindexer.runs import Run
 from lmindexer.runs.contents import listing
 from small_tasks import learn, write_jsonl, write_queries, write_sequences
@@ -159,8 +160,13 @@ BAD_LINES = {
         ("it is not UTF-8; save the questions in that encoding", "it is empty; write one question a line"),
     ),
     "recommend": (
-        (b"doc3,doc70", b"doc9,nobody", b'"doc9', b",", b"doc9"),
-        ("'nobody' of a history is none of the 80", "is no list of ids", "a history is empty; name at least one"),
+        (b"doc3,doc70", b"doc9,nobody", b'"doc9', b",", b"x" * 5000, b"doc9"),
+        (
+            "'nobody' of a history is none of the 80",
+            "is no list of ids",
+            "a history is empty; name at least one",
+            "xxx",
+        ),
     ),
 }
 
@@ -185,6 +191,7 @@ def test_a_bad_line_of_the_input_is_named_and_the_others_are_answered(
     for number, (line, fault) in enumerate(zip(told, faults, strict=True), 2):
         assert line.startswith(f"lmindexer: line {number}: ")
         assert fault in line
+        assert len(line) <= LONGEST + len("lmindexer: ")
     found = [3 if line in (lines[0], lines[-1]) else 0 for line in lines]
     blank = [n for n, line in enumerate(answered(lines).out.splitlines()) if not line]
     assert np.diff([-1, *blank]).tolist() == [n + 1 for n in found], "an empty line behind the answer of each"

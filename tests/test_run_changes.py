@@ -49,6 +49,15 @@ def test_a_change_is_seen_whole_and_the_generation_before_stays_for_those_who_re
     assert {name for name in entries(run.path) if "parquet" in name} == names, "two generations at most"
 
 
+def test_what_cannot_be_removed_stops_no_change(run: Run):
+    change(run.path, "second")
+    for name in ("ids.parquet", "ids.7.parquet"):  # one of before, and one that a killed writer left
+        (run.path / name).unlink(missing_ok=True)
+        (run.path / name).mkdir()
+    change(run.path, "third")
+    assert contents(run.path) == ("third", "third")
+
+
 def test_a_change_that_fails_leaves_nothing(run: Run):
     def fail() -> None:
         with changing(run.path) as new:

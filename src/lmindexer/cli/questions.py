@@ -21,7 +21,7 @@ def answer_lines(answer: Callable[[str], None], behind: str) -> bool:
             answer(_question(line, first=number == 1))
         except InputError as error:
             failed += 1
-            click.echo(f"lmindexer: line {number}: {error}", err=True)
+            click.echo(f"lmindexer: {InputError(f'line {number}: {error}')}", err=True)  # as short as any other
         click.echo(behind, nl=False)
     if failed:
         click.echo(f"lmindexer: {failed:,} of {number:,} lines could not be answered", err=True)

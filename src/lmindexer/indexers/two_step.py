@@ -135,6 +135,8 @@ class TwoStepIndexer:
         except SafetensorError as error:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
         with folder.trusting(WEIGHTS):
+            if not all(x.isfinite().all() for x in tensors.values()):
+                raise ValueError("it holds what is no number")
             indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
         if indexer.config.indexer != "random":
             name = str(folder.folder("backbone") or encoder_name(indexer.config))

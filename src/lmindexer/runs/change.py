@@ -1,7 +1,7 @@
 """A change of a run: new generations of its files, then one rename of run.json that names them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ class Change:
         for name in self._written:
             for path in generations(self.run.path, name):
                 if path.name not in kept:
-                    path.unlink(missing_ok=True)
+                    with suppress(OSError):  # the change is made; `check` tells of what could not be removed
+                        path.unlink()
 
     def _discard(self) -> None:
         """Remove the new files, unless run.json names them already: then the change was made."""

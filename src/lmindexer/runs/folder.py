@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -173,7 +173,8 @@ class Run:
         """Remove what killed writers left. Raises InputError when another process is writing here."""
         with writing(self.path, wait=False):
             for left in leftovers(self.path, self.files):
-                left.unlink(missing_ok=True)
+                with suppress(OSError):  # gone already, or a folder: `check` tells of it
+                    left.unlink()
 
     @contextmanager
     def trusting(self, name: str) -> Iterator[None]:
