@@ -56,6 +56,19 @@ def is_refused(command: str, run: Path | str, *words: object, names: str) -> boo
     return True
 
 
+@pytest.mark.parametrize(
+    ("column", "cell"), [("label", [None]), ("label", None), ("id", None), ("text", None), ("id", "doc1"), ("text", 3)]
+)
+def test_documents_that_are_none(here: Path, column: str, cell: object):
+    path = here / "random" / "documents.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(column), column, pa.array([cell] * len(table))), path)
+    relist(here / "random", "documents.parquet")
+    for command in (("inspect",), ("pseudo", "--ways", "words", "--out", "pseudo.jsonl"), ("add", "new.jsonl")):
+        assert is_refused(command[0], "random", *command[1:], names="damaged")
+    assert not (here / "pseudo.jsonl").exists()
+
+
 def test_check_sees_a_table_that_no_digest_accuses(here: Path):
     path = here / "random" / "ids.parquet"
     table = pq.read_table(path)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from lmindexer import progress as module
+from lmindexer.errors import LONGEST
 from lmindexer.progress import Progress
 
 
@@ -35,6 +36,14 @@ def test_in_a_pipe_long_work_says_a_line_each_half_minute(clock: SimpleNamespace
         progress.at("encoding documents", 0, 1, second / 100)
     lines = ["  0:30  encoding documents  30%", "  1:00  encoding documents  60%", "  1:30  encoding documents  90%"]
     assert stream.getvalue().splitlines() == lines
+
+
+def test_a_line_is_short_whatever_it_quotes():
+    stream = io.StringIO()
+    progress = Progress(stream)
+    progress.say("reading " + "x" * 5000)
+    progress.warn("y" * 5000)
+    assert [len(line) for line in stream.getvalue().splitlines()] == [LONGEST, LONGEST]
 
 
 def test_in_a_pipe_what_is_said_anyway_is_enough(clock: SimpleNamespace):

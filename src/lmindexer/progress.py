@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
+from lmindexer.errors import LONGEST, shortened
+
 REDRAWN = 0.1  # seconds between two states of the live line
 REPEATED = 30.0  # seconds between two lines of one epoch, off a terminal
 
@@ -26,7 +28,7 @@ class Progress:
         """A line that stays."""
         if self.stream is not None:
             self.clear()
-            print(text, file=self.stream, flush=True)
+            print(shortened(text, LONGEST), file=self.stream, flush=True)
         self._said = time.monotonic()
 
     def warn(self, *warnings: str) -> None:
@@ -40,7 +42,7 @@ class Progress:
     def _always(self, kind: str, lines: Iterable[str]) -> None:
         for text in lines if self._warnings is not None else ():
             self.clear()
-            print(f"{kind}: {text}", file=self._warnings, flush=True)
+            print(shortened(f"{kind}: {text}", LONGEST), file=self._warnings, flush=True)
 
     def doing(self, text: str) -> None:
         """What is done now: on a terminal a line that the next one takes the place of, elsewhere nothing."""

@@ -28,7 +28,7 @@ from fuzz.cases import KINDS, Case, lay_out
 from fuzz.judging import fault_of
 
 SECONDS = 60  # of computing; who needs more hangs
-WAITS = 100  # seconds until who does nothing hangs
+WAITS = 600  # seconds until who does nothing hangs
 MEMORY = 8 * 2**30  # bytes of address space that a process may have beside what it begins with
 A_PROCESS = 400  # inputs
 

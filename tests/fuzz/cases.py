@@ -96,7 +96,7 @@ def of_queries(dice: random.Random, home: Path, folder: Path) -> Case:
     if dice.random() < 0.2:
         flags += ["--trec", "out.trec"]
     if dice.random() < 0.1:
-        command = ["finetune", bring(home, folder, "kmeans"), "--queries", file, "--out", "made", "--quiet"]
+        command = ["finetune", bring(home, folder, "kmeans"), "--queries", file, "--out", "made", *verbs.TAUGHT]
         return Case(command, what=file)
     split = dice.choice(["test", "test", "train", "dev", "val", "x"])
     certain = made.records is not None and one_split and "--answerable" not in flags
@@ -131,7 +131,9 @@ def of_sequences(dice: random.Random, home: Path, folder: Path) -> Case:
     file = asking.write(tables.packed(dice, made) if dice.random() < 0.3 else made, folder / "odd")
     flags = ["--keep-going"] if dice.random() < 0.5 else []
     if dice.random() < 0.2:
-        return Case(["finetune", bring(home, folder, "kmeans"), file, "--out", "made", "--quiet", *flags], what=file)
+        return Case(
+            ["finetune", bring(home, folder, "kmeans"), file, "--out", "made", *verbs.TAUGHT, *flags], what=file
+        )
     command = ["evaluate", bring(home, folder, "random"), "--sequences", file, "--retriever", "popular", *flags]
     return Case([*command, "--metrics", "recall@3", "--split", dice.choice(["test", "dev", "train"])], what=file)
 

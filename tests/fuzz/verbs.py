@@ -2,10 +2,11 @@
 
 import random
 
-from fuzz.home import RESUME
+from fuzz.home import RESUME, TEACH
 from fuzz.words import word
 from lmindexer.cli.app import app
 
+TAUGHT = [str(word) for word in TEACH]
 LOOKS: dict[str, list[list[str]]] = {  # by verb, words behind the run
     "inspect": [[], ["--format", "json"], ["--svg", "out.svg"]],
     "export": [[], ["--out", "out.csv"], ["--out", "out.parquet"]],
@@ -27,7 +28,7 @@ LOOKS: dict[str, list[list[str]]] = {  # by verb, words behind the run
         ["--queries", "beir", "--retriever", "bm25", "--metrics", "recall@3 ndcg@3", "--format", "json"],
         ["--retriever", "bm25", "--retriever", "generative", "--metrics", "mrr@3", "--split", "dev", "--out", "out.md"],
     ],
-    "finetune": [["--queries", "queries.jsonl", "--out", "made"], ["taken.txt", "--out", "made"]],
+    "finetune": [["--queries", "queries.jsonl", "--out", "made", *TAUGHT], ["taken.txt", "--out", "made", *TAUGHT]],
 }  # fmt: skip
 WEIGHTS = {"finetune": 0.3, "compare": 0.6, "explore": 0.6, "evaluate": 1.5, "search": 3.0}  # others: 1
 ODD = [

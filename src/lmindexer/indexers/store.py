@@ -168,5 +168,5 @@ def load_documents(run: Run) -> Corpus:
             for row in batch.to_pylist()
         )
         return Corpus.from_documents(documents, keep_empty=True)
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is damaged; learn the run anew") from error
