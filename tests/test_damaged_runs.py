@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from command_line import entries, learned, lmindexer, write_items
+from command_line import SMALL, entries, learned, lmindexer, write_items
 from lmindexer.corpus.documents import Corpus
 from lmindexer.runs import Run
 from lmindexer.runs.contents import entry_of
@@ -57,7 +57,8 @@ def is_refused(command: str, run: Path | str, *words: object, names: str) -> boo
 
 
 @pytest.mark.parametrize(
-    ("column", "cell"), [("label", [None]), ("label", None), ("id", None), ("text", None), ("id", "doc1"), ("text", 3)]
+    ("column", "cell"),
+    [("label", [None]), ("label", None), ("id", None), ("text", None), ("id", "doc1"), ("text", 3), ("label", "a")],
 )
 def test_documents_that_are_none(here: Path, column: str, cell: object):
     path = here / "random" / "documents.parquet"
@@ -127,6 +128,15 @@ def test_a_log_of_something_else_is_not_read(here: Path):
     (here / "learned" / "report.md").unlink()
     assert lmindexer("inspect", "learned").code == 0
     assert lmindexer("explore", "learned", "--figures", "pictures").code == 0
+
+
+def test_a_run_that_was_learning_nothing(here: Path):
+    path = here / "random" / "run.json"
+    facts = json.loads(path.read_text()) | {"state": "learning"}
+    path.write_text(json.dumps({name: value for name, value in facts.items() if name != "corpus"}))
+    answer = lmindexer("learn", "items.jsonl", "--indexer", "random", *SMALL, "--resume", "--out", "random")
+    assert answer.code == 2
+    assert "was learning another corpus" in answer.err
 
 
 @pytest.mark.parametrize("told", ['{"a": 1}', "[]", '{"systems": []}', "[" * 99_999])

@@ -21,6 +21,8 @@ from fuzz.words import mangled, value
 from lmindexer.runs import Run
 from lmindexer.runs.contents import entry_of, present_names
 
+POSITION = "position"  # of training, in the metadata of a checkpoint
+
 
 @dataclass(frozen=True)
 class Spoiled:
@@ -201,9 +203,8 @@ def _safetensors(dice: random.Random, content: bytes) -> bytes:
         tensors[name] = np.full_like(x, dice.choice([np.nan, np.inf, -1, 0]) if x.dtype.kind == "f" else -2)
     elif change == 5:
         tensors[name] = x[: dice.randrange(len(x) or 1)] if x.ndim else x
-    elif change == 6 and metadata:
-        told = dice.choice(sorted(metadata))
-        metadata[told] = _json(dice, metadata[told].encode()).decode("utf-8", "replace")
+    elif change == 6 and metadata and POSITION in metadata:
+        metadata[POSITION] = _json(dice, metadata[POSITION].encode()).decode("utf-8", "replace")
     else:
         tensors["more"] = np.zeros(3, np.float32)
     return save(tensors, metadata)

@@ -33,7 +33,7 @@ def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **fa
             facts["columns"] = corpus.fields.to_mapping()
         return Run.create(out, config, {"corpus": of_corpus, **facts})
     run = Run.open(out, finished=False)
-    if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
+    if run.facts.get("corpus", {}).get("fingerprint") != corpus.fingerprint:
         raise InputError(f"{run.path} was learning another corpus; resume with the same files and columns")
     if not same_settings(run.config, config):
         raise InputError(f"{run.path} was learning with other settings; resume without changing any")
@@ -162,11 +162,14 @@ def load_documents(run: Run) -> Corpus:
     path = run.file("documents.parquet")
     try:
         file = pq.ParquetFile(path)
-        documents = (
-            Document(row["id"], row["text"], tuple(row["label"]))
-            for batch in file.iter_batches(10_000)
-            for row in batch.to_pylist()
-        )
+        documents = (_document(row) for batch in file.iter_batches(10_000) for row in batch.to_pylist())
         return Corpus.from_documents(documents, keep_empty=True)
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is damaged; learn the run anew") from error
+
+
+def _document(row: dict[str, Any]) -> Document:
+    """A row of documents.parquet. Raises TypeError where it is none."""
+    if not isinstance(row["id"], str) or not isinstance(row["text"], str) or not isinstance(row["label"], list):
+        raise TypeError("a cell is not what it should be")
+    return Document(row["id"], row["text"], tuple(row["label"]))
