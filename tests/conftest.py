@@ -13,6 +13,7 @@ from jaxtyping import install_import_hook
 # the shapes in these modules' signatures are checked whenever a test calls them
 install_import_hook(["lmindexer.learn.losses", "lmindexer.learn.batches"], "beartype.beartype")
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,11 @@ def checkpoints(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dic
 @pytest.fixture(params=CHECKPOINTS)
 def checkpoint(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> Path:
     return checkpoints[request.param]
+
+
+@pytest.fixture
+def here(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a module's `home` as the working folder, to be spoiled."""
+    folder = Path(shutil.copytree(home, tmp_path / "here"))
+    monkeypatch.chdir(folder)
+    return folder

@@ -2,7 +2,6 @@
 verb says in a sentence what is the matter. The fuzzer (tests/fuzz) found these."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,14 +29,6 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     }.items():
         learned(items, "--out", folder / name, *words)
     (folder / "new.jsonl").write_text('{"id": "new", "title": "rose"}\n')
-    return folder
-
-
-@pytest.fixture
-def here(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy as the working folder, to be spoiled."""
-    folder = Path(shutil.copytree(home, tmp_path / "here"))
-    monkeypatch.chdir(folder)
     return folder
 
 

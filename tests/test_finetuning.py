@@ -34,14 +34,6 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     return folder
 
 
-@pytest.fixture
-def here(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of all of it as the working folder, to be spoiled."""
-    folder = Path(shutil.copytree(home, tmp_path / "here"))
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def finetuned(*arguments: object) -> Answer:
     answer = lmindexer("finetune", *arguments, *FAST)
     assert answer.code == 0, answer.err

@@ -43,13 +43,6 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     return folder
 
 
-@pytest.fixture
-def here(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = Path(shutil.copytree(home, tmp_path / "here"))
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def test_what_was_left_out_is_told(home: Path):
     said = (home / "said.txt").read_text()
     for note in (

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,7 @@ def save_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str], c
     tensors = {f"array.{name}": x for name, x in checkpoint.arrays.items()}
     tensors |= {f"optimizer.{name}": x for name, x in checkpoint.optimizer.items()}
     weights = {name: x for name, x in modules.state_dict().items() if name not in frozen}
-    finite = [x.isfinite().all() for x in weights.values() if x.is_floating_point()]
-    if finite and not bool(torch.stack(finite).all()):
+    if not are_finite(weights.values()):
         raise NotFiniteError("a weight is not a number")
     tensors |= {f"model.{name}": x for name, x in weights.items()}
     log = folder / LOG
@@ -59,6 +58,12 @@ def save_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str], c
     tensors = {name: x.detach().contiguous().clone() for name, x in tensors.items()}
     metadata = {"position": json_text(position)}
     write_atomically(folder / CHECKPOINT, lambda path: save_file(tensors, path, metadata))
+
+
+def are_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether no number of any of these is infinite or none; the device is waited for once."""
+    finite = [x.isfinite().all() for x in tensors if x.is_floating_point()]
+    return not finite or bool(torch.stack(finite).all())
 
 
 def load_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str]) -> Checkpoint | None:

@@ -14,6 +14,7 @@ from lmindexer.files import write_text
 from lmindexer.progress import Progress
 
 if TYPE_CHECKING:
+    from lmindexer.corpus.document import Document
     from lmindexer.corpus.documents import Corpus
     from lmindexer.runs import Run
 
@@ -49,13 +50,22 @@ def how_to_read(command: Any) -> Any:
 READ_BY = ("skip_bad", "keep_empty", "keep_markup", "keep_going")  # of `how_to_read`
 
 
+def columns_in(text: str) -> tuple[str, ...]:
+    """The columns of a list with commas between them; none of an empty one."""
+    return tuple(map(str.strip, text.split(","))) if text else ()
+
+
+def document_line(document: "Document", path: Sequence[int]) -> str:
+    """A document under its ID, as a line for the screen."""
+    return f"{'.'.join(map(str, path)):12}  {document.id}  {' '.join(document.text.split())[:90]}"
+
+
 def read_like(run: "Run", files: Sequence[Path], id: str, text: str, label: str, reading: dict[str, Any]) -> "Corpus":
     """The documents of `files`, from the columns that `run` was learned from where others are not named."""
     from lmindexer.corpus.documents import Corpus
     from lmindexer.indexers.store import columns_of
 
-    names = tuple(map(str.strip, text.split(","))) if text else ()
-    return Corpus.read(list(files), text=names, id=id, label=label, like=columns_of(run), **reading)
+    return Corpus.read(list(files), text=columns_in(text), id=id, label=label, like=columns_of(run), **reading)
 
 
 def tell_skipped(corpus: "Corpus") -> None:

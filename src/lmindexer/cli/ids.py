@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import format_to_write, how_to_read, lines_of, make_room, read_like, steps, tell_skipped
+from lmindexer.cli.common import (
+    document_line,
+    format_to_write,
+    how_to_read,
+    lines_of,
+    make_room,
+    read_like,
+    steps,
+    tell_skipped,
+)
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
@@ -181,7 +190,7 @@ def lookup(run: Path, path: str, k: int, kind: str) -> None:
         if kind == "jsonl":
             click.echo(json_text({"id": document.id, "codes": codes, "text": document.text}, ensure_ascii=False))
         else:
-            click.echo(f"{'.'.join(map(str, codes)):12}  {document.id}  {' '.join(document.text.split())[:90]}")
+            click.echo(document_line(document, codes))
     if len(rows) > k:
         click.echo(f"note: {len(rows) - k:,} more; see them with -k {len(rows)}", err=True)
 

@@ -1,13 +1,12 @@
 """The verb that brings in IDs which were made elsewhere: import."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import how_to_read, tell_skipped
+from lmindexer.cli.common import columns_in, how_to_read, steps, tell_skipped
 
 
 @app.command("import")
@@ -36,13 +35,11 @@ def import_verb(ids: Path, documents: tuple[Path, ...], out: Path, last: str | N
     """
     from lmindexer.corpus.documents import Corpus
     from lmindexer.indexers.imported import import_ids
-    from lmindexer.progress import Progress
 
-    names = tuple(map(str.strip, text.split(","))) if text else ()
-    corpus = Corpus.read(list(documents), text=names, id=id, label=label, **reading)
+    corpus = Corpus.read(list(documents), text=columns_in(text), id=id, label=label, **reading)
     tell_skipped(corpus)
-    progress = Progress(sys.stderr if sys.stderr.isatty() else None, warnings=sys.stderr)
-    found = import_ids(ids, corpus, out, last=last or "", keep_going=reading["keep_going"], progress=progress)
+    with steps() as progress:
+        found = import_ids(ids, corpus, out, last=last or "", keep_going=reading["keep_going"], progress=progress)
     assert found.ids is not None
     sizes = " x ".join(map(str, found.ids.sizes))
     click.echo(f"{len(found.ids):,} IDs of {sizes} codes\nRun folder: {out}\nNext: lmindexer inspect {out}   "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import ids_in, lines_of, steps
+from lmindexer.cli.common import document_line, ids_in, lines_of, steps
 from lmindexer.cli.questions import answer_lines
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import json_text
@@ -152,8 +152,7 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
                 found = {"rank": rank, "id": hit.doc_id, "score": round(hit.score, 4), "codes": path}
                 click.echo(json_text({name: question} | found | {"text": document.text}, ensure_ascii=False))
             else:
-                shown = " ".join(document.text.split())[:90]
-                click.echo(f"{hit.score:8.4g}  {'.'.join(map(str, path)):12}  {hit.doc_id}  {shown}")
+                click.echo(f"{hit.score:8.4g}  {document_line(document, path)}")
 
     asked = " ".join(query) if history is None else history
     if asked != "-":

@@ -45,7 +45,7 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: nan becomes null."""
-        return {name: finite(value) for name, value in asdict(self).items()}
+        return finite(asdict(self))
 
     def to_markdown(self) -> str:
         """The table, then a sentence each on agreement and on what was left out."""

@@ -235,13 +235,12 @@ def _telling_level(labels: Sequence[tuple[str, ...]]) -> _Groups:
 
     Where it has so many labels that few documents would have a colour: none, as if there were no labels.
     """
-    levels = [_Groups.of(labels, level) for level in range(max(map(len, labels)))]
-    if not levels:
-        return _Groups.of(labels, -1)
-    telling = [groups for groups in levels if groups.counts[0] <= ONE_LABEL_SHARE * groups.counts.sum()]
-    groups = (telling or levels)[0]
-    coloured = groups.counts[:LABEL_COLOURS].sum()
-    return groups if coloured >= COLOURED_SHARE * groups.counts.sum() else _Groups.of(labels, -1)
+    for level in range(max(map(len, labels))):
+        groups = _Groups.of(labels, level)
+        labelled, coloured = groups.counts.sum(), groups.counts[:LABEL_COLOURS].sum()
+        if groups.counts[0] <= ONE_LABEL_SHARE * labelled:
+            return groups if coloured >= COLOURED_SHARE * labelled else _Groups.of(labels, -1)
+    return _Groups.of(labels, 0)
 
 
 def _most_frequent(group: np.ndarray, node: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:

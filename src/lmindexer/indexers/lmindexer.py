@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from lmindexer.checkpoints import are_finite
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
@@ -124,7 +125,7 @@ class LMIndexer:
         try:
             tensors = load_file(weights)
             missing, unexpected = model.load_state_dict(tensors, strict=False)
-            if not all(x.isfinite().all() for x in tensors.values()):
+            if not are_finite(tensors.values()):
                 raise ValueError("a weight is no number")
         except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None

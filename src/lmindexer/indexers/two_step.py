@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lmindexer.checkpoints import are_finite
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
@@ -90,8 +91,9 @@ class TwoStepIndexer:
         bf16 = choose_bf16(config.precision, device)
         torch.manual_seed(config.seed)
         if config.indexer != "random":
-            progress.say(f"loading the model {encoder_name(config)}")
-            self.encoder = load_backbone(encoder_name(config), dropout=config.dropout).to(device).eval()
+            _, name = encoder_of(config)
+            progress.say(f"loading the model {name}")
+            self.encoder = load_backbone(name, dropout=config.dropout).to(device).eval()
             self.encoder.texts.room(config.max_tokens)
         self.run = run = begin_run(config, corpus, out, resume, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
@@ -135,11 +137,11 @@ class TwoStepIndexer:
         except SafetensorError as error:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
         with folder.trusting(WEIGHTS):
-            if not all(x.isfinite().all() for x in tensors.values()):
+            if not are_finite(tensors.values()):
                 raise ValueError("it holds what is no number")
             indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
         if indexer.config.indexer != "random":
-            name = str(folder.folder("backbone") or encoder_name(indexer.config))
+            name = str(folder.folder("backbone") or encoder_of(indexer.config)[1])
             indexer.encoder = load_backbone(name).to(device).eval()
         indexer.run, indexer.ids = folder, load_ids(folder)
         if indexer.quantiser.sizes != indexer.ids.sizes:
@@ -198,8 +200,3 @@ class TwoStepIndexer:
         self.config, self.run, self.ids = other.config, other.run, other.ids
         self.encoder, self.quantiser = other.encoder, other.quantiser
         return self
-
-
-def encoder_name(config: LearnConfig) -> str:
-    """What embeds the documents of a two-step indexer."""
-    return encoder_of(config)[1]

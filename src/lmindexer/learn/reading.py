@@ -46,8 +46,7 @@ class Unseen:
         """The same where the texts are queries to the run of `config`, which are cut."""
         found = [self._unknown(config, "learn anew with", "query")] if self._has_unknown else []
         if self.unread_tokens:
-            limit = f" (its model reads {self.longest:,})" if self.longest < 10**6 else ""
-            way_out = f"; to read more, fine-tune with a larger --max-tokens{limit}"
+            way_out = f"; to read more, fine-tune with a larger --max-tokens{self._model_reads}"
             cut = f"{self._longer('query')} longer than {self.limit:,} tokens and cut there"
             found.append(cut + (way_out if self.limit < self.longest else ""))
         return found
@@ -55,6 +54,10 @@ class Unseen:
     @property
     def _has_unknown(self) -> bool:
         return self.unknown_tokens >= NOTABLE * max(self.tokens, 1) or self.mostly_unknown > 0
+
+    @property
+    def _model_reads(self) -> str:
+        return f" (its model reads {self.longest:,})" if self.longest < 10**6 else ""
 
     def _longer(self, kind: str) -> str:
         verb = "is" if self.longer == 1 else "are"
@@ -87,10 +90,9 @@ class Unseen:
     def _cut(self, config: LearnConfig, how: str) -> str:
         if not self.unread_tokens:
             return ""
-        limit = f" (its model reads {self.longest:,})" if self.longest < 10**6 else ""
         ways, place = [], f"the {self.limit:,} tokens that its model reads"
         if self.limit < self.longest:
-            ways, place = [f"a larger --max-tokens{limit}"], f"--max-tokens {self.limit}"
+            ways, place = [f"a larger --max-tokens{self._model_reads}"], f"--max-tokens {self.limit}"
         if config.may_pool:
             ways.append("--long pool, which reads all")
         alike = f", and {self.same_when_cut:,} look like another with a different text" if self.same_when_cut else ""

@@ -165,7 +165,7 @@ def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tens
     of it (Eq. 11). With `targets` (B,) the codes that spreading aims at cost, too.
     """
     config, t, h = learner.config, batch.t, batch.h
-    known = [vector.detach() for vector in learner.indexer.code_vectors(batch.prefix)]
+    known = [code.detach() for code in learner.indexer.code_vectors(batch.prefix)]
     terms: dict[str, Tensor] = {}
     if config.reconstruction:
         terms["reconstruction"], terms["macro_f1"] = rebuild(learner, batch.rows, [*known, vector], t)

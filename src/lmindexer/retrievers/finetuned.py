@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from lmindexer.checkpoints import are_finite
 from lmindexer.config import IMPORTED, FinetuneConfig, LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
@@ -18,10 +19,9 @@ from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import check_agreement, load_documents, load_ids
-from lmindexer.indexers.two_step import encoder_name
 from lmindexer.learn.histories import Items, item_vectors
 from lmindexer.learn.memories import Memories
-from lmindexer.learn.reading import read_documents
+from lmindexer.learn.reading import encoder_of, read_documents
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -127,7 +127,7 @@ def load(run: Path) -> Finetuned:
     try:
         model = SemanticIndexer(backbone, [len(tensors[f"indexer.codebooks.{t}.weight"]) for t in range(positions)])
         told = model.load_state_dict(_below("indexer.", tensors), strict=False)  # items are read with these weights
-        if not all(x.isfinite().all() for x in tensors.values()):
+        if not are_finite(tensors.values()):
             raise KeyError("a weight is no number")
         missing = [name for name in told.missing_keys if not name.startswith("backbone.model.")]
         if missing or told.unexpected_keys:
@@ -195,9 +195,7 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
     """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
     own = run.folder("backbone")
-    name = learned.backbone if learned.indexer == "lmindexer" else encoder_name(learned)
-    if learned.indexer in ("random", IMPORTED):
-        name = "bundled"
+    name = "bundled" if learned.indexer in ("random", IMPORTED) else encoder_of(learned)[1]
     return load_backbone(str(own) if own is not None else name, learned.decoder_layers, learned.dropout)
 
 

@@ -51,14 +51,14 @@ class Address {
       return /^[1-9]\d*$/.test(text) && Number(text) <= most ? Number(text) - 1 : -1;
     };
     const paths = fields.getAll("path");
-    const level = fields.get("level") === "size" ? -1 : counted("level", summary.levels);
-    const named = level >= 0 || fields.get("level") === "size";
+    const level = counted("level", summary.levels);
+    const usual = fields.get("level") === "size" ? -1 : summary.level;
     const view = {
       nodes: runs.map((tree, r) => tree.nodeOf(paths[r] ?? "")),
       active: Math.max(0, counted("run", runs.length)),
       query: fields.get("query") ?? "",
       doc: data.ids.indexOf(fields.get("document")),
-      level: named ? level : summary.level,
+      level: level < 0 ? usual : level,
       slot: counted("colour", NONE + 1),
       tab: fields.get("list"),
     };
