@@ -10,12 +10,12 @@ from command_line import SMALL, lmindexer, write_items
 from lmindexer import Corpus, Document, LMIndexer
 from lmindexer.config import FinetuneConfig
 from lmindexer.indexers.two_step import TwoStepIndexer
+from lmindexer.methods.generative.folder import begin_model
+from lmindexer.methods.generative.retriever import GenerativeRetriever
+from lmindexer.methods.registry import generative
 from lmindexer.model.backbone import load_backbone
-from lmindexer.retrievers.finetuned import begin
-from lmindexer.retrievers.generative import GenerativeRetriever
-from lmindexer.retrievers.registry import generative
 from lmindexer.runs import Run
-from lmindexer.tasks.finetune import finetune
+from lmindexer.teaching.finetune import finetune
 from small_tasks import QUICK, QUIET, learn, write_queries
 
 ODD = "rose <mask> ISBN [PAD] <extra_id_3> 薔薇 pan pan"  # what no document holds, or no row stands for
@@ -72,7 +72,7 @@ def test_dropout_as_set_reaches_the_pretrained_layers(
     indexer = LMIndexer.load(run).model
     assert indexer is not None
     assert shares(indexer.backbone.model) == {0.25}
-    begun = begin(Run.open(run), FinetuneConfig(encoder="full", dropout=0.1, device="cpu"))
+    begun = begin_model(Run.open(run), FinetuneConfig(encoder="full", dropout=0.1, device="cpu"))
     assert shares(begun.model.backbone.model) == {0.1}
     settings = QUICK | {"encoder": "full", "dropout": 0.05, "epochs": 1}
     searcher = finetune(

@@ -13,9 +13,9 @@ from test_finetuning import finetuned
 
 VERBS: dict[str, tuple[str, ...]] = {
     "search": ("search", "RUN", "rose"),
-    "bm25": ("search", "RUN", "rose", "--retriever", "bm25"),
+    "bm25": ("search", "RUN", "rose", "--method", "bm25"),
     "evaluate": ("evaluate", "RUN"),
-    "other queries": ("evaluate", "RUN", "--queries", "queries.jsonl", "--retriever", "bm25"),
+    "other queries": ("evaluate", "RUN", "--queries", "queries.jsonl", "--method", "bm25"),
     "its queries by name": ("evaluate", "RUN", "--queries", "RUN/queries.jsonl"),
     "its sequences by name": ("evaluate", "RUN", "--sequences", "RUN/sequences.jsonl"),
     "inspect": ("inspect", "RUN"),

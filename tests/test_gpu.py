@@ -15,11 +15,11 @@ from lmindexer import LMIndexer, devices
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.learn.memories import Memories
+from lmindexer.methods.dense import DenseRetriever
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.query_writer import load_query_writer
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
-from lmindexer.retrievers.dense import DenseRetriever
 
 CUDA = "cuda:0"
 real_only = pytest.mark.gpu

@@ -22,7 +22,7 @@ CHAINS, KILLS = 2, 3  # of each command; in a chain, what goes on is killed agai
 TIMED = {"report.json", "finetune.json"}  # they hold seconds
 FINETUNE = [f"--{name.replace('_', '-')}={value}" for name, value in (QUICK | {"epochs": 3}).items()]
 WAY_ON = re.compile(r"lmindexer (learn|finetune|check) ")
-LOOKS = (["inspect"], ["export"], ["explore"], ["compare", "--resamples", 0], ["search", "rose", "--retriever", "bm25"])
+LOOKS = (["inspect"], ["export"], ["explore"], ["compare", "--resamples", 0], ["search", "rose", "--method", "bm25"])
 
 
 @dataclass(frozen=True)

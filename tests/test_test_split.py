@@ -72,7 +72,7 @@ def test_its_trec_file_has_the_ids_of_the_users_judgements(here: Path):
     assert {query_id: each["recall_80"] for query_id, each in theirs.items()} == {
         **{f"Q-{n}": 1.0 for n in range(6, 11)}, "Q-11": 0.0
     }  # fmt: skip
-    ours = json.loads(answer.out)["retrievers"]["generative"]
+    ours = json.loads(answer.out)["tables"]["all"]["methods"]["generative"]
     assert ours["queries"] == 5, "two of the six are one"
     assert ours["metrics"]["recall@80"]["mean"] == pytest.approx(4 / 5)
 
@@ -107,7 +107,7 @@ def test_what_users_took_stays_parted_when_documents_leave(here: Path, corpus: C
     well("finetune", "run", "taken.txt", "--out", "recommend", *FAST, "--history", "ids")
     gone = users["u3"][4]
     well("remove", "recommend", gone)
-    answer = well("evaluate", "recommend", "--retriever", "popular", "--metrics", "recall@79", "--trec", "found.trec",
+    answer = well("evaluate", "recommend", "--method", "popular", "--metrics", "recall@79", "--trec", "found.trec",
                   "--format", "json")  # fmt: skip
     told = json.loads(answer.out)
     assert told["as_is"]["users"] == 19

@@ -42,19 +42,19 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
       lmindexer finetune runs/beauty sequences.txt.gz --out runs/beauty-rec
       lmindexer finetune runs/squad --queries squad/ --out runs/squad-search
     """
+    from lmindexer.methods.taught import is_finetuned, read_config
     from lmindexer.progress import Progress
-    from lmindexer.retrievers.finetuned import is_finetuned, read_config
     from lmindexer.runs import Run
-    from lmindexer.tasks import finetune as finetuning
+    from lmindexer.teaching.finetune import finetune as teach
 
     task = "search" if sequences is None else "recommend"
     begun = (out, read_config(out)) if resume and Run.is_begun(out) and is_finetuned(out) else None
     config = resolve(FinetuneConfig, recipe, given, begun, {"task": task})
     named = tuple(part.strip() for part in sources.split(",") if part.strip())
     try:
-        finetuning.finetune(run, out, sequences=sequences, queries=queries, qrels=qrels, pseudo=pseudo, sources=named,
-                            keep_going=keep_going, config=config, resume=resume,
-                            progress=Progress(None if quiet else sys.stderr, warnings=sys.stderr))  # fmt: skip
+        teach(run, out, sequences=sequences, queries=queries, qrels=qrels, pseudo=pseudo, sources=named,
+              keep_going=keep_going, config=config, resume=resume,
+              progress=Progress(None if quiet else sys.stderr, warnings=sys.stderr))  # fmt: skip
     except KeyboardInterrupt:
         click.echo(f"\nstopped; the same command with --resume goes on with {out}", err=True)
         sys.exit(130)
