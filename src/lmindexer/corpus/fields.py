@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lmindexer.corpus.cells import id_in
@@ -28,7 +27,7 @@ class Fields:
 
     @classmethod
     def choose(
-        cls, path: Path, columns: Mapping[str, bool], *, id: str, text: Sequence[str], label: str, headed: bool = False
+        cls, path: object, columns: Mapping[str, bool], *, id: str, text: Sequence[str], label: str, headed: bool = False
     ) -> "Fields":
         """The named columns, which must exist; for those not named, the usual names that do.
 

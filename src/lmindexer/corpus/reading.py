@@ -1,4 +1,4 @@
-"""Files become documents: each record is read once, as a document, as one left out, or as one that is there twice.
+"""Files, or records in memory, become documents: each record is read once, as a document, as one left out, or as one that is there twice.
 
 Two passes: the first finds which columns hold what, over all records; the second reads them. What they count must
 agree.
@@ -7,12 +7,12 @@ agree.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from lmindexer.corpus.cells import Cells
 from lmindexer.corpus.document import Document, checked_text
 from lmindexer.corpus.fields import ID_NAMES, TEXT_NAMES, Fields, usual_names, usual_text
-from lmindexer.corpus.files import Paths, find_files, passed_over, reader_of
+from lmindexer.corpus.files import Paths, Source, passed_over, reader_of, sources_of
+from lmindexer.corpus.memory import Records
 from lmindexer.corpus.records import Record, RecordError, Survey
 from lmindexer.errors import InputError, excerpt
 
@@ -24,7 +24,7 @@ class Reading:
 
     def __init__(
         self,
-        paths: Paths,
+        paths: Paths | Records,
         *,
         id: str = "",
         text: Sequence[str] = (),
@@ -35,7 +35,7 @@ class Reading:
         keep_markup: bool = False,
         keep_going: bool = False,
     ) -> None:
-        self.files = find_files(paths)
+        self.files = sources_of(paths)
         self.surveys = [reader_of(path).survey(path) for path in self.files]
         self.notes = [*passed_over(paths), *(note for survey in self.surveys for note in survey.notes)]
         keep_markup = keep_markup or (like is not None and like.keep_markup)
@@ -130,7 +130,7 @@ class Reading:
         raise RecordError("duplicate id", f"the id {excerpt(id)} was already in {place}; rename one")
 
     def _fields(
-        self, path: Path, survey: Survey, id: str, text: Sequence[str], label: str, like: Fields | None
+        self, path: Source, survey: Survey, id: str, text: Sequence[str], label: str, like: Fields | None
     ) -> Fields:
         columns = survey.columns
         if not columns:  # without a single sound record there is nothing to check; its faults come later
@@ -143,7 +143,7 @@ class Reading:
             self._note_other_ids(path, columns)
         return Fields.choose(path, columns, id=id, text=text, label=label, headed=survey.headed)
 
-    def _of_run(self, path: Path, columns: dict[str, bool], like: Fields) -> tuple[str, ...]:
+    def _of_run(self, path: Source, columns: dict[str, bool], like: Fields) -> tuple[str, ...]:
         """The columns that a run was learned from; some may be missing where records need not be alike."""
         present = tuple(name for name in like.text if name in columns)
         if not present:
@@ -155,7 +155,7 @@ class Reading:
             self.notes.append(f"{path} has {', '.join(map(excerpt, other))}, too, which the run was not learned from")
         return present
 
-    def _note_other_ids(self, path: Path, columns: dict[str, bool]) -> None:
+    def _note_other_ids(self, path: Source, columns: dict[str, bool]) -> None:
         chosen, *others = usual_names(columns, ID_NAMES) or ("",)
         if others:
             other = ", ".join(map(excerpt, others[:3]))

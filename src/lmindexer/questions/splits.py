@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from lmindexer.errors import InputError
-from lmindexer.questions.queries import SPLITS, Queries, load_queries, splits_of, text_key
+from lmindexer.questions.queries import Queries, load_queries, splits_of, text_key
+from lmindexer.questions.query_records import SPLITS
 
 DEV_SHARE = 0.1  # of training queries without a dev split
 FEW_DEV = 200  # queries: fewer choose by luck, so that pseudo-queries are asked, too
