@@ -6,12 +6,13 @@ from itertools import chain
 from pathlib import Path
 
 from lmindexer.corpus.documents import Corpus
-from lmindexer.errors import InputError, check_list
+from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
 from lmindexer.indexers.store import check_agreement, documents_and_ids, keep, load_documents
 from lmindexer.progress import Progress
 from lmindexer.runs import changing
+from lmindexer.values import DocId, id_texts
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,13 @@ def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None
         return Added(found, len(corpus) - len(new))
 
 
-def remove_documents(run: Path, doc_ids: Iterable[str], *, progress: Progress | None = None) -> None:
+def remove_documents(run: Path, doc_ids: Iterable[DocId], *, progress: Progress | None = None) -> None:
     """Take documents out of a run; the others keep their IDs. Another process that changes it is waited for.
 
     Raises:
         InputError: when one of them is not there or none would be left. Then nothing is changed.
     """
-    check_list(doc_ids, "the documents to remove")
-    leaving = set(doc_ids)
+    leaving = set(id_texts(doc_ids, "the documents to remove"))
     with changing(run, progress) as change:
         corpus, ids = documents_and_ids(change.run)
         ids = ids.remove(leaving)

@@ -45,9 +45,11 @@ class Method:
             self.check_kind(kind)
         if unknown := sorted(options.keys() - set(self.options)):
             raise InputError(f"{self.name} takes no {unknown[0]}; leave it out")
-        return import_module(f"{__package__}.{self.module}").open_run(
+        retriever: Retriever = import_module(f"{__package__}.{self.module}").open_run(
             Path(run), kind or self._usual_kind(Path(run)), sequences, **options
         )
+        retriever.name = self.name
+        return retriever
 
     def check_kind(self, kind: str) -> None:
         """Raise InputError where it does not answer this kind of questions."""
