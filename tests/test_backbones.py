@@ -7,8 +7,9 @@ import pytest
 from torch import nn
 
 from command_line import SMALL, lmindexer, write_items
-from lmindexer import Corpus, Document, LMIndexer
+from lmindexer import Corpus, Document
 from lmindexer.config import FinetuneConfig
+from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.two_step import TwoStepIndexer
 from lmindexer.methods.generative.folder import begin_model
 from lmindexer.methods.generative.retriever import GenerativeRetriever

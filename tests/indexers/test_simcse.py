@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lmindexer import InputError, TwoStepIndexer
+from lmindexer import InputError
 from lmindexer.corpus.documents import Corpus
+from lmindexer.indexers.two_step import TwoStepIndexer
 from lmindexer.learn.simcse import TEMPERATURE, simcse_loss
 from lmindexer.progress import Progress
 from lmindexer.training import Trainer

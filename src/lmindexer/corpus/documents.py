@@ -87,11 +87,11 @@ class Corpus:
         keep_markup: bool = False,
         keep_going: bool = False,
     ) -> "Corpus":
-        """Documents of a data frame (pandas, polars), an Arrow table, a Hugging Face data set, a list of dicts, {id: text},
-        {id: record}, or files.
+        """Documents of a data frame (pandas, polars), an Arrow table, a Hugging Face data set, a list of dicts,
+        {id: text}, {id: record}, or files.
 
-        Columns are chosen, and cells, labels and bad records treated, as `read` does it with files; a record is named by
-        its row, counted from 0.
+        Columns are chosen, and cells, labels and bad records treated, as `read` does it with files; a record is named
+        by its row, counted from 0.
         """
         return cls.read(
             data if are_paths(data) else records_of(data), id=id, text=text, label=label, like=like,

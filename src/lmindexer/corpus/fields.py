@@ -27,7 +27,14 @@ class Fields:
 
     @classmethod
     def choose(
-        cls, path: object, columns: Mapping[str, bool], *, id: str, text: Sequence[str], label: str, headed: bool = False
+        cls,
+        path: object,
+        columns: Mapping[str, bool],
+        *,
+        id: str,
+        text: Sequence[str],
+        label: str,
+        headed: bool = False,
     ) -> "Fields":
         """The named columns, which must exist; for those not named, the usual names that do.
 

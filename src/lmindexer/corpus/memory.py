@@ -91,7 +91,9 @@ def _of_dataset(dataset: Any) -> Records:
     """Of Hugging Face datasets. Raises InputError where it is several splits of one."""
     if isinstance(dataset, Mapping):
         splits = ", ".join(map(excerpt, dataset))
-        raise InputError(f"these are the splits {splits} of a data set; choose one of them: dataset[{next(iter(dataset))!r}]")
+        raise InputError(
+            f"these are the splits {splits} of a data set; choose one of them: dataset[{next(iter(dataset))!r}]"
+        )
     whole = dataset.with_format(None) if hasattr(dataset, "with_format") else dataset
     return Records("the data set", dict.fromkeys(dataset.column_names or (), False), lambda: map(_record, whole))
 

@@ -1,5 +1,6 @@
-"""Files, or records in memory, become documents: each record is read once, as a document, as one left out, or as one that is there twice.
+"""Files, or records in memory, become documents: each record is read once.
 
+It is a document then, one that was left out, or one that is there twice.
 Two passes: the first finds which columns hold what, over all records; the second reads them. What they count must
 agree.
 """

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.corpus.fields import Fields
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, excerpt
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.runs import Change, Run
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lmindexer.model.backbone import Backbone  # torch: seconds that looking at a run need not wait for
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
-NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
+NOT_LEARNED = "this indexer has not learned yet; call fit(corpus)"
 
 
 def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **facts: Any) -> Run:
@@ -78,7 +78,7 @@ def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus
 
 def _check_type(corpus: object) -> None:
     if not isinstance(corpus, Corpus):
-        raise InputError(f"the documents must be a Corpus, not {corpus!r}; make one with Corpus.read or from_documents")
+        raise InputError(f"the documents must be a Corpus, not {excerpt(corpus)}; make one with Corpus.of")
 
 
 def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:

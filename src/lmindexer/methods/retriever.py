@@ -9,7 +9,7 @@ import numpy as np
 
 from lmindexer.corpus.document import LONE_SURROGATE
 from lmindexer.errors import InputError, check_list, excerpt
-from lmindexer.questions.questions import HISTORY, TEXT, Question
+from lmindexer.questions.questions import HISTORY, TEXT
 from lmindexer.values import DocId, id_texts, plain
 
 WORDS_FOR = {TEXT: "words", HISTORY: "histories"}
@@ -41,7 +41,7 @@ class Retriever(ABC):
     settings: dict[str, Any]  # how it searches, as far as that changes the answer
 
     def answer(
-        self, questions: Sequence[Question], k: int = 10, *, only: Iterable[DocId] | None = None
+        self, questions: Sequence[str | Sequence[DocId]], k: int = 10, *, only: Iterable[DocId] | None = None
     ) -> list[list[Hit]]:
         """The best k documents for each question, best first; fewer only where fewer exist or match.
 
@@ -60,9 +60,7 @@ class Retriever(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name}, {len(self.doc_ids):,} documents)"
 
-    def search(
-        self, texts: Sequence[str], k: int = 10, *, only: Iterable[DocId] | None = None
-    ) -> list[list[Hit]]:
+    def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[DocId] | None = None) -> list[list[Hit]]:
         """`answer` of texts."""
         return self.answer(checked_texts(texts), k, only=only)
 
@@ -86,7 +84,7 @@ class ByWords(Protocol):
         ...
 
 
-def checked_questions(questions: Sequence[Question], k: int) -> tuple[str, list[Any]]:
+def checked_questions(questions: Sequence[str | Sequence[DocId]], k: int) -> tuple[str, list[Any]]:
     """The kind of these questions, and the questions as lists of strings are.
 
     Raises InputError for a text in place of a list, for texts beside histories, as `checked_texts` and

@@ -37,9 +37,7 @@ class Histories:
             return cls.read(data)
         check_list(data, cls.source)
         pairs = data.items() if isinstance(data, Mapping) else enumerate(data)
-        found = (
-            (n, id_text(user), id_texts(items, f"what user {user} took")) for n, (user, items) in enumerate(pairs)
-        )
+        found = ((n, id_text(user), id_texts(items, f"what user {user} took")) for n, (user, items) in enumerate(pairs))
         return cls(by_user(cls.source, "history", found))
 
     def __len__(self) -> int:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmindexer.evaluation.metrics import judge, parse_metric
-from lmindexer.values import DocId
 
-Question = str | Sequence[DocId]  # a text, or a history: ids of documents, oldest first
+Question = str | Sequence[str]  # a text, or a history: ids of documents, oldest first
 TEXT, HISTORY = "text", "history"  # the kinds of questions
 
 

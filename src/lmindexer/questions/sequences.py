@@ -132,6 +132,13 @@ def next_items(examples: Examples, doc_ids: Sequence[str]) -> Questions:
     return Questions(histories, relevant, tuple(users), sequences.notes, unseen=tuple(np.flatnonzero(new).tolist()))
 
 
+def asked_of(sequences: Sequences, split: str, doc_ids: Sequence[str]) -> Questions:
+    """The histories of a split, "dev" or "test", and what came next. Raises InputError for another split."""
+    if split not in HELD_OUT:
+        raise InputError(f"the splits of histories are {' and '.join(HELD_OUT)}, not {split!r}")
+    return next_items(held_out(sequences, "test" if split == "test" else "dev"), doc_ids)
+
+
 def training_counts(sequences: Sequences, n_documents: int) -> np.ndarray:
     """How often each document is in a training part, (N,) ints."""
     return np.bincount(sequences.rows[sequences.parts == 0], minlength=n_documents)
