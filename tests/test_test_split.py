@@ -11,7 +11,7 @@ from command_line import Answer, lmindexer, write_items
 from lmindexer.corpus.documents import Corpus, Document
 from small_tasks import learn, write_jsonl
 
-FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--documents", 0, "--device", "cpu",
+FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--device", "cpu",
         "--precision", "fp32", "--encoder", "frozen")  # fmt: skip
 NEW = [Document("new0", "a comet of ice"), Document("new1", "a harp of gold")]
 

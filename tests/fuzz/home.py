@@ -20,7 +20,7 @@ FINISHED = ("random", "kmeans", "learned", "changed", "search", "recommend")  # 
 STOPPED = ("learning", "finetuning")  # runs that a kill left in the middle
 SMALL_FILES = ("items.jsonl", "more.jsonl", "queries.jsonl", "taken.txt", "ids.txt", "recipe.toml", "sheet.csv",
                "sheet.key.json")  # fmt: skip
-TEACH = ("--epochs", 1, "--warmup-epochs", 1, "--batch-size", 64, "--documents", 0, "--device", "cpu", "--precision",
+TEACH = ("--epochs", 1, "--warmup-epochs", 1, "--batch-size", 64, "--device", "cpu", "--precision",
          "fp32", "--quiet")  # fmt: skip
 RESUME = {  # by stopped run, the words that go on with it
     "learning": ["learn", "items.jsonl", "--text", "title", "--label", "kind", *SMALL, "--backbone", "bert"],

@@ -152,14 +152,14 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
     finetuned = GenerativeModel(config, model, corpus, ids, run.config.max_tokens, run.config.long)
     if not config.reads_vectors:
         return finetuned
-    read_ids = config.history in ("ids", "both")
+    read_ids = config.items in ("ids", "both")
     reader = HistoryReader(
         model.backbone.dim,
         model.sizes if read_ids else (),
         config.max_items,
         config.history_layers,
         config.dropout,
-        text=config.history != "ids",
+        text=config.items != "ids",
     ).to(finetuned.device)
 
     def read(rows: list[int]) -> torch.Tensor:

@@ -49,9 +49,9 @@ def warm_up(
                     rows[each] for each in length_bucketed_batches(documents.lengths[rows], config.batch_size, rng)
                 ],
                 losses=losses,
-                parameters=parameter_groups(finetuned, model, config.lr[0]),
+                parameters=parameter_groups(finetuned, model, config.learning_rate[0]),
                 learning=[model],
-                rate="--lr",
+                rate="--learning-rate",
             )
         )
 
