@@ -30,7 +30,7 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     learn(corpus, folder / "run", indexer="rq-kmeans", embeddings=str(checkpoints["bert"]))
     finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "search")
     finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "other", "--seed", 5)
-    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--history", "ids")
+    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--items", "ids")
     return folder
 
 
@@ -237,7 +237,7 @@ def test_evaluate_asks_what_users_took_last(here: Path):
     assert "As recommended: 80 users" in answer.out
     assert re.search(r"\| recall@10 \| \**\d\.\d+[^|]* \| \**\d\.\d+[^|]*p[=<]\d\.\d+[^|]* \|", answer.out), answer.out
     assert "asking popular  80/80 users" in answer.err
-    finetuned("run", "taken.txt", "--out", "again", "--history", "ids", "--seed", 7)
+    finetuned("run", "taken.txt", "--out", "again", "--items", "ids", "--seed", 7)
     assert lmindexer("evaluate", "again").code == 0
     compared = lmindexer("compare", "recommend", "again", "--resamples", 0).out
     assert "**generative** (recommend, split test)" in compared
@@ -293,7 +293,7 @@ BAD_FINETUNE = {
     "one query": (("run", "--queries", "one.jsonl"), "there is only one training query"),
     "no source": (("run", *Q, "--pseudo", "pseudo.jsonl", "--sources", "titel"), "no queries of the source 'titel'"),
     "dev metric": (("run", *Q, "--dev-metric", "accuracy@3"), "'accuracy@3' is no metric; the known ones are"),
-    "a choice": (("run", "taken.txt", "--history", "words"), "history must be one of tokens, text, ids, both"),
+    "a choice": (("run", "taken.txt", "--items", "words"), "items must be one of tokens, text, ids, both"),
     "no number": (("run", *Q, "--learning-rate", "fast"), "learning_rate must be a list of float"),
     "a device": (("run", *Q, "--device", "abacus"), "no device 'abacus' on this machine"),
     "a recipe": (("run", *Q, "--config", "nowhere.toml"), r"no recipe nowhere\.toml"),

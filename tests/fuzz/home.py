@@ -76,7 +76,7 @@ def _make(folder: Path) -> None:
     shutil.copytree(folder / "kmeans", folder / "changed")
     _do("add", "changed", "more.jsonl")
     _do("finetune", "kmeans", "--queries", "queries.jsonl", "--out", "search", *TEACH)
-    _do("finetune", "learned", "taken.txt", "--out", "recommend", "--history", "both", *TEACH)
+    _do("finetune", "learned", "taken.txt", "--out", "recommend", "--items", "both", *TEACH)
     _do("evaluate", "search", "--method", "bm25", "--metrics", "recall@3")
     _do("pairs", "kmeans", "--n", 5, "--depth", 1, "--out", "sheet.csv")
     (folder / "sheet.csv").write_text((folder / "sheet.csv").read_text().replace(",\n", ",yes\n"))

@@ -60,7 +60,7 @@ def kept(run: Path, finetuned: GenerativeModel, to: Path) -> Path:
 def test_settings_under_their_old_names_are_read(run: Path, tmp_path: Path):
     folder = kept(run, started(run, task="recommend", items="ids", learning_rate=(1e-3,)), tmp_path / "run")
     text = (folder / CONFIG).read_text()
-    (folder / CONFIG).write_text(text.replace("items =", "history =").replace("\nlearning_rate = [", "\nlr = ["))
+    (folder / CONFIG).write_text(text.replace("\nitems =", "\nhistory =").replace("\nlearning_rate = [", "\nlr = ["))
     assert "history" in (folder / CONFIG).read_text()
     assert (read_config(folder).items, read_config(folder).learning_rate) == ("ids", (1e-3,))
 
@@ -87,7 +87,7 @@ def test_saved_then_loaded_it_finds_the_same(run: Path, corpus: Corpus, settings
     for hits in after:
         assert {hit.doc_id for hit in hits} == set(corpus.doc_ids), "each once, and no other"
         assert len(hits) == len(corpus)
-    assert (folder / ITEMS).exists() == (settings.get("history") in ("text", "both"))
+    assert (folder / ITEMS).exists() == (settings.get("items") in ("text", "both"))
 
 
 def test_it_begins_as_the_indexer_that_gave_the_ids(run: Path):
