@@ -89,8 +89,8 @@ def load_queries(
     else:
         judgements = read_qrels(_of_split(qrels, split) if qrels.is_dir() else qrels)
         found = list(_with_judgements(queries, judgements))
-        there = {query.id for query in found}
-        missing = [query_id for query_id in judgements if query_id not in there]
+        known = {query.id for query in found}
+        missing = [query_id for query_id in judgements if query_id not in known]
         if missing:
             notes.append(f"{len(missing):,} queries of {qrels} are not in {queries} (the first: {missing[0]!r})")
     if not found:
@@ -146,8 +146,8 @@ def _with_documents(path: Path, split: str, sources: Sequence[str]) -> Iterator[
     if split not in splits and splits:
         raise InputError(f"{path} has no split {split!r}, only {', '.join(map(repr, sorted(splits)))}; name one")
     if missing := set(sources) - marks:
-        there = ", ".join(map(repr, sorted(marks - {""}))) or "none"
-        raise InputError(f"{path} has no queries of the source {min(missing)!r}; the sources there are {there}")
+        present = ", ".join(map(repr, sorted(marks - {""}))) or "none"
+        raise InputError(f"{path} has no queries of the source {min(missing)!r}; the sources there are {present}")
 
 
 def splits_of(queries: Path, qrels: Path | None) -> set[str]:
@@ -262,7 +262,7 @@ def _text(record: Record, where: str) -> str:
 def _documents(record: Record, where: str) -> dict[str, float]:
     """Document -> grade of a record that holds both."""
     doc_ids = next((record[name] for name in DOCUMENT_NAMES if name in record), None)
-    if not isinstance(doc_ids, list) or not all(type(each) in (str, int) for each in doc_ids):
+    if not isinstance(doc_ids, list) or not all(type(doc_id) in (str, int) for doc_id in doc_ids):
         raise InputError(f"{where}: there is no list of ids in 'item_ids' or 'doc_ids'; give one, or name the qrels")
     grades = record.get("grades", [1] * len(doc_ids))
     if not isinstance(grades, list) or len(grades) != len(doc_ids) or not all(map(_is_number, grades)):
@@ -282,8 +282,8 @@ def _of_split(folder: Path, split: str) -> Path:
     paths = sorted(folder.glob("*.tsv"))
     of_split = [path for path in paths if split_name(path.stem) == split_name(split)]
     if not of_split:
-        there = ", ".join(repr(path.stem) for path in paths) or "none"
-        raise InputError(f"{folder} has no {split}.tsv; the splits there are {there}")
+        present = ", ".join(repr(path.stem) for path in paths) or "none"
+        raise InputError(f"{folder} has no {split}.tsv; the splits there are {present}")
     if len(of_split) > 1:
         names = " and ".join(path.name for path in of_split)
         raise InputError(f"{folder} has {names}, which are one split; keep one of them")

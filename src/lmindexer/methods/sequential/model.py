@@ -176,8 +176,8 @@ class TeachableSequence:
             read, hidden = hide(items, config.mask_share, network.mask)
             states, wanted = network(read)[hidden], items[hidden]
         else:
-            there = items[:, 1:] > 0
-            states, wanted = network(items[:, :-1])[there], items[:, 1:][there]
+            present = items[:, 1:] > 0
+            states, wanted = network(items[:, :-1])[present], items[:, 1:][present]
         return next_item_loss(states, network.catalogue(), wanted - 1, config.loss, config.negatives)
 
     def parameter_groups(self, rate: float) -> list[dict[str, Any]]:
@@ -202,11 +202,11 @@ class TeachableSequence:
 
 def hide(items: Tensor, share: float, mask: int) -> tuple[Tensor, Tensor]:
     """Items with some hidden behind `mask`, and which (B, L): a `share`, and in one sequence of four the last alone."""
-    there = items > 0
-    last = torch.arange(items.shape[1], device=items.device) == there.sum(1, keepdim=True) - 1
-    hidden = (torch.rand(items.shape, device=items.device) < share) & there
+    present = items > 0
+    last = torch.arange(items.shape[1], device=items.device) == present.sum(1, keepdim=True) - 1
+    hidden = (torch.rand(items.shape, device=items.device) < share) & present
     only_last = (torch.rand(len(items), 1, device=items.device) < 0.25) | ~hidden.any(1, keepdim=True)
-    hidden = torch.where(only_last, last & there, hidden)
+    hidden = torch.where(only_last, last & present, hidden)
     return items.masked_fill(hidden, mask), hidden
 
 

@@ -122,9 +122,9 @@ class Hgn(SequenceNetwork):
 
     def forward(self, items: Tensor) -> Tensor:
         vectors = self.dropout(self.embedding(items))  # (B, L, D)
-        there = (items > 0).float()
-        user = vectors.cumsum(1) / there.cumsum(1).clamp_min(1)[..., None]
-        window, exists = windows(vectors), windows(there[..., None])  # (B, L, W, D), (B, L, W, 1)
+        present = (items > 0).float()
+        user = vectors.cumsum(1) / present.cumsum(1).clamp_min(1)[..., None]
+        window, exists = windows(vectors), windows(present[..., None])  # (B, L, W, D), (B, L, W, 1)
         gated = window * torch.sigmoid(self.feature_item(window) + self.feature_user(user)[:, :, None])
         counts = torch.sigmoid(self.instance_item(gated) + self.instance_user(user)[..., None]) * exists
         chosen = (gated * counts).sum(2) / counts.sum(2).clamp_min(1e-6)
