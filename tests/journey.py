@@ -62,7 +62,7 @@ def travel(
     queries, sequences = write_queries(folder / "queries.jsonl"), write_sequences(folder / "sequences.txt", corpus)
     encoder = {"encoder": settings.get("encoder", "frozen")}
     finetune(folder / "run", folder / "search", queries=queries, progress=QUIET, **quick | encoder)
-    items = {"history": history} | (encoder if history == "tokens" else {})
+    items = {"items": history} | (encoder if history == "tokens" else {})
     finetune(folder / "run", folder / "recommend", sequences=sequences, progress=QUIET, **quick | items)
 
 

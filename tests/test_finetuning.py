@@ -17,7 +17,7 @@ from lmindexer.runs import Run
 from lmindexer.runs.contents import listing
 from small_tasks import learn, write_jsonl, write_queries, write_sequences
 
-FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--documents", 0, "--device", "cpu",
+FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--device", "cpu",
         "--precision", "fp32", "--quiet")  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     learn(corpus, folder / "run", indexer="rq-kmeans", embeddings=str(checkpoints["bert"]))
     finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "search")
     finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "other", "--seed", 5)
-    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--history", "ids")
+    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--items", "ids")
     return folder
 
 
@@ -54,7 +54,7 @@ def ids_of(answer: Answer) -> list[str]:
 
 
 def test_it_tells_what_it_chose_and_what_is_next(home: Path, tmp_path: Path):
-    command = ("finetune", home / "run", home / "taken.txt", "--lr", "1e-4,1e-2", *FAST)
+    command = ("finetune", home / "run", home / "taken.txt", "--learning-rate", "1e-4,1e-2", *FAST)
     quiet = lmindexer(*command, "--out", tmp_path / "quiet")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
     answer = lmindexer(*command[:-1], "--out", tmp_path / "new")
@@ -80,9 +80,9 @@ def test_what_was_left_out_is_told(here: Path):
 
 
 def test_a_recipe_need_not_name_the_task(here: Path):
-    (here / "recipe.toml").write_text('history = "text"\nhistory-layers = 2\n')
+    (here / "recipe.toml").write_text('items = "text"\nhistory-layers = 2\n')
     finetuned("run", "taken.txt", "--config", "recipe.toml", "--out", "new")
-    assert 'task = "recommend"\nhistory = "text"' in (here / "new" / "finetune.toml").read_text()
+    assert 'task = "recommend"\nitems = "text"' in (here / "new" / "finetune.toml").read_text()
 
 
 def test_the_new_run_has_all_that_the_run_had(home: Path):
@@ -237,7 +237,7 @@ def test_evaluate_asks_what_users_took_last(here: Path):
     assert "As recommended: 80 users" in answer.out
     assert re.search(r"\| recall@10 \| \**\d\.\d+[^|]* \| \**\d\.\d+[^|]*p[=<]\d\.\d+[^|]* \|", answer.out), answer.out
     assert "asking popular  80/80 users" in answer.err
-    finetuned("run", "taken.txt", "--out", "again", "--history", "ids", "--seed", 7)
+    finetuned("run", "taken.txt", "--out", "again", "--items", "ids", "--seed", 7)
     assert lmindexer("evaluate", "again").code == 0
     compared = lmindexer("compare", "recommend", "again", "--resamples", 0).out
     assert "**generative** (recommend, split test)" in compared
@@ -293,8 +293,8 @@ BAD_FINETUNE = {
     "one query": (("run", "--queries", "one.jsonl"), "there is only one training query"),
     "no source": (("run", *Q, "--pseudo", "pseudo.jsonl", "--sources", "titel"), "no queries of the source 'titel'"),
     "dev metric": (("run", *Q, "--dev-metric", "accuracy@3"), "'accuracy@3' is no metric; the known ones are"),
-    "a choice": (("run", "taken.txt", "--history", "words"), "history must be one of tokens, text, ids, both"),
-    "no number": (("run", *Q, "--lr", "fast"), "lr must be a list of float"),
+    "a choice": (("run", "taken.txt", "--items", "words"), "items must be one of tokens, text, ids, both"),
+    "no number": (("run", *Q, "--learning-rate", "fast"), "learning_rate must be a list of float"),
     "a device": (("run", *Q, "--device", "abacus"), "no device 'abacus' on this machine"),
     "a recipe": (("run", *Q, "--config", "nowhere.toml"), r"no recipe nowhere\.toml"),
     "samples": (("run", "taken.txt", "--samples", -1), "samples must not be negative"),
@@ -399,7 +399,7 @@ def test_an_out_that_is_there_is_not_overwritten(here: Path):
     ("arguments", "told"),
     [
         ((*Q, "--epochs", 3), "search was begun with --epochs 1, not 3; resume without changing it, or choose another"),
-        ((*Q, "--lr", "1e-3,1e-2"), "was begun with --lr .*; resume without changing it"),
+        ((*Q, "--learning-rate", "1e-3,1e-2"), "was begun with --learning-rate .*; resume without changing it"),
         (("taken.txt",), "was begun with other settings|learns from SEQUENCES|learns from --queries"),
         (("--queries", "half.jsonl"), "search was begun with other data to learn from; resume with the same"),
     ],

@@ -56,7 +56,7 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     write_items(Corpus.from_documents([Document("new", "a rose in the garden")]), folder / "new.jsonl")
     learn(corpus, folder / "run", indexer="rq-kmeans", embeddings=str(checkpoints["bert"]))
     finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "search")
-    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--history", "ids")
+    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--items", "ids")
     return folder
 
 

@@ -51,7 +51,7 @@ def commands(
     plain, taught, run = home / "plain", home / "taught", home / "run"
     backbone = ["--backbone", checkpoints["bert"]]
     learned(items, "--out", plain, "--label", "kind", *backbone)
-    answer = lmindexer("finetune", plain, sequences, "--out", taught, "--history", "both", *FINETUNE)
+    answer = lmindexer("finetune", plain, sequences, "--out", taught, "--items", "both", *FINETUNE)
     assert answer.code == 0, answer.err
     resume: list[object] = ["--checkpoint-seconds", 0, "--resume", "--out", run]
     leaving = [f"doc{n}" for n in range(0, 30, 2)]

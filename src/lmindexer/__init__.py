@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lmindexer.api.evaluation import evaluate
-    from lmindexer.api.learning import LMIndexer, TwoStepIndexer, import_ids
+    from lmindexer.api.learning import LMIndexer, TwoStepIndexer, import_ids, without_ids
     from lmindexer.api.run import OpenRun, load
     from lmindexer.config import LearnConfig
     from lmindexer.corpus.documents import Corpus, Document
@@ -39,6 +39,7 @@ _HOMES = {
     "evaluate": "lmindexer.api.evaluation",
     "import_ids": "lmindexer.api.learning",
     "load": "lmindexer.api.run",
+    "without_ids": "lmindexer.api.learning",
 }
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "evaluate",
     "import_ids",
     "load",
+    "without_ids",
 ]
 
 

@@ -29,6 +29,11 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module", params=RECOMMENDERS)
 def recommender(request: pytest.FixtureRequest, run: Path) -> Retriever:
+    if METHODS[request.param].only_taught:
+        quick = {"epochs": 1, "dim": 8, "device": "cpu", "precision": "fp32", "progress": QUIET}
+        finetune(run.parent / "run", run.parent / request.param, sequences=run.parent / "taken.txt",
+                 method=request.param, **quick)  # fmt: skip
+        return METHODS[request.param].open(run.parent / request.param, HISTORY)
     return METHODS[request.param].open(run, HISTORY)
 
 
@@ -61,7 +66,7 @@ def test_bad_questions_are_refused(recommender: Retriever):
     assert recommender.recommend([], 3) == []
 
 
-@pytest.mark.parametrize("name", [name for name in RECOMMENDERS if name != "popular"])
+@pytest.mark.parametrize("name", [name for name in RECOMMENDERS if name != "popular" and not METHODS[name].only_taught])
 def test_bad_histories_are_refused(run: Path, name: str):
     reads_them = METHODS[name].open(run, HISTORY)
     with pytest.raises(InputError, match="'nobody' of a history is none of the 80 documents; leave it out"):

@@ -57,6 +57,14 @@ def kept(run: Path, finetuned: GenerativeModel, to: Path) -> Path:
     return to
 
 
+def test_settings_under_their_old_names_are_read(run: Path, tmp_path: Path):
+    folder = kept(run, started(run, task="recommend", items="ids", learning_rate=(1e-3,)), tmp_path / "run")
+    text = (folder / CONFIG).read_text()
+    (folder / CONFIG).write_text(text.replace("\nitems =", "\nhistory =").replace("\nlearning_rate = [", "\nlr = ["))
+    assert "history" in (folder / CONFIG).read_text()
+    assert (read_config(folder).items, read_config(folder).learning_rate) == ("ids", (1e-3,))
+
+
 def found(finetuned: GenerativeModel, k: int = 80, only: list[str] | None = None, **how: Any) -> list[list[Hit]]:
     if finetuned.config.task == "search":
         return FinetunedRetriever(finetuned, exact=True, **how).search(QUERIES, k, only=only)
@@ -64,7 +72,7 @@ def found(finetuned: GenerativeModel, k: int = 80, only: list[str] | None = None
 
 
 ALL = [{"task": "search"}, {"task": "search", "suffix": False}]
-ALL += [{"task": "recommend", "history": each} for each in ("tokens", "text", "ids", "both")]
+ALL += [{"task": "recommend", "items": each} for each in ("tokens", "text", "ids", "both")]
 
 
 @pytest.mark.parametrize("settings", ALL, ids=lambda each: "-".join(map(str, each.values())))
@@ -79,7 +87,7 @@ def test_saved_then_loaded_it_finds_the_same(run: Path, corpus: Corpus, settings
     for hits in after:
         assert {hit.doc_id for hit in hits} == set(corpus.doc_ids), "each once, and no other"
         assert len(hits) == len(corpus)
-    assert (folder / ITEMS).exists() == (settings.get("history") in ("text", "both"))
+    assert (folder / ITEMS).exists() == (settings.get("items") in ("text", "both"))
 
 
 def test_it_begins_as_the_indexer_that_gave_the_ids(run: Path):
@@ -259,7 +267,7 @@ def test_bad_histories_are_refused(run: Path):
 
 def test_a_history_does_not_depend_on_its_company(run: Path):
     for history in ("both", "tokens"):
-        recommender = FinetunedRetriever(started(run, task="recommend", history=history), exact=True)
+        recommender = FinetunedRetriever(started(run, task="recommend", items=history), exact=True)
         for one, hits in zip(HISTORIES, recommender.recommend(HISTORIES, 5), strict=True):
             (alone,) = recommender.recommend([one], 5)
             assert [hit.score for hit in alone] == pytest.approx([hit.score for hit in hits], rel=1e-4)
@@ -268,7 +276,7 @@ def test_a_history_does_not_depend_on_its_company(run: Path):
 def test_only_the_newest_items_are_read(run: Path):
     newest = HISTORIES[2][-3:]
     for history in ("ids", "tokens"):
-        recommender = FinetunedRetriever(started(run, task="recommend", history=history, max_items=3))
+        recommender = FinetunedRetriever(started(run, task="recommend", items=history, max_items=3))
         whole, cut = recommender.recommend([HISTORIES[2]], 5), recommender.recommend([newest], 5)
         assert whole == cut
 

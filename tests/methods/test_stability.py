@@ -43,7 +43,7 @@ GENERATIVE: list[dict[str, Any]] = [
     {"beams": 1}, {"beams": 3, "renormalise": True}, {"exact": True, "beams": 1}, {"beams": 2, "novelty": 4.0},
 ]  # fmt: skip
 RETRIEVERS = [name for name, method in METHODS.items() if TEXT in method.reads]
-RECOMMENDERS = [name for name, method in METHODS.items() if HISTORY in method.reads]
+RECOMMENDERS = [name for name, method in METHODS.items() if HISTORY in method.reads and not method.only_taught]
 WAYS: list[tuple[str, str, dict[str, Any]]] = [
     *(("search", name, {}) for name in RETRIEVERS),
     *(("recommend", name, {}) for name in RECOMMENDERS),

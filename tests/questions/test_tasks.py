@@ -32,7 +32,7 @@ def pairs(task: SearchTask) -> list[tuple[int, str, float]]:
 
 
 def test_a_pair_for_every_relevant_document_weighed_by_its_grade():
-    task = SearchTask([TRAIN], {"train": TRAIN, "dev": DEV}, CORPUS, config(documents=0))
+    task = SearchTask([TRAIN], {"train": TRAIN, "dev": DEV}, CORPUS, config(document_share=0))
     assert pairs(task) == [(0, "b", 1.0), (0, "a", 0.5), (1, "d", 1.0)]
     assert task.documents == 0
     assert task.notes == ("left out",)
@@ -40,14 +40,14 @@ def test_a_pair_for_every_relevant_document_weighed_by_its_grade():
 
 
 def test_documents_answer_themselves_behind_the_queries():
-    task = SearchTask([TRAIN], {"train": TRAIN, "dev": DEV}, CORPUS, config(documents=0.5))
+    task = SearchTask([TRAIN], {"train": TRAIN, "dev": DEV}, CORPUS, config(document_share=0.5))
     assert pairs(task)[3:] == [(2, "a", 1.0), (3, "b", 1.0), (4, "c", 1.0), (5, "d", 1.0)]
     assert task.documents == 4, "an epoch draws its share of all of them"
 
 
 def test_several_sets_of_queries_are_learned_together():
     made = Queries(("1",), ("made up",), ({"c": 1.0},), ("also left out",))
-    task = SearchTask([TRAIN, made], {"train": TRAIN, "dev": DEV}, CORPUS, config(documents=0))
+    task = SearchTask([TRAIN, made], {"train": TRAIN, "dev": DEV}, CORPUS, config(document_share=0))
     assert pairs(task)[3:] == [(2, "c", 1.0)]
     assert task.notes == ("left out", "also left out")
 
@@ -60,21 +60,21 @@ def numbered(n: int, word: str) -> Queries:
 
 def test_without_dev_queries_some_are_kept_apart_and_that_is_told():
     many, made = numbered(2000, "real"), numbered(20, "made")
-    task = SearchTask([many, made], {"train": many, "test": DEV}, CORPUS, config(documents=0))
+    task = SearchTask([many, made], {"train": many, "test": DEV}, CORPUS, config(document_share=0))
     train, dev = task.queries["train"], task.queries["dev"]
     assert (len(train), len(dev)) == (1800, 200)
     assert sorted(train.texts + dev.texts) == sorted(many.texts)
     assert len(task.target) == 1800 + 20
     assert "no dev queries, so 200 of the training queries are kept apart" in task.notes[0]
     assert task.queries["test"] == DEV
-    again = SearchTask([many, made], {"train": many, "test": DEV}, CORPUS, config(documents=0))
+    again = SearchTask([many, made], {"train": many, "test": DEV}, CORPUS, config(document_share=0))
     assert again.queries["dev"].query_ids == dev.query_ids
 
 
 @pytest.mark.parametrize(("made", "others"), [(400, 40), (5000, 198), (4, 0)])
 def test_few_queries_are_not_chosen_by_alone(made: int, others: int):
     few, more = numbered(20, "real"), numbered(made, "made")
-    task = SearchTask([few, more], {"train": few}, CORPUS, config(documents=0))
+    task = SearchTask([few, more], {"train": few}, CORPUS, config(document_share=0))
     train, dev = task.queries["train"], task.queries["dev"]
     assert [sum(text.startswith(word) for text in dev.texts) for word in ("real", "made")] == [2, others]
     told = "2 of the training queries" + (f" and {others} others" if others else "")
@@ -86,7 +86,7 @@ def test_few_queries_are_not_chosen_by_alone(made: int, others: int):
 def test_a_text_kept_apart_is_in_no_set():
     many, others = numbered(50, "both"), numbered(100, "others")
     same = Queries(tuple(f"1/{id}" for id in many.query_ids), many.texts, many.relevant)
-    task = SearchTask([same, many, others], {"train": same}, CORPUS, config(documents=0))
+    task = SearchTask([same, many, others], {"train": same}, CORPUS, config(document_share=0))
     dev = task.queries["dev"]
     assert len(task.target) == 2 * 45 + 90
     assert not set(dev.texts) & set(task.queries["train"].texts)
@@ -97,7 +97,7 @@ def test_no_text_of_test_or_dev_is_learned_from_and_that_is_told():
     train = Queries(("q1", "q2", "q3"), ("one", "TEST", "Three"), ({"a": 1.0}, {"b": 1.0}, {"c": 1.0}))
     made = Queries(("1", "2"), ("made up", " test"), ({"c": 1.0}, {"a": 1.0}))
     test = Queries(("t",), ("test",), ({"d": 1.0, "not there yet": 1.0},))
-    task = SearchTask([train, made], {"train": train, "dev": DEV, "test": test}, CORPUS, config(documents=0))
+    task = SearchTask([train, made], {"train": train, "dev": DEV, "test": test}, CORPUS, config(document_share=0))
     assert pairs(task) == [(0, "a", 1.0), (1, "c", 1.0)]
     assert task.queries["train"].texts == ("one",)
     assert (task.queries["dev"], task.queries["test"]) == (DEV, test)
@@ -109,7 +109,7 @@ def test_no_text_of_test_or_dev_is_learned_from_and_that_is_told():
 
 def test_dev_queries_that_no_document_answers_yet_are_kept_and_do_not_choose():
     dev = Queries(("q3", "q4"), ("three", "four"), ({"c": 1.0, "later": 1.0}, {"later": 1.0}))
-    task = SearchTask([TRAIN], {"train": TRAIN, "dev": dev}, CORPUS, config(documents=0))
+    task = SearchTask([TRAIN], {"train": TRAIN, "dev": dev}, CORPUS, config(document_share=0))
     assert task.queries["dev"] == dev
     assert task.dev_questions == Questions(DEV.texts, DEV.relevant, DEV.query_ids)
 
@@ -184,7 +184,7 @@ def test_one_text_is_never_in_both_parts():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"documents": 3}, "documents is a share from 0 to 1"),
+        ({"document_share": 3}, "document_share is a share from 0 to 1"),
         ({"task": "recommend", "encoder": "full"}, "encoder full has nothing to learn from"),
     ],
 )

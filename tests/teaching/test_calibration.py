@@ -220,7 +220,7 @@ def test_nothing_is_learned_of_them_before_the_end(
     monkeypatch.setattr(teachable, "id_loss", watched)
     monkeypatch.setattr(warm_up, "id_loss", watched)
     monkeypatch.setattr(train, "calibrate", calibrated)
-    how = data_of(home, task) | QUICK | {"documents": 1.0, "epochs": 2}
+    how = data_of(home, task) | QUICK | {"epochs": 2}
     finetune(home / "run", tmp_path / "out", **how, progress=QUIET)
     paths = [tuple(path) for path in load(tmp_path / "out").ids.paths.tolist()]
     held = {paths[row] for row in rows}

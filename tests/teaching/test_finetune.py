@@ -117,8 +117,11 @@ def dev_of(run: Path, home: Path, corpus: Corpus) -> float:
 
 @pytest.mark.parametrize(
     ("run", "settings"),
-    [("run", SEARCH), ("t5", SEARCH | {"epochs": 200, "batch_size": 16, "lr": (1e-2,), "encoder_learning_rate": 1e-2})],
-)
+    [
+        ("run", SEARCH),
+        ("t5", SEARCH | {"epochs": 200, "batch_size": 16, "learning_rate": (1e-2,), "encoder_learning_rate": 1e-2}),
+    ],
+)  # fmt: skip
 def test_it_learns_what_a_word_means(home: Path, run: str, settings: dict[str, Any], tmp_path: Path):
     finetune(home / run, tmp_path / "out", queries=home / "queries.jsonl", **settings, progress=QUIET)
     dev = [record["dev recall@1"] for record in logged(tmp_path / "out") if "dev recall@1" in record]
@@ -134,7 +137,7 @@ def test_it_learns_what_a_word_means(home: Path, run: str, settings: dict[str, A
 def test_it_learns_what_follows_an_item(home: Path, corpus: Corpus, history: str, tmp_path: Path):
     taken = home / "taken.txt"
     settings = RECOMMEND | {"epochs": 15 if history == "ids" else 30}
-    found = finetune(home / "run", tmp_path / "out", sequences=taken, history=history, **settings, progress=QUIET)
+    found = finetune(home / "run", tmp_path / "out", sequences=taken, items=history, **settings, progress=QUIET)
     assert HISTORY in found.reads
     dev = [record["dev recall@1"] for record in logged(tmp_path / "out") if "dev recall@1" in record]
     assert dev[0] <= 0.1
@@ -174,12 +177,12 @@ def power(monkeypatch: pytest.MonkeyPatch) -> Iterator[Power]:
 
 
 RESUMED = {
-    "search": ("run", {"documents": 0.5, "encoder": "full"}),
-    "search, several rates": ("run", {"lr": (3e-3, 1e-3, 1e-2), "warmup_epochs": 1}),
-    "search, T5": ("t5", {"encoder": "full", "lr": (1e-3, 3e-3)}),
+    "search": ("run", {"document_share": 0.5, "encoder": "full"}),
+    "search, several rates": ("run", {"learning_rate": (3e-3, 1e-3, 1e-2), "warmup_epochs": 1}),
+    "search, T5": ("t5", {"encoder": "full", "learning_rate": (1e-3, 3e-3)}),
     "recommend": ("run", {"warmup_epochs": 1}),
-    "recommend, several rates": ("run", {"lr": (1e-4, 1e-2), "patience": 1}),
-    "search, documents held out": ("run", {"documents": 1.0}),
+    "recommend, several rates": ("run", {"learning_rate": (1e-4, 1e-2), "patience": 1}),
+    "search, documents held out": ("run", {"document_share": 1.0}),
     "recommend, documents held out": ("run", {"warmup_epochs": 1}),
 }
 
@@ -319,7 +322,7 @@ def test_it_stops_early_and_keeps_the_best_epoch(
 def test_of_several_rates_the_best_is_kept_and_told(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     dev = Scripted(0.2, 0.4, 0.3, 0.6, 0.5, 0.1, 0.4, 0.6, 0.3)
     monkeypatch.setattr(train, "dev_metric", dev)
-    settings = QUICK | {"epochs": 3, "lr": (1e-3, 5e-3, 2e-2), "patience": 0, "batch_size": 128}
+    settings = QUICK | {"epochs": 3, "learning_rate": (1e-3, 5e-3, 2e-2), "patience": 0, "batch_size": 128}
     found = finetune(home / "run", tmp_path / "out", **data_of(home, "recommend"), **settings, progress=QUIET)
     facts = told(tmp_path / "out")
     assert (facts["best"], facts["best_rate"], facts["best_epoch"]) == pytest.approx((0.6, 5e-3, 1))
@@ -332,7 +335,7 @@ def test_of_several_rates_the_best_is_kept_and_told(home: Path, tmp_path: Path, 
 def test_each_rate_starts_from_the_same_and_the_order_of_rates_is_no_matter(home: Path, tmp_path: Path):
     facts = []
     for name, rates in (("one", (1e-3, 1e-2)), ("two", (1e-2, 1e-3))):
-        settings = QUICK | {"lr": rates, "warmup_epochs": 0, "batch_size": 128, "dev_metric": "mrr@80"}
+        settings = QUICK | {"learning_rate": rates, "warmup_epochs": 0, "batch_size": 128, "dev_metric": "mrr@80"}
         finetune(home / "run", tmp_path / name, **data_of(home, "recommend"), **settings, progress=QUIET)
         facts.append({(r["stage"], r["epoch"]): r for r in logged(tmp_path / name)})
     assert facts[0] == facts[1]
@@ -359,7 +362,7 @@ def test_without_the_suffix_documents_of_one_path_share_a_score(home: Path, corp
 @pytest.mark.parametrize("history", ["tokens", "text", "ids", "both"])
 def test_every_way_to_read_a_history(home: Path, corpus: Corpus, history: str, tmp_path: Path):
     how = data_of(home, "recommend") | QUICK | {"samples": 1, "max_items": 3, "max_tokens": 24, "encoder": "auto"}
-    finetune(home / "run", tmp_path / "out", **how, history=history, progress=QUIET)
+    finetune(home / "run", tmp_path / "out", **how, items=history, progress=QUIET)
     assert told(tmp_path / "out")["pairs"] == 80
     assert (load(tmp_path / "out").reader is None) == (history == "tokens")
     assert (tmp_path / "out" / "retriever_backbone").exists() == (history == "tokens")
@@ -422,7 +425,7 @@ def test_a_beir_folder_with_grades(home: Path, corpus: Corpus, tmp_path: Path):
         ("run", {"dev_metric": "accuracy@3"}, "'accuracy@3' is no metric"),
         ("run", {"dev_metric": "recall"}, "'recall' needs a rank"),
         ("run", {"device": "cuda:77"}, "no device 'cuda:77'"),
-        ("run", {"lr": (0.0,)}, "lr must be above 0"),
+        ("run", {"learning_rate": (0.0,)}, "learning_rate must be above 0"),
         ("run", {"epochs": 0}, "epochs must be above 0"),
         ("run", {"config": FinetuneConfig()}, "either a FinetuneConfig or keywords"),
         ("run", {"sequences": "taken.txt"}, "the task recommend learns from SEQUENCES alone"),

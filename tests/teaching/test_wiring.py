@@ -35,7 +35,7 @@ SETTINGS = {
     "dropout": 0.0,
     "batch_size": 16,
     "encoder": "full",
-    "documents": 0.25,
+    "document_share": 0.25,
 }
 TRAIN = Queries(
     ("a", "b", "c"),
@@ -142,11 +142,11 @@ def test_an_epoch_reads_all_pairs_and_a_share_of_the_documents(reach: Any):
     assert set(epochs[0]) != set(epochs[1])
 
 
-RATES = {"lr": (2.0,), "encoder_learning_rate": 4.0, "weight_decay": 0.5}
+RATES = {"learning_rate": (2.0,), "encoder_learning_rate": 4.0, "weight_decay": 0.5}
 
 
 @pytest.mark.parametrize("settings", [{"encoder": "full"}, {"encoder": "frozen"},
-                                      {"task": "recommend", "encoder": "auto", "history": "both"}])  # fmt: skip
+                                      {"task": "recommend", "encoder": "auto", "items": "both"}])  # fmt: skip
 def test_everything_that_learns_has_its_own_rate(reach: Any, settings: dict[str, Any]):
     reached = reach(settings.get("task", "search"), **RATES | settings)
     model = reached.finetuned.model

@@ -96,4 +96,4 @@ def _questions(
 
 def _documents(method: Any) -> Sequence[str] | None:
     """The ids of what a method finds, where it says."""
-    return method.ids.doc_ids if isinstance(method, OpenRun) else getattr(method, "doc_ids", None)
+    return getattr(method.usual if isinstance(method, OpenRun) else method, "doc_ids", None)

@@ -43,7 +43,10 @@ def copy_run(run: Run, out: Path, *, lasts: bool) -> None:
     While it is copied nobody else writes to a run that `lasts`. Raises InputError where something stands at `out`, and
     where there is no space.
     """
-    Run.check_free(out)
+    try:
+        Run.check_free(out)
+    except InputError:
+        raise InputError(f"{out} exists already; save to another folder, or remove that one first") from None
     make_folder(out.parent)
     part = out.with_name(f".{secrets.token_hex(4)}.{out.name}")
     may_be_locked = lasts and os.access(run.path, os.W_OK)

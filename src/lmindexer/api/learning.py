@@ -5,11 +5,12 @@ from typing import Any, ClassVar, Self
 
 from lmindexer.api.folders import place_of
 from lmindexer.api.run import OpenRun
-from lmindexer.config import LearnConfig
+from lmindexer.config import NO_IDS, LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.indexers import lmindexer, two_step
 from lmindexer.indexers.imported import import_ids as import_to
+from lmindexer.indexers.registry import make_indexer
 from lmindexer.progress import Progress
 
 
@@ -77,4 +78,11 @@ def import_ids(
     """
     folder, temporary = place_of(out)
     import_to(ids, corpus, folder, last=last, keep_going=keep_going, progress=progress)
+    return OpenRun.at(folder, temporary)
+
+
+def without_ids(corpus: Corpus, out: str | Path | None = None) -> OpenRun:
+    """A run of documents alone, for methods that need no IDs. With `out` it lies in that folder, else in memory."""
+    folder, temporary = place_of(out)
+    make_indexer(LearnConfig(indexer=NO_IDS)).fit(corpus, folder)
     return OpenRun.at(folder, temporary)

@@ -13,7 +13,7 @@ from lmindexer.ids.table import IdTable
 from lmindexer.indexers.changes import add_documents, remove_documents
 from lmindexer.indexers.registry import Indexer, load_indexer
 from lmindexer.indexers.store import NOT_LEARNED, columns_of, documents_and_ids, load_documents, load_ids
-from lmindexer.methods.registry import method_of
+from lmindexer.methods.registry import method_for, method_of
 from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.methods.taught import is_finetuned, read_config
 from lmindexer.progress import Progress
@@ -25,7 +25,6 @@ from lmindexer.questions.sequences import SEQUENCES, asked_of, load_sequences, l
 from lmindexer.runs import Run, writing
 from lmindexer.values import DocId
 
-USUAL = "generative"  # the method that answers unless another is named
 IN_MEMORY = "a run in memory"  # in place of a folder that goes with its object
 
 
@@ -77,7 +76,7 @@ class OpenRun:
     @property
     def name(self) -> str:
         """Of the method that answers, in tables."""
-        return USUAL
+        return method_for(self.path)
 
     def corpus(self) -> Corpus:
         """The documents."""
@@ -111,14 +110,14 @@ class OpenRun:
             self._indexer = load_indexer(self.path)
         return self._indexer.index(self._read(documents), progress=progress)
 
-    def add(self, documents: object, *, progress: Progress | None = None) -> IdTable:
-        """Add documents, given as to `index`, without learning again; returns the IDs of those that are new.
+    def add(self, documents: object, *, progress: Progress | None = None) -> tuple[str, ...]:
+        """Add documents, given as to `index`, without learning again; returns the ids of those that are new.
 
         Raises InputError when one that is there comes with another text.
         """
         added = add_documents(self.path, self._read(documents), progress=progress)
         self._take(self.path, self._temporary)
-        return added.ids
+        return added.doc_ids
 
     def remove(self, doc_ids: Iterable[DocId], *, progress: Progress | None = None) -> None:
         """Take documents out; the others keep their IDs. Raises InputError for one that is not there."""
@@ -163,19 +162,20 @@ class OpenRun:
         return OpenRun.at(folder, temporary, retriever)
 
     def method(
-        self, name: str = USUAL, *, kind: str = "", histories: HistoryData | None = None, **options: Any
+        self, name: str = "", *, kind: str = "", histories: HistoryData | None = None, **options: Any
     ) -> Retriever:
-        """A method over the documents, ready to be asked: generative, bm25, dense, popular, hybrid.
+        """A method of `methods.registry` over the documents, ready to be asked: bm25, dense, popular, hybrid, ...
 
-        `options` say how it is asked, such as `beams`. It answers the `kind` of questions, "text" or "history", that
+        Without a name it is the one that the run was taught, else generative. `options` say how it is asked, such as
+        `beams`. It answers the `kind` of questions, "text" or "history", that
         the run was taught, unless another is named. `histories` are what popular counts, where the run was taught none.
         """
         sequences = None if histories is None else load_sequences(histories, self.corpus().doc_ids)
-        return method_of(name).open(self.path, kind, sequences=sequences, **options)
+        return method_of(name or self.name).open(self.path, kind, sequences=sequences, **options)
 
     @property
     def usual(self) -> Retriever:
-        """The method that answers where none is named: generated IDs, as they were taught."""
+        """The method that answers where none is named: the one that was taught, else generated IDs."""
         if self._retriever is None:
             self._retriever = self.method()
         return self._retriever
@@ -183,7 +183,7 @@ class OpenRun:
     def answer(
         self, questions: Sequence[str | Sequence[DocId]], k: int = 10, *, only: Iterable[DocId] | None = None
     ) -> list[list[Hit]]:
-        """The best k documents for each text or history, as `Retriever.answer` says, by generated IDs."""
+        """The best k documents for each text or history, by the `usual` method, as `Retriever.answer` says."""
         return self.usual.answer(questions, k, only=only)
 
     def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[DocId] | None = None) -> list[list[Hit]]:
@@ -233,9 +233,9 @@ class OpenRun:
         if self._run is None:
             return f"{kind}(not learned yet)"
         documents, sizes = self._run.facts["corpus"]["documents"], self._run.facts.get("sizes", ())
-        codes = f", IDs of {' x '.join(map(str, sizes))} codes" if sizes else ""
+        codes = f"IDs of {' x '.join(map(str, sizes))} codes" if sizes else "no IDs"
         taught = f", taught to {read_config(self.path).task}" if is_finetuned(self.path) else ""
-        return f"{kind}({documents:,} documents{codes}{taught}; {self._place})"
+        return f"{kind}({documents:,} documents, {codes}{taught}; {self._place})"
 
 
 def load(run: str | Path) -> OpenRun:

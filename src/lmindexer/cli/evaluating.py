@@ -13,7 +13,7 @@ from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, write_o
 from lmindexer.cli.methods import ABOUT, how_to_ask, note_of_novelty, note_of_teaching, options_of
 from lmindexer.errors import InputError
 from lmindexer.files import json_text
-from lmindexer.methods.registry import METHODS
+from lmindexer.methods.registry import METHODS, method_for
 from lmindexer.progress import Progress
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ Lists = dict[str, list[tuple[str, float]]]  # query -> documents and their score
 @click.option("--metrics", default="", metavar="TEXT",
               help=f"Of recall, ndcg, map, mrr, precision and hit. [{SEARCH_METRICS}; of recommendation "
                    f"{RECOMMEND_METRICS}]")  # fmt: skip
-@click.option("--method", "methods", multiple=True, default=["generative"], show_default=True,
-              type=click.Choice(list(METHODS)),
-              help=f"What answers; several times: side by side, tested against the first. {ABOUT}.")  # fmt: skip
+@click.option("--method", "methods", multiple=True, type=click.Choice(list(METHODS)),
+              help=f"What answers; several times: side by side, tested against the first. {ABOUT}. "
+                   "[as RUN was taught, else generative]")  # fmt: skip
 @how_to_ask
 @click.option("--keep-going", is_flag=True, help="Go on even if most of --sequences is of unknown documents.")
 @click.option("--relevance-level", "level", type=click.FloatRange(min=0, min_open=True), metavar="FLOAT",
@@ -74,6 +74,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     from lmindexer.runs import ReadOnlyError, Run
 
     opened = Run.open(run)
+    methods = methods or (method_for(run),)
     kind = format_to_write(out, named, TABLE_ENDS, "markdown")
     if queries is not None and sequences is not None:
         raise InputError("name either --queries or --sequences: one is asked at a time")

@@ -61,9 +61,9 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
     if quiet:
         return
     made = Run.open(out)
-    told = made.read_json("finetune.json")
+    facts = made.read_json("finetune.json")
     with made.trusting("finetune.json"):
-        click.echo(f"dev {told['dev_metric']} {told['best']:.4f} at epoch {told['best_epoch']:g}, "
-                   f"learning rate {told['best_rate']:g}")  # fmt: skip
+        click.echo(f"dev {facts['dev_metric']} {facts['best']:.4f} at epoch {facts['best_epoch']:g}, "
+                   f"learning rate {facts['best_rate']:g}")  # fmt: skip
     asked = "--history id,id" if config.task == "recommend" else '"your query"'
     click.echo(f"Run folder: {out}\nNext: lmindexer search {out} {asked}   lmindexer evaluate {out}")

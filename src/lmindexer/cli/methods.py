@@ -65,9 +65,9 @@ def note_of_teaching(methods: Iterable[str], run: Path) -> None:
     """Say so where generated IDs answer words though the run was not taught to."""
     if not set(methods) & {"generative", "hybrid"}:
         return
-    from lmindexer.methods.taught import is_finetuned, read_config
+    from lmindexer.methods.taught import read_config, taught_by
 
-    if not is_finetuned(run):
+    if taught_by(run) != "generative":
         click.echo("note: this run is not fine-tuned; queries are read as if they were documents", err=True)
     elif read_config(run).task == "recommend":
         click.echo("note: this run was taught to recommend, not to search; --history asks it so", err=True)
@@ -77,9 +77,9 @@ def note_of_novelty(methods: Iterable[str], run: "Run", how: dict[str, Any]) -> 
     """Say so where nothing tells how far generated IDs favour the documents that came after fine-tuning."""
     if not set(methods) & {"generative", "hybrid"} or how.get("novelty") is not None:
         return
-    from lmindexer.methods.taught import calibrated_novelty, is_finetuned
+    from lmindexer.methods.taught import calibrated_novelty, taught_by
 
     came_later = run.facts.get("changed_since_learned", False)
-    if came_later and is_finetuned(run.path) and calibrated_novelty(run.path) is None:
+    if came_later and taught_by(run.path) == "generative" and calibrated_novelty(run.path) is None:
         reason = "an earlier version fine-tuned this run, so documents that came later are not favoured"
         click.echo(f"note: {reason}; give --novelty, or fine-tune anew", err=True)

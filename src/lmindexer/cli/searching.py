@@ -12,7 +12,7 @@ from lmindexer.cli.methods import ABOUT, how_to_ask, note_of_novelty, note_of_te
 from lmindexer.cli.questions import answer_lines
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import json_text
-from lmindexer.methods.registry import METHODS
+from lmindexer.methods.registry import METHODS, method_for
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 @click.option("--repeats", is_flag=True, help="Find also what is in the --history; without it that is left out.")
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(min=1), metavar="INT",
               help="How many documents to find.")  # fmt: skip
-@click.option("--method", type=click.Choice(list(METHODS)), default="generative", show_default=True,
-              help=f"What answers. {ABOUT}.")  # fmt: skip
+@click.option("--method", type=click.Choice(list(METHODS)),
+              help=f"What answers. {ABOUT}. [as RUN was taught, else generative]")  # fmt: skip
 @how_to_ask
 @click.option("--only", "labels", multiple=True, metavar="LABEL",
               help="Search documents of this label alone ('Makeup > Nails'); several times: any of them.")  # fmt: skip
 @click.option("--only-ids", "listed", type=click.Path(path_type=Path),
               help="Search the documents of this file alone, one id a line.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
-def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool, k: int, method: str,
+def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool, k: int, method: str | None,
            labels: tuple[str, ...], listed: Path | None, form: str, **how: Any) -> None:  # fmt: skip
     """Find documents for QUERY, or for a user's --history, by generating their IDs.
 
@@ -58,11 +58,12 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
     from lmindexer.runs import Run
 
     opened = Run.open(run)
-    from lmindexer.indexers.store import documents_and_ids
+    method = method or method_for(run)
+    from lmindexer.indexers.store import documents_and_perhaps_ids
 
     with steps() as progress:
         progress.doing("reading the documents")
-        corpus, ids = documents_and_ids(opened)
+        corpus, ids = documents_and_perhaps_ids(opened)
     only = _restricted(corpus, run, labels, listed)
     taken = ids_in(history, corpus.row_of) if history not in (None, "-") else []
     left_out = set() if repeats else set(taken)
@@ -93,9 +94,10 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
         if not hits:
             click.echo(f"note: nothing found for {excerpt(line)}: {_why_nothing(history is not None, only)}", err=True)
         for rank, hit in enumerate(hits, 1):
-            document, path = corpus[corpus.row_of[hit.doc_id]], ids[hit.doc_id]
+            document, path = corpus[corpus.row_of[hit.doc_id]], () if ids is None else ids[hit.doc_id]
             if form == "jsonl":
-                record = {"rank": rank, "id": hit.doc_id, "score": round(hit.score, 4), "codes": path}
+                record: dict[str, Any] = {"rank": rank, "id": hit.doc_id, "score": round(hit.score, 4)}
+                record |= {"codes": path} if path else {}
                 asked = {"query" if history is None else "history": question}
                 click.echo(json_text(asked | record | {"text": document.text}, ensure_ascii=False))
             else:

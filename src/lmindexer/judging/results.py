@@ -102,7 +102,7 @@ def save_results(
     path = Path(run) / f"results-{quote(task, safe='')}-{quote(split, safe='')}.parquet"
     documents = Run.open(run).facts["corpus"]["fingerprint"]
     asked = {name: dict(settings or {}) for name in judged}
-    ordered = {name: _by_id(each) for name, each in judged.items()}
+    ordered = {name: _by_id(judged_of_system) for name, judged_of_system in judged.items()}
     new = Results(task, split, questions, documents, ordered, asked, dict.fromkeys(judged, depth))
     with writing(Path(run)):
         if path.exists():
@@ -181,13 +181,13 @@ def compare_results(runs: Mapping[str, Path], *, resamples: int = 1000, seed: in
                 stale.setdefault(key, []).append(name)
                 notes.append(f"{results.what}: documents of {name} came or went since then; evaluate it again")
     blocks: list[Block] = []
-    for (task, split), there in held.items():
+    for (task, split), of_runs in held.items():
         groups: dict[str, dict[str, Results]] = {}
-        for name, results in there.items():
+        for name, results in of_runs.items():
             groups.setdefault(results.questions, {})[name] = results
-        missing = [name for name in runs if name not in there and name not in stale.get((task, split), ())]
-        if told := _apart(list(groups.values()), missing):
-            notes.append(f"{task}, split {split}: {told}; evaluate all on the same queries to compare them")
+        missing = [name for name in runs if name not in of_runs and name not in stale.get((task, split), ())]
+        if reason := _apart(list(groups.values()), missing):
+            notes.append(f"{task}, split {split}: {reason}; evaluate all on the same queries to compare them")
         for group in groups.values():
             if len(group) >= min(2, len(runs)):
                 found, told_of_group = _blocks(group, resamples, seed)
@@ -198,12 +198,12 @@ def compare_results(runs: Mapping[str, Path], *, resamples: int = 1000, seed: in
 
 def _apart(groups: Sequence[Mapping[str, Results]], missing: Sequence[str]) -> str:
     """Which runs do not compare with the others, and why."""
-    told = []
+    reasons = []
     if len(groups) > 1:
-        told.append("other questions were asked of " + " than of ".join(" and ".join(group) for group in groups))
+        reasons.append("other questions were asked of " + " than of ".join(" and ".join(group) for group in groups))
     if missing:
-        told.append(f"nothing is kept of {' and '.join(missing)}")
-    return ", and ".join(told)
+        reasons.append(f"nothing is kept of {' and '.join(missing)}")
+    return ", and ".join(reasons)
 
 
 def _blocks(group: Mapping[str, Results], resamples: int, seed: int) -> tuple[list[Block], list[str]]:
@@ -280,9 +280,9 @@ def _save(results: Results, path: Path) -> None:
             "settings": results.settings[name],
             "depth": results.depth[name],
         }
-    told = {"task": results.task, "split": results.split, "questions": results.questions}
-    told |= {"documents": results.documents}
-    metadata = {METADATA: json_text(told | {"systems": systems})}
+    facts = {"task": results.task, "split": results.split, "questions": results.questions}
+    facts |= {"documents": results.documents}
+    metadata = {METADATA: json_text(facts | {"systems": systems})}
     table = pyarrow.table(columns, metadata=metadata)
     write_atomically(path, lambda to: pyarrow.parquet.write_table(table, to, compression="zstd"))
 
@@ -292,14 +292,14 @@ def _load(path: Path) -> Results:
 
     try:
         table = pyarrow.parquet.read_table(path)
-        told = json.loads(table.schema.metadata[METADATA])
+        facts = json.loads(table.schema.metadata[METADATA])
         query_ids = tuple(table["query"].to_pylist())
         judged, settings, depth = {}, {}, {}
-        for name, each in told.pop("systems").items():
+        for name, each in facts.pop("systems").items():
             values = {metric: np.array(table[f"{name} {metric}"]) for metric in each["intervals"]}
             intervals = {metric: pair and Interval(*pair) for metric, pair in each["intervals"].items()}
             judged[name] = Judged(query_ids, values, intervals, each.get("without_relevant", 0))
             settings[name], depth[name] = each["settings"], each.get("depth")
-        return Results(judged=judged, settings=settings, depth=depth, **told)
+        return Results(judged=judged, settings=settings, depth=depth, **facts)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{path} is not an evaluation which lmindexer saved; delete it and evaluate again") from error

@@ -32,6 +32,7 @@ class Method:
     module: str  # of this package, with `open_run`
     options: tuple[str, ...] = ()  # keywords of `open`: how it is asked
     teachable: str = ""  # the module with `begin`, where the method can be taught
+    only_taught: bool = False  # whether only a run that was taught it has it
 
     def open(
         self, run: str | Path, kind: str = "", *, sequences: "Sequences | None" = None, **options: Any
@@ -45,6 +46,13 @@ class Method:
             self.check_kind(kind)
         if unknown := sorted(options.keys() - set(self.options)):
             raise InputError(f"{self.name} takes no {unknown[0]}; leave it out")
+        from lmindexer.methods.taught import taught_by
+
+        if self.only_taught and taught_by(Path(run)) != self.name:
+            raise InputError(
+                f"{run} was not taught {self.name}; run lmindexer finetune RUN SEQUENCES --method {self.name}, or "
+                "choose another --method"
+            )
         retriever: Retriever = import_module(f"{__package__}.{self.module}").open_run(
             Path(run), kind or self._usual_kind(Path(run)), sequences, **options
         )
@@ -82,18 +90,38 @@ METHODS = {
             "hybrid", "generated IDs fused with another of these", (TEXT, HISTORY), "hybrid",
             ("fusion", "weights", "partner", *OF_IDS),
         ),
+        *(
+            Method(name, about, (HISTORY,), "sequential.model", (), "sequential.model", only_taught=True)
+            for name, about in (
+                ("sasrec", "self-attention over a user's items"),
+                ("gru4rec", "a recurrent network over them"),
+                ("bert4rec", "a network that guesses hidden items"),
+                ("hgn", "gates over the last items"),
+                ("fdsa", "self-attention over items and over their texts"),
+            )
+        ),
     )
 }  # fmt: skip
-PARTNERS = tuple(name for name in METHODS if name not in ("generative", "hybrid"))  # of generated IDs
+PARTNERS = tuple(
+    name for name, method in METHODS.items() if not method.teachable and name != "hybrid"
+)  # of generated IDs
 
 
-def load_retriever(run: str | Path, method: str = "generative", **options: Any) -> "Retriever":
+def method_for(run: str | Path) -> str:
+    """The name of the method that a run is for: the one that it was taught, else generated IDs."""
+    from lmindexer.methods.taught import taught_by
+
+    return taught_by(Path(run)) or "generative"
+
+
+def load_retriever(run: str | Path, method: str = "", **options: Any) -> "Retriever":
     """A method over the documents of a run, ready to be asked as the run was taught.
 
-    By default generated IDs, with 20 `beams` or as fine-tuned, and `novelty` as fine-tuning calibrated it; `exact` and
-    `renormalise` are as `GenerativeRetriever` says. Raises InputError as `Method.open`, and for an unknown method.
+    By default the one that the run was taught, else generated IDs: these search with 20 `beams` or as fine-tuned, and
+    `novelty` as fine-tuning calibrated it; `exact` and `renormalise` are as `GenerativeRetriever` says. Raises
+    InputError as `Method.open`, and for an unknown method.
     """
-    return method_of(method).open(run, **options)
+    return method_of(method or method_for(run)).open(run, **options)
 
 
 def method_of(name: str) -> Method:

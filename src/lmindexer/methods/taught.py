@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lmindexer.config import FinetuneConfig
+from lmindexer.config import RENAMED, FinetuneConfig
 from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
@@ -15,9 +15,16 @@ def is_finetuned(run: Path) -> bool:
     return Run.is_begun(run) and Run(run).has(CONFIG)
 
 
+def taught_by(run: Path) -> str:
+    """The name of the method that a run folder was taught, or ""."""
+    return read_config(run).method if is_finetuned(run) else ""
+
+
 def read_config(run: Path) -> FinetuneConfig:
     """The settings that it was taught with."""
-    return parse(FinetuneConfig, read_toml(Run(run).file(CONFIG)), str(run / CONFIG))
+    values = read_toml(Run(run).file(CONFIG))
+    renamed = {RENAMED.get(name, name): value for name, value in values.items()}
+    return parse(FinetuneConfig, renamed, str(run / CONFIG))
 
 
 def calibrated_novelty(run: Path) -> float | None:

@@ -45,6 +45,7 @@ class Teachable(Protocol):
     """A model that begins to learn a task; whatever it is made of, it is taught by `teaching.train`."""
 
     config: FinetuneConfig
+    later_documents: bool  # whether it can find documents that came after it was taught
 
     @property
     def corpus(self) -> Corpus:

@@ -53,8 +53,8 @@ def save_vectors(path: Path, keys: Sequence[Key], vectors: Tensor) -> None:
 def save_keys(path: Path, keys: Sequence[Key], **columns: pa.Array) -> None:
     """A file of documents by their keys, perhaps with more `columns`; its pages have checksums."""
     doc_ids, digests = zip(*keys, strict=True)
-    told = {"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string())}
-    table = pa.table(told | columns)
+    keyed = {"id": pa.array(doc_ids, pa.string()), "text": pa.array(digests, pa.string())}
+    table = pa.table(keyed | columns)
     write_atomically(path, lambda to: pq.write_table(table, to, write_page_checksum=True))
 
 

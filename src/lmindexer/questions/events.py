@@ -78,13 +78,13 @@ def in_order(events: Iterable[Event]) -> tuple[Taken, tuple[str, ...]]:
         total += 1
         events_of.setdefault(event.user, []).append(event)
     taken: Taken = {}
-    for user, own in events_of.items():
-        if own[0].time is not None:
-            distinct = list(dict.fromkeys(own))
-            repeated += len(own) - len(distinct)
-            own = sorted(distinct, key=lambda event: event.time or 0)
-            tied += sum(one.time == other.time for one, other in pairwise(own))
-        taken[user] = [event.item for event in own]
+    for user, events_of_user in events_of.items():
+        if events_of_user[0].time is not None:
+            distinct = list(dict.fromkeys(events_of_user))
+            repeated += len(events_of_user) - len(distinct)
+            events_of_user = sorted(distinct, key=lambda event: event.time or 0)
+            tied += sum(one.time == other.time for one, other in pairwise(events_of_user))
+        taken[user] = [event.item for event in events_of_user]
     notes = []
     if repeated:
         notes.append(f"{repeated:,} of {total:,} events stand twice (one user, item and time) and are left out")

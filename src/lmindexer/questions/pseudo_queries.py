@@ -103,8 +103,8 @@ def column_queries(corpus: Corpus, path: Path, column: str, id: str = "") -> Col
             f"none of {records:,} records of {path} is of a document of the corpus, whose ids are such as "
             f"{corpus.doc_ids[0]!r}; check that they belong together, or name the column of the id"
         )
-    told = f"{unknown.total():,} of {records:,} records of {path} are of unknown documents"
-    return ColumnQueries(list(queries), (f"{told} (the first: {next(iter(unknown))!r})",) if unknown else ())
+    note = f"{unknown.total():,} of {records:,} records of {path} are of unknown documents"
+    return ColumnQueries(list(queries), (f"{note} (the first: {next(iter(unknown))!r})",) if unknown else ())
 
 
 def _column(path: Path, column: str, id: str) -> Iterator[tuple[str, list[str]]]:
@@ -127,10 +127,10 @@ def _column(path: Path, column: str, id: str) -> Iterator[tuple[str, list[str]]]
 def _texts(value: Any, column: str) -> list[str]:
     if value is None or value != value:  # Parquet writes a missing value as NaN
         return []
-    each = value if isinstance(value, list) else [value]
-    if not all(isinstance(text, str) for text in each):
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
         raise RecordError("not text", f"{column!r} is neither a string nor a list of strings; name a column that is")
-    return [text for text in map(clean, each) if text]
+    return [text for text in map(clean, texts) if text]
 
 
 def write_pseudo_queries(path: Path, queries: Sequence[PseudoQuery]) -> None:

@@ -128,8 +128,8 @@ def load_queries(
     else:
         judgements = read_qrels(file_of_split(qrels, split) if qrels.is_dir() else qrels)
         found = list(_with_judgements(queries, judgements))
-        there = {query.id for query in found}
-        missing = [query_id for query_id in judgements if query_id not in there]
+        known = {query.id for query in found}
+        missing = [query_id for query_id in judgements if query_id not in known]
         if missing:
             notes.append(f"{len(missing):,} queries of {qrels} are not in {queries} (the first: {missing[0]!r})")
     return _of_found(queries, found, doc_ids, notes, answerable)
@@ -171,8 +171,8 @@ def _with_documents(path: Path, split: str, sources: Sequence[str]) -> Iterator[
     if split not in splits and splits:
         raise InputError(f"{path} has no split {split!r}, only {', '.join(map(repr, sorted(splits)))}; name one")
     if missing := set(sources) - marks:
-        there = ", ".join(map(repr, sorted(marks - {""}))) or "none"
-        raise InputError(f"{path} has no queries of the source {min(missing)!r}; the sources there are {there}")
+        present = ", ".join(map(repr, sorted(marks - {""}))) or "none"
+        raise InputError(f"{path} has no queries of the source {min(missing)!r}; the sources there are {present}")
 
 
 def splits_of(queries: Path, qrels: Path | None) -> set[str]:

@@ -62,7 +62,7 @@ def text_in(record: Record, where: str) -> str:
 def documents_in(record: Record, where: str) -> dict[str, float]:
     """Document -> grade of a record that holds both."""
     doc_ids = next((record[name] for name in DOCUMENT_NAMES if name in record), None)
-    if not isinstance(doc_ids, list) or not all(type(each) in (str, int) for each in doc_ids):
+    if not isinstance(doc_ids, list) or not all(type(doc_id) in (str, int) for doc_id in doc_ids):
         raise InputError(f"{where}: there is no list of ids in 'item_ids' or 'doc_ids'; give one, or name the qrels")
     grades = record.get("grades", [1] * len(doc_ids))
     if not isinstance(grades, list) or len(grades) != len(doc_ids) or not all(map(_is_number, grades)):
@@ -82,8 +82,8 @@ def file_of_split(folder: Path, split: str) -> Path:
     paths = sorted(folder.glob("*.tsv"))
     of_split = [path for path in paths if split_name(path.stem) == split_name(split)]
     if not of_split:
-        there = ", ".join(repr(path.stem) for path in paths) or "none"
-        raise InputError(f"{folder} has no {split}.tsv; the splits there are {there}")
+        present = ", ".join(repr(path.stem) for path in paths) or "none"
+        raise InputError(f"{folder} has no {split}.tsv; the splits there are {present}")
     if len(of_split) > 1:
         names = " and ".join(path.name for path in of_split)
         raise InputError(f"{folder} has {names}, which are one split; keep one of them")

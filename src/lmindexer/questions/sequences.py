@@ -218,9 +218,9 @@ def _known(
     if (rows < 0).any():
         unknown = next(item for items in taken.values() for item in items if item not in row_of)
         if not known.any():
-            told = f" and of the corpus is, for example, {doc_ids[0]!r}" if doc_ids else ""
+            example = f" and of the corpus is, for example, {doc_ids[0]!r}" if doc_ids else ""
             raise InputError(
-                f"no item of {path} is in the corpus: of the file is, for example, {unknown!r}{told}; "
+                f"no item of {path} is in the corpus: of the file is, for example, {unknown!r}{example}; "
                 "check that they belong together and name items alike"
             )
         notes.append(
@@ -232,10 +232,10 @@ def _known(
             f"{len(without):,} of {len(users):,} users took no item of the corpus and are left out "
             f"(the first: {users[without[0]]!r})"
         )
-    for what, lost, there in (("items", (rows < 0).sum(), len(rows)), ("users", len(without), len(users))):
-        if parts is None and lost > LOST * there and not keep_going:
+    for what, lost, count in (("items", (rows < 0).sum(), len(rows)), ("users", len(without), len(users))):
+        if parts is None and lost > LOST * count and not keep_going:
             raise InputError(
-                f"{lost:,} of {there:,} {what} of {path} would be left out: {'; '.join(notes)}; check that file and "
+                f"{lost:,} of {count:,} {what} of {path} would be left out: {'; '.join(notes)}; check that file and "
                 "documents belong together, or go on with --keep-going"
             )
     if parts is not None and (gone := ((parts == PARTS.index("test")) & ~known).sum()):

@@ -21,20 +21,23 @@ def load_splits(queries: Path, qrels: Path | None, doc_ids: Collection[str]) -> 
     may come later. Their notes are told by the training queries, with the name of their split. Raises InputError as
     `load_queries`, and where there is no train.
     """
-    there = splits_of(queries, qrels)
-    if there and "train" not in there:
-        raise InputError(f"{queries} has no split 'train' to learn from, only {', '.join(map(repr, sorted(there)))}")
+    present = splits_of(queries, qrels)
+    if present and "train" not in present:
+        raise InputError(f"{queries} has no split 'train' to learn from, only {', '.join(map(repr, sorted(present)))}")
     loaded = {
         split: load_queries(queries, qrels, split, doc_ids, answerable=split == "train")
         for split in SPLITS
-        if split in there or (split == "train" and not there)
+        if split in present or (split == "train" and not present)
     }
     notes = loaded["train"].notes
     notes += tuple(f"{split}: {note}" for split in ("dev", "test") if split in loaded for note in loaded[split].notes)
-    if passed_over := sorted(there - set(SPLITS)):
+    if passed_over := sorted(present - set(SPLITS)):
         plural = "s" if len(passed_over) > 1 else ""
         notes += (f"the queries of the split{plural} {', '.join(map(repr, passed_over))} are passed over",)
-    return {split: replace(each, notes=notes if split == "train" else ()) for split, each in loaded.items()}
+    return {
+        split: replace(queries_of_split, notes=notes if split == "train" else ())
+        for split, queries_of_split in loaded.items()
+    }
 
 
 def keep_apart(train: Sequence[Queries], splits: Mapping[str, Queries]) -> tuple[list[Queries], dict[str, Queries]]:

@@ -13,9 +13,9 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError, check_list
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.files import write_atomically
-from lmindexer.indexers.store import load_documents
+from lmindexer.indexers.store import has_ids, load_documents
 from lmindexer.methods.dense import KEPT
-from lmindexer.methods.registry import METHODS
+from lmindexer.methods.registry import HISTORY, METHODS, TEXT
 from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.taught import CONFIG, is_finetuned, read_config
 from lmindexer.progress import Progress
@@ -27,7 +27,7 @@ from lmindexer.questions.sequences import SEQUENCES, load_sequences, save_sequen
 from lmindexer.questions.splits import load_splits
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run, writing
-from lmindexer.settings import parse, same_settings, to_toml
+from lmindexer.settings import check_counting, parse, same_settings, to_toml
 from lmindexer.teaching.train import train
 
 OF_THE_INDEXER = (
@@ -78,7 +78,9 @@ def finetune(
     if config is not None and settings:
         raise InputError("give finetune either a FinetuneConfig or keywords, not both")
     config = config or parse(FinetuneConfig, {"task": "search" if sequences is None else "recommend"} | settings)
+    check_counting(config, settings, "the settings")
     parse_metric(config.dev_metric)
+    METHODS[config.method].check_kind(HISTORY if config.task == "recommend" else TEXT)
     source = Run.open(run)
     if is_finetuned(run):
         made_from = source.facts.get("indexed_by", "the run of the indexer")
@@ -103,7 +105,7 @@ def finetune(
         task = SearchTask(train_on, splits, corpus, config)
     with writing(out, wait=False, make=True):
         _teach(source, config, task, out, resume, progress)
-    return METHODS["generative"].open(out)
+    return METHODS[config.method].open(out)
 
 
 def _teach(
@@ -116,7 +118,7 @@ def _teach(
         return
     if begun is not None and "bf16" in begun.facts:  # as it began, whatever this machine would choose
         config = replace(config, precision="bf16" if begun.bf16 else "fp32")
-    model = METHODS["generative"].begin(source, config)  # what cannot be is refused while there is no folder yet
+    model = METHODS[config.method].begin(source, config)  # what cannot be is refused while there is no folder yet
     progress.note(*model.unseen(task))
     folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
     folder.update(bf16=model.bf16)
@@ -169,6 +171,8 @@ def _identity(run: Run) -> str:
     for name in ("config.toml", "ids.jsonl", "indexer.safetensors", "quantiser.safetensors"):
         if run.has(name):
             digest.update(run.file(name).read_bytes())
+    if not has_ids(run):
+        digest.update(run.facts["corpus"]["fingerprint"].encode())
     return digest.hexdigest()
 
 

@@ -29,7 +29,9 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
     not been stopped.
     """
     began, config = time.monotonic(), model.config
-    later, note = kept_out(task, len(model.corpus), config)
+    later, note = np.empty(0, np.int64), ""
+    if model.later_documents:
+        later, note = kept_out(task, len(model.corpus), config)
     notes = [*task.notes, *([note] if note else [])]
     for line in notes:
         progress.say(f"note: {line}")
@@ -52,9 +54,9 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
     lesson = model.lesson(task, run.path, progress)
     pairs = len(task.target) - task.documents
     progress.say(f"{pairs:,} pairs to learn from; {trainer.device}")
-    for rate in config.lr:
+    for rate in config.learning_rate:
         _at_rate(model, task, lesson, trainer, rate, later)
-    state, facts = trainer.state, dict[str, Any](novelty=0.0)
+    state, facts = trainer.state, dict[str, Any](novelty=0.0) if model.later_documents else {}
     left_out = later[:0]
     if len(later):
         calibration = _calibrated(model, task, trainer, later)
@@ -96,7 +98,7 @@ def _at_rate(
 ) -> None:
     """The task at one learning rate, from the same start; the best epoch of all rates is in BEST."""
     config, state = model.config, trainer.state
-    name = f"{config.task} at {rate:g}" if len(config.lr) > 1 else config.task
+    name = f"{config.task} at {rate:g}" if len(config.learning_rate) > 1 else config.task
     learned = ~np.isin(task.target, later)  # (E,)
 
     def start() -> None:
@@ -177,5 +179,5 @@ def _stage(name: str, model: Teachable, lesson: Lesson, rate: float) -> Stage:
         losses=lesson.losses,
         parameters=model.parameter_groups(rate),
         learning=[model.modules],
-        rate="--lr",
+        rate="--learning-rate",
     )

@@ -12,7 +12,7 @@ from lmindexer.methods.generative.folder import load
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import Asked, GenerativeRetriever
 from lmindexer.methods.retriever import How, history_rows
-from lmindexer.methods.taught import is_finetuned, read_config
+from lmindexer.methods.taught import read_config, taught_by
 from lmindexer.questions.questions import HISTORY, TEXT
 from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
@@ -59,7 +59,7 @@ def written_out(texts: Iterable[str]) -> str:
 def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[How]) -> GenerativeRetriever:
     """As `Method.open`: of a run of LMIndexer, or of any run that was fine-tuned. Raises InputError for another."""
     folder = Run.open(run)
-    if is_finetuned(run):
+    if taught_by(run) == "generative":
         config = read_config(run)
         if kind == HISTORY and config.task != "recommend":
             raise _not_taught(run)

@@ -67,17 +67,17 @@ def load(run: Path) -> GenerativeModel:
         raise InputError(f"the fine-tuning of {run} is not finished; go on with: {folder.way_on}")
     config, learned = read_config(run), folder.config
     ids = load_ids(folder)
-    weights, own = folder.file(WEIGHTS), folder.folder(BACKBONE)
+    weights, kept = folder.file(WEIGHTS), folder.folder(BACKBONE)
     try:
         tensors = load_file(weights)
     except (FileNotFoundError, SafetensorError) as error:
         raise InputError(f"{weights} cannot be read ({error}); fine-tune anew") from None
     backbone = (
-        load_backbone(str(own), learned.decoder_layers, config.dropout)
-        if own is not None
+        load_backbone(str(kept), learned.decoder_layers, config.dropout)
+        if kept is not None
         else _backbone(folder, learned)
     )
-    if own is None and (backbone.small_decoder is None or encoder_that_learns(config) != "frozen"):
+    if kept is None and (backbone.small_decoder is None or encoder_that_learns(config) != "frozen"):
         raise InputError(f"{run / BACKBONE} is missing; fine-tune anew")
     positions = sum(name.startswith("indexer.codebooks.") and name.endswith("weight") for name in tensors)
     if positions not in (len(ids.sizes), len(ids.sizes) + 1):
@@ -140,9 +140,9 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
 
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
     """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
-    own = run.folder("backbone")
+    kept = run.folder("backbone")
     name = "bundled" if learned.indexer in ("random", IMPORTED) else encoder_of(learned)[1]
-    return load_backbone(str(own) if own is not None else name, learned.decoder_layers, learned.dropout)
+    return load_backbone(str(kept) if kept is not None else name, learned.decoder_layers, learned.dropout)
 
 
 def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: IdTable) -> GenerativeModel:
@@ -152,14 +152,14 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
     finetuned = GenerativeModel(config, model, corpus, ids, run.config.max_tokens, run.config.long)
     if not config.reads_vectors:
         return finetuned
-    read_ids = config.history in ("ids", "both")
+    read_ids = config.items in ("ids", "both")
     reader = HistoryReader(
         model.backbone.dim,
         model.sizes if read_ids else (),
         config.max_items,
         config.history_layers,
         config.dropout,
-        text=config.history != "ids",
+        text=config.items != "ids",
     ).to(finetuned.device)
 
     def read(rows: list[int]) -> torch.Tensor:

@@ -35,6 +35,8 @@ TOKENS = 8192  # of texts in a step at most, so that long ones do not fill the m
 class TeachableGenerator:
     """The `Teachable` that learns to give IDs: the model of LMIndexer, or another indexer's encoder and a decoder."""
 
+    later_documents = True
+
     def __init__(self, run: Run, config: FinetuneConfig) -> None:
         self.config, self.model, self._indexed_by = config, begin_model(run, config), run.config
         self.learns_encoder = freeze_encoder(self.model)
@@ -80,7 +82,7 @@ class TeachableGenerator:
         return Lesson(
             lengths=asked.lengths[task.source],
             tokens=TOKENS if isinstance(asked, Memories) else None,
-            epoch=lambda rng: _pairs_of_an_epoch(task, self.config.documents, rng),
+            epoch=lambda rng: _pairs_of_an_epoch(task, self.config.document_share, rng),
             losses=losses,
         )
 

@@ -37,8 +37,8 @@ def warm_up(
             trainer.once("codebooks", lambda: _start_codebooks(finetuned, documents, codes, learned))
 
         def losses(rows: np.ndarray) -> dict[str, Tensor]:
-            own = codes[torch.from_numpy(rows).to(codes.device)]
-            return {"loss": id_loss(finetuned, documents, rows, own, torch.ones(len(rows), device=codes.device))}
+            targets = codes[torch.from_numpy(rows).to(codes.device)]
+            return {"loss": id_loss(finetuned, documents, rows, targets, torch.ones(len(rows), device=codes.device))}
 
         rows = np.flatnonzero(learned)
         trainer.run(
@@ -46,12 +46,12 @@ def warm_up(
                 name="document -> ID",
                 epochs=config.warmup_epochs,
                 batches=lambda rng: [
-                    rows[each] for each in length_bucketed_batches(documents.lengths[rows], config.batch_size, rng)
+                    rows[places] for places in length_bucketed_batches(documents.lengths[rows], config.batch_size, rng)
                 ],
                 losses=losses,
-                parameters=parameter_groups(finetuned, model, config.lr[0]),
+                parameters=parameter_groups(finetuned, model, config.learning_rate[0]),
                 learning=[model],
-                rate="--lr",
+                rate="--learning-rate",
             )
         )
 
