@@ -35,6 +35,10 @@ class OpenRun:
     """
 
     _run: Run | None = None
+    _temporary: TemporaryRun | None = None  # where it lies in memory
+    _indexer: Indexer | None = None  # this and what follows: from the first use on
+    _ids: IdTable | None = None
+    _retriever: Retriever | None = None
 
     @classmethod
     def at(cls, path: Path, temporary: TemporaryRun | None = None, retriever: Retriever | None = None) -> "OpenRun":
@@ -47,8 +51,7 @@ class OpenRun:
     def _take(self, path: Path, temporary: TemporaryRun | None = None, indexer: Indexer | None = None) -> None:
         """Be the run at `path`, as it is now."""
         self._run, self._temporary, self._indexer = Run.open(path), temporary, indexer
-        self._ids: IdTable | None = None
-        self._retriever: Retriever | None = None
+        self._ids = self._retriever = None
 
     @property
     def _open(self) -> Run:
@@ -98,7 +101,8 @@ class OpenRun:
         corpus, ids = documents_and_ids(self._open)
         page = Path(out)
         page.parent.mkdir(parents=True, exist_ok=True)
-        write_page(page, [Shown(self.path.resolve().name, ids, corpus.texts(), corpus.labels)])
+        name = self.path.resolve().name if self._temporary is None else page.stem
+        write_page(page, [Shown(name, ids, corpus.texts(), corpus.labels)])
         return page
 
     def index(self, documents: object, *, progress: Progress | None = None) -> IdTable:

@@ -24,7 +24,7 @@ from lmindexer.questions.queries import QUERIES, Queries, QueryData, load_querie
 from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.search_task import SearchTask
 from lmindexer.questions.sequences import SEQUENCES, load_sequences, save_sequences
-from lmindexer.questions.splits import load_splits
+from lmindexer.questions.splits import beginnings, load_splits
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run, writing
 from lmindexer.settings import check_counting, parse, same_settings, to_toml
@@ -145,10 +145,16 @@ def _splits(
         raise InputError("qrels belong to a file of queries; name that, too, or give {text: {id: grade}}")
     if queries is not None:
         in_memory = {"train": queries} | in_memory
-    return {
+    splits = {
         split: Queries.of(data, documents=corpus.row_of, answerable=split == "train")
         for split, data in in_memory.items()
     }
+    if "train" in splits and "dev" not in splits and len(splits["train"]) == 1:
+        splits["dev"] = beginnings(splits["train"], corpus)
+    notes = tuple(f"{split}: {note}" for split in ("dev", "test") if split in splits for note in splits[split].notes)
+    if "train" in splits:
+        splits["train"] = replace(splits["train"], notes=splits["train"].notes + notes)
+    return splits
 
 
 def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:
