@@ -5,6 +5,7 @@ holds the paper's own (Table 9).
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ TWO_STEP = "Other indexers: embed, then quantise"
 INDEXER_NAMES = ("lmindexer", "rq-vae", "hc", "rq-kmeans", "random")
 IMPORTED = "imported"  # the indexer of a run whose IDs were made elsewhere
 PAPER = "paper"  # the preset with the terms of the paper and no other
+GIVEN = "given vectors"  # the embeddings of a run that Python code gave its vectors to
+VECTOR_FILE = re.compile(r".*\.(npy|npz|parquet(:.+)?)", re.IGNORECASE | re.DOTALL)  # a column of it behind the colon
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,9 @@ class LearnConfig:
 
     embeddings: str = setting(
         "bundled",
-        "'bundled', a sentence-transformers or Hugging Face encoder by name or folder, or 'simcse': --backbone, "
-        "first trained on the corpus without labels",
+        "'bundled', a sentence-transformers or Hugging Face encoder by name or folder, 'simcse' (--backbone, first "
+        "trained on the corpus without labels), or a file with one vector a document, .parquet, .npy or .npz, which "
+        "lmindexer reads, too",
         TWO_STEP,
     )
     simcse_epochs: int = setting(1, "epochs of --embeddings simcse", TWO_STEP)
@@ -147,6 +151,11 @@ class LearnConfig:
         another = changes.get("objective", self.objective) != self.objective
         kept = [f for f in dataclasses.fields(self) if not (another and f.metadata["presets"])]
         return from_mapping({f.name: getattr(self, f.name) for f in kept} | changes)
+
+    @property
+    def given_vectors(self) -> bool:
+        """Whether users bring one vector a document, and no encoder reads their texts."""
+        return self.embeddings == GIVEN or VECTOR_FILE.fullmatch(self.embeddings) is not None
 
     @property
     def may_pool(self) -> bool:
@@ -177,6 +186,11 @@ def _check(config: LearnConfig) -> None:
         raise InputError(
             f"long pool reads documents in pieces once, with a frozen encoder, and encoder is {config.encoder}; leave "
             "one of the two out"
+        )
+    if config.given_vectors and config.indexer == "lmindexer" and config.encoder != "frozen":
+        raise InputError(
+            f"encoder {config.encoder} has nothing to learn from: with embeddings {config.embeddings} the vectors are "
+            "read, not the texts; leave one of the two out"
         )
     positive = (
         "max_tokens",

@@ -15,7 +15,7 @@ from lmindexer.indexers.embeddings import read_with
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.history import DECAY
 from lmindexer.retrievers.hits import Hit, best_hits, check_question, history_rows, rows_of
-from lmindexer.retrievers.vectors import vectors_of
+from lmindexer.indexers.kept_vectors import vectors_of
 
 BATCH = 256  # queries scored together
 DECIMALS = 5  # of a cosine

@@ -26,7 +26,7 @@ from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.retrievers.generative import known_paths
-from lmindexer.retrievers.vectors import UNREADABLE, keys_of, load_keys, save_keys, save_vectors, vectors_of
+from lmindexer.indexers.kept_vectors import UNREADABLE, keys_of, load_keys, save_keys, save_vectors, vectors_of
 from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
