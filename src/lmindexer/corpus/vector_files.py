@@ -36,7 +36,7 @@ class Rows:
     def of(cls, array: np.ndarray, origin: str) -> "Rows":
         """Raises InputError unless it is a table of numbers."""
         if array.dtype.kind not in "fiu":
-            raise InputError(f"{origin} holds values of type {array.dtype}, which are no numbers; give floats")
+            raise InputError(f"the values of type {array.dtype} in {origin} are no numbers; give floats")
         if array.ndim != 2:
             raise InputError(
                 f"{origin} has the shape {array.shape}, not (documents, numbers); give one row of numbers a document"
@@ -51,14 +51,18 @@ def read_file(origin: str, id_column: str = "") -> Rows | Iterator[Block]:
     of lists of numbers, or in that named behind a colon, `file.parquet:column`.
     """
     path, column = _path_and_column(origin)
-    if not path.exists():
-        raise InputError(f"there is no file {path} to take vectors from; check the path")
+    try:
+        is_there = path.exists()
+    except OSError:  # a name longer than any
+        is_there = False
+    if not is_there:
+        raise InputError(f"there is no file {shortened(str(path), 200)} to take vectors from; check the path")
     if path.suffix.lower() == ".npy":
         try:
-            array = np.lib.format.open_memmap(path, mode="c")  # its pages stay the file's until they are written to
+            mapped = np.lib.format.open_memmap(path, mode="c")  # its pages stay the file's until they are written to
         except UNREADABLE as error:
             raise _no_numpy(path, error) from None
-        return Rows.of(array, origin)
+        return Rows.of(mapped, origin)
     if path.suffix.lower() == ".npz":
         ids, array = _arrays(path)
         rows = Rows.of(array, origin)
@@ -156,6 +160,8 @@ def _id(value: Any, name: str, place: str) -> str:
 
 def _no_numpy(path: Path, error: BaseException) -> InputError:
     cause = shortened(str(error).partition("\n")[0].strip(". "), 120) or type(error).__name__
+    if "pickle" in cause or "Object arrays" in cause or "Python objects" in cause:
+        cause = "it holds pickled objects, which can run any code and are not opened"
     return InputError(
         f"{path} is no file of numbers that numpy saved, or not a whole one ({cause}); write it again with "
         "numpy.save, as an array of floats"

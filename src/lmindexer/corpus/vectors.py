@@ -33,12 +33,17 @@ class Vectors:
     def width(self) -> int:
         return int(self.array.shape[1])
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run remembers of them."""
+        return {"file": Path(self.origin).name, "width": self.width, "digest": self.digest}
+
     @cached_property
     def digest(self) -> str:
         """The same for the same numbers in the same order, whatever file they came from."""
         digest = hashlib.blake2b(f"{self.array.dtype} {self.array.shape}".encode(), digest_size=16)
         for part in _parts(self.array):
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
 
@@ -168,7 +173,7 @@ def _checked(array: np.ndarray, origin: str, doc_ids: list[str], width: int | No
 
 def _notes(origin: str, doc_ids: list[str], zero: list[int], distinct: int, extra: int) -> Iterator[str]:
     if extra:
-        yield f"{extra:,} vectors of {origin} are of no document and are left out"
+        yield f"{origin} has vectors of {extra:,} id{'s' * (extra > 1)} that no document here has; they are left out"
     if zero:
         yield (
             f"{len(zero):,} of {len(doc_ids):,} vectors of {origin} are zero, the first that of "

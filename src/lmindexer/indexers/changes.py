@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.vectors import Source
 from lmindexer.errors import InputError, check_list
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.kept_vectors import load_given
 from lmindexer.indexers.registry import load_indexer
-from lmindexer.indexers.store import check_agreement, documents_and_ids, keep, load_documents
+from lmindexer.indexers.store import check_agreement, documents_and_ids, keep, load_documents, vectors_of_new
 from lmindexer.progress import Progress
 from lmindexer.runs import changing
 
@@ -22,10 +26,13 @@ class Added:
     known: int  # documents of the corpus that the run had already, with the same text
 
 
-def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None) -> Added:
+def add_documents(
+    run: Path, corpus: Corpus, *, vectors: Source | None = None, progress: Progress | None = None
+) -> Added:
     """Give the new documents of `corpus` IDs from the run's model, unique at once, and keep both in the run.
 
-    No other document's ID changes. Another process that changes the run is waited for.
+    Where the run was learned from `vectors`, they bring theirs, which are kept, too. No other document's ID changes.
+    Another process that changes the run is waited for.
 
     Raises:
         InputError: when a document of the run comes with another text (remove it first). Then nothing is changed.
@@ -46,9 +53,12 @@ def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None
                 )
         if not new:
             return Added(ids.select([]), len(corpus))
-        found = indexer.index(Corpus.from_documents((corpus[row] for row in new), keep_empty=True), progress=progress)
-        both = Corpus.from_documents(chain(old, (corpus[row] for row in new)), keep_empty=True)
-        keep(change, ids.add(found.doc_ids, found.codes), both)
+        given = vectors_of_new(change.run, corpus, new, vectors)
+        others = Corpus.from_documents((corpus[row] for row in new), keep_empty=True)
+        found = indexer.index(others, vectors=given, progress=progress)
+        both = Corpus.from_documents(chain(old, others), keep_empty=True)
+        kept = None if given is None else np.concatenate([load_given(change.run, old), given.array])
+        keep(change, ids.add(found.doc_ids, found.codes), both, kept)
         return Added(found, len(corpus) - len(new))
 
 
@@ -65,5 +75,5 @@ def remove_documents(run: Path, doc_ids: Iterable[str], *, progress: Progress | 
         ids = ids.remove(leaving)
         if not len(ids):
             raise InputError(f"{run} would have no documents left; delete the folder instead")
-        stays = (document for document in corpus if document.id not in leaving)
-        keep(change, ids, Corpus.from_documents(stays, keep_empty=True))
+        stays = Corpus.from_documents((d for d in corpus if d.id not in leaving), keep_empty=True)
+        keep(change, ids, stays, load_given(change.run, stays) if change.run.config.given_vectors else None)

@@ -12,10 +12,10 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.devices import choose_device
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
+from lmindexer.indexers.kept_vectors import vectors_of
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.history import DECAY
 from lmindexer.retrievers.hits import Hit, best_hits, check_question, history_rows, rows_of
-from lmindexer.indexers.kept_vectors import vectors_of
 
 BATCH = 256  # queries scored together
 DECIMALS = 5  # of a cosine

@@ -17,16 +17,27 @@ from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.kept_vectors import (
+    UNREADABLE,
+    axes_for,
+    keys_of,
+    load_given,
+    load_keys,
+    save_axes,
+    save_keys,
+    save_vectors,
+    vectors_of,
+)
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import check_agreement, load_documents, load_ids
 from lmindexer.learn.histories import Items, item_vectors
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.reading import encoder_of, read_documents
+from lmindexer.learn.vector_memories import VectorMemories, states_of
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.retrievers.generative import known_paths
-from lmindexer.indexers.kept_vectors import UNREADABLE, keys_of, load_keys, save_keys, save_vectors, vectors_of
 from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
@@ -48,6 +59,8 @@ class Finetuned:
     reader: HistoryReader | None = None
     items: Items | None = None
     new: tuple[int, ...] = ()  # rows of documents that came after training
+    given: bool = False  # whether users brought the vectors of the items
+    axes: torch.Tensor | None = None  # that made these narrower
     novelty: float | None = None  # nats that these gain, as calibrated; None: of an earlier version, which did not
 
     @property
@@ -64,8 +77,10 @@ class Finetuned:
         modules: dict[str, nn.Module] = {"indexer": self.model}
         return nn.ModuleDict(modules | ({"history": self.reader} if self.reader is not None else {}))
 
-    def documents(self, folder: Path | None = None) -> Memories:
-        """Memories of all documents' texts."""
+    def documents(self, folder: Path | None = None) -> Memories | VectorMemories:
+        """Memories of all documents' texts, or of the vectors that users brought where a task reads these."""
+        if self.given and self.items is not None:
+            return VectorMemories(self.model.backbone, self.items.vectors, None)
         backbone = self.model.backbone
         tokens, _ = read_documents(self.corpus, backbone, self.document_tokens, self.long)
         return Memories(backbone, tokens, self.bf16, folder)
@@ -178,7 +193,9 @@ def save(run: Run, finetuned: Finetuned) -> None:
             shutil.rmtree(old, ignore_errors=True)
         finetuned.model.backbone.save(part)
         part.rename(folder)
-    if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text:
+    if finetuned.axes is not None:
+        save_axes(run, finetuned.axes)
+    if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text and not finetuned.given:
         save_vectors(run.path / ITEMS, keys, finetuned.items.vectors)
 
 
@@ -195,7 +212,8 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
     """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
     own = run.folder("backbone")
-    name = "bundled" if learned.indexer in ("random", IMPORTED) else encoder_of(learned)[1]
+    without = learned.indexer in ("random", IMPORTED) or (learned.given_vectors and learned.indexer != "lmindexer")
+    name = "bundled" if without else encoder_of(learned)[1]
     return load_backbone(str(own) if own is not None else name, learned.decoder_layers, learned.dropout)
 
 
@@ -221,10 +239,15 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         tokens, _ = read_documents(part, model.backbone, finetuned.document_tokens, finetuned.long)
         return item_vectors(Memories(model.backbone, tokens, finetuned.bf16))
 
-    if reader.text:
+    axes = None
+    if run.config.given_vectors:
+        given = load_given(run, corpus)
+        axes = axes_for(run, given, model.backbone.dim)
+        vectors = states_of(torch.from_numpy(given), model.backbone.dim, axes).half()
+    elif reader.text:
         vectors = vectors_of(corpus, run.path / ITEMS, model.backbone.dim, read, keep=is_finetuned(run.path))
     else:
         vectors = torch.zeros(len(corpus), model.backbone.dim, dtype=torch.float16)
     paths = torch.from_numpy(known_paths(ids, model.sizes)).long()
     items = Items(vectors.to(finetuned.device), paths.to(finetuned.device))
-    return Finetuned(config, model, corpus, ids, run.config.max_tokens, run.config.long, reader, items)
+    return replace(finetuned, reader=reader, items=items, given=run.config.given_vectors, axes=axes)

@@ -55,10 +55,12 @@ def generative(run: Path, **how: Unpack[How]) -> "GenerativeRetriever | Generati
     config = Run.open(run).config
     if "novelty" in how:
         raise InputError(f"novelty favours what came after fine-tuning, and {run} was not fine-tuned; leave it out")
-    if config.indexer != "lmindexer":
+    if config.indexer != "lmindexer" or config.given_vectors:
         made = (
             "was imported without a" if config.indexer == IMPORTED else f"was learned by {config.indexer}, which has no"
         )
+        if config.indexer == "lmindexer":
+            made = "was learned from vectors, so that no query can be read by its"
         raise InputError(
             f"{run} {made} model to generate IDs; fine-tune it first "
             "(lmindexer finetune), search a run of --indexer lmindexer, or choose --retriever bm25"

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer.corpus.tokens import length_bucketed_batches
-from lmindexer.learn.memories import Memories
 from lmindexer.progress import Progress
 from lmindexer.retrievers.finetuned import Finetuned
+from lmindexer.retrievers.generative import Asked
 from lmindexer.runs import Run
 from lmindexer.tasks.generation import FinetuningState, id_codes, id_loss, keep_weights, parameter_groups
 from lmindexer.training import Stage, Trainer
@@ -67,7 +67,7 @@ def warm_up(
 
 
 @torch.no_grad()
-def _start_codebooks(finetuned: Finetuned, documents: Memories, codes: Tensor, learned: np.ndarray) -> None:
+def _start_codebooks(finetuned: Finetuned, documents: Asked, codes: Tensor, learned: np.ndarray) -> None:
     """A start for codebooks that this model did not learn: each code the mean h^t of the documents that have it.
 
     Of the documents that are `learned` (N,) alone.
@@ -89,7 +89,7 @@ def _start_codebooks(finetuned: Finetuned, documents: Memories, codes: Tensor, l
 
 
 @torch.no_grad()
-def _agreement(finetuned: Finetuned, documents: Memories, codes: Tensor, learned: np.ndarray) -> float:
+def _agreement(finetuned: Finetuned, documents: Asked, codes: Tensor, learned: np.ndarray) -> float:
     """Share of the `learned` documents (N,) to which the model gives their own ID, greedily."""
     model, same = finetuned.model.eval(), 0
     for rows in documents.batches(256):
