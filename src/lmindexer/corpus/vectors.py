@@ -155,7 +155,7 @@ def _checked(array: np.ndarray, origin: str, doc_ids: list[str], width: int | No
         )
     if not array.shape[1]:
         raise InputError(f"{origin} has vectors without any number; give at least one")
-    array = _taken(array, np.arange(len(array)))
+    array = np.require(_taken(array, np.arange(len(array))), requirements=["C", "W"])  # as torch takes it
     zero, kinds = list[int](), set[int]()
     at = 0
     for part in _parts(array):
