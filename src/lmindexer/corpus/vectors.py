@@ -173,7 +173,7 @@ def _checked(array: np.ndarray, origin: str, doc_ids: list[str], width: int | No
 
 def _notes(origin: str, doc_ids: list[str], zero: list[int], distinct: int, extra: int) -> Iterator[str]:
     if extra:
-        yield f"{origin} has vectors of {extra:,} id{'s' * (extra > 1)} that no document here has; they are left out"
+        yield f"ids in {origin} that no document here has: {extra:,}; their vectors are left out"
     if zero:
         yield (
             f"{len(zero):,} of {len(doc_ids):,} vectors of {origin} are zero, the first that of "
