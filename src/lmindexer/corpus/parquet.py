@@ -53,7 +53,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     """Raises InputError where it is no whole Parquet file."""
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise broken(path, error) from error
 
 
