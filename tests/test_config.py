@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command_line import lmindexer
-from lmindexer.config import INDEXER_NAMES, FinetuneConfig, LearnConfig, from_mapping
+from lmindexer.config import INDEXER_NAMES, SEQUENTIAL, FinetuneConfig, LearnConfig, from_mapping
 from lmindexer.errors import InputError
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.two_step import TwoStepIndexer
@@ -245,7 +245,8 @@ def test_a_setting_counts_for_what_it_says():
 
 @pytest.mark.parametrize("kind", [LearnConfig, FinetuneConfig])
 def test_every_setting_counts_for_something_that_there_is(kind: type):
-    known = {*INDEXER_NAMES, "simcse", "search", "recommend"}
+    known = {*INDEXER_NAMES, "simcse", "a file of vectors", "search", "recommend", "generative", *SEQUENTIAL,
+             "generative to search", "generative to recommend"}  # fmt: skip
     for f in dataclasses.fields(kind):
         assert set(f.metadata["of"]) <= known, f.name
 

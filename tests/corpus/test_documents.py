@@ -350,3 +350,36 @@ def test_one_name_is_one_column_and_one_label_one_level(tmp_path: Path):
     (tmp_path / "items.jsonl").write_text('{"id": "1", "title": "rose", "t": "wrong"}\n')
     assert Corpus.read(tmp_path / "items.jsonl", text="title").texts() == ["rose"]
     assert Corpus.from_documents([Document("1", "rose", "Garden")]).labels == [("Garden",)]  # type: ignore[arg-type]
+
+
+def test_documents_with_vectors_need_no_text(tmp_path: Path):
+    path = write_jsonl(tmp_path / "items.jsonl", [{"id": "a", "kind": "x"}, {"id": "b", "kind": "y"}])
+    with pytest.raises(InputError, match="none of the usual text columns"):
+        Corpus.read(path, keep_empty=True)
+    corpus = Corpus.read(path, label="kind", textless=True)
+    assert [(d.id, d.text, d.label) for d in corpus] == [("a", "", ("x",)), ("b", "", ("y",))]
+    assert corpus.notes == ("no column is read as text; name some with --text to see words in reports and trees",)
+    assert Corpus.read(path, like=corpus.fields, textless=True).notes == ()
+    assert Corpus.read(path, text=("kind",), textless=True).texts() == ["x", "y"]
+    later = write_jsonl(tmp_path / "later.jsonl", [{"id": "c", "name": "z"}])
+    with_text = Corpus.read(path, text=("kind",))
+    with pytest.raises(InputError, match="has no column 'kind'"):
+        Corpus.read(later, like=with_text.fields)
+    assert Corpus.read(later, like=with_text.fields, textless=True).texts() == [""]
+
+
+def test_each_document_knows_its_record(tmp_path: Path):
+    first = write_jsonl(
+        tmp_path / "1.jsonl", [{"id": "a", "text": "x"}, {"id": "a", "text": "x"}, {"id": "", "text": ""}]
+    )
+    second = write_jsonl(tmp_path / "2.jsonl", [{"id": "b", "text": "y"}])
+    corpus = Corpus.read([first, second], skip_bad=True)
+    assert (corpus.records, list(corpus.record_of)) == (4, [0, 3])
+    assert list(Corpus.from_documents(corpus).record_of) == [0, 1]
+
+
+def test_a_parquet_file_with_a_column_of_no_name_is_refused(tmp_path: Path):
+    path = write_parquet(tmp_path / "items.parquet", [{"id": "a", "titles": "x"}])
+    path.write_bytes(path.read_bytes().replace(b"titles", b"\xa4itles"))
+    with pytest.raises(InputError, match="is not a whole Parquet file"):
+        Corpus.read(path)

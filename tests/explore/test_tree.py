@@ -167,3 +167,10 @@ def test_scripts_without_spaces_have_telling_pairs_of_signs():
     words = telling_words(thai, np.array([0, 0, 1, 1]))
     assert {"สะ", "ะพ"} < set(words[0])
     assert all(len(word) > 1 for word in words[0] + words[1])
+
+
+def test_a_document_without_text_is_shown_by_its_id(table: IdTable):
+    tree = build_tree(table, ["", *TEXTS[1:]], None)
+    shown = printed(tree)
+    assert re.search(r"── a$", shown, re.MULTILINE)
+    assert "── b" not in shown

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from command_line import Answer
-from fuzz import asking, folders, tables, verbs
+from fuzz import asking, folders, tables, vectors, verbs
 from fuzz.home import FINISHED, SMALL_FILES, STOPPED
 
 RECORDS_LEFT_OUT = re.compile(r"^skipped ([\d,]+):", re.MULTILINE)
@@ -208,6 +208,27 @@ def of_imported(dice: random.Random, home: Path, folder: Path) -> Case:
     return Case([*command, *dice.choice([[], ["--keep-going"]])], what=file, lost=lost)
 
 
+def of_vectors(dice: random.Random, home: Path, folder: Path) -> Case:
+    verb = dice.choice(["learn", "learn", "index", "add"])
+    file_of = {"learn": "items.jsonl", "index": "more.jsonl", "add": "more.jsonl"}[verb]
+    ids = [json.loads(line)["id"] for line in (folder / file_of).read_text().splitlines()]
+    made = vectors.vectors(dice, ids)
+    file = asking.write(made, folder / "odd")
+    column = dice.choice(["", "", "", ":vector", ":x"]) if made.records is None and file.endswith(".parquet") else ""
+    words = [file_of, "--embeddings", f"{file}{column}"]
+    if verb == "learn":
+        indexer = dice.choice(["rq-kmeans", "hc", "random"])
+        command = ["learn", *words, "--text", "title", "--indexer", indexer, "--out", "made", "--quiet"]
+    else:
+        command = [verb, bring(home, folder, "given"), *words]
+
+    def lost(answer: Answer) -> str:
+        text = (folder / "made" / "ids.jsonl").read_text() if verb == "learn" else answer.out
+        return "" if text.count("\n") == len(ids) else f"{text.count(chr(10))} IDs of {len(ids)} documents"
+
+    return Case(command, what=file, lost=lost)
+
+
 def of_recipe(dice: random.Random, home: Path, folder: Path) -> Case:
     finetuning = dice.random() < 0.3
     file = asking.write(asking.recipe(dice, finetuning), folder / "odd")
@@ -251,6 +272,7 @@ KINDS: dict[str, tuple[float, Maker]] = {  # how often it is drawn, and what mak
     "standard input": (0.7, of_standard_input),
     "sheet": (0.7, of_sheet),
     "imported": (1.0, of_imported),
+    "vectors": (1.5, of_vectors),
     "recipe": (1.0, of_recipe),
     "words": (2.5, of_words),
     "run": (6.0, of_run),

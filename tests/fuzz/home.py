@@ -8,18 +8,20 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from command_line import SMALL, learned, lmindexer, write_items
+from fuzz.vectors import usual
 from lmindexer.checkpoints import CHECKPOINT
 from lmindexer.corpus.documents import Corpus, Document
 from small_tasks import write_jsonl, write_queries, write_sequences
 from tiny import save_checkpoints, small_corpus
 
-FINISHED = ("random", "kmeans", "learned", "changed", "search", "recommend")  # runs in the home
+FINISHED = ("random", "kmeans", "learned", "given", "changed", "search", "recommend")  # runs in the home
 STOPPED = ("learning", "finetuning")  # runs that a kill left in the middle
 SMALL_FILES = ("items.jsonl", "more.jsonl", "queries.jsonl", "taken.txt", "ids.txt", "recipe.toml", "sheet.csv",
-               "sheet.key.json")  # fmt: skip
+               "sheet.key.json", "vectors.npy", "more.npy")  # fmt: skip
 TEACH = ("--epochs", 1, "--warmup-epochs", 1, "--batch-size", 64, "--device", "cpu", "--precision",
          "fp32", "--quiet")  # fmt: skip
 RESUME = {  # by stopped run, the words that go on with it
@@ -67,10 +69,13 @@ def _make(folder: Path) -> None:
     (folder / "ids.txt").write_text("doc3\ndoc5\ndoc7\n")
     (folder / "recipe.toml").write_text('sizes = [4, 4]\nepochs = 1\nindexer = "random"\nseed = 3\n')
     source = ["items.jsonl", "--text", "title", "--label", "kind"]
+    for name, documents in (("vectors", corpus.doc_ids), ("more", [d.id for d in more])):
+        np.save(folder / f"{name}.npy", usual(documents))
     for name, words in {
         "random": ["--indexer", "random"],
         "kmeans": ["--indexer", "rq-kmeans", "--embeddings", "bert"],
         "learned": ["--backbone", "bert"],
+        "given": ["--indexer", "hc", "--embeddings", "vectors.npy"],
     }.items():
         learned(*source, "--out", name, "--quiet", *words)
     shutil.copytree(folder / "kmeans", folder / "changed")

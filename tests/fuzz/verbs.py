@@ -15,8 +15,8 @@ LOOKS: dict[str, list[list[str]]] = {  # by verb, words behind the run
     "compare": [["other", "--resamples", "20"], ["--resamples", "0", "--out", "out.json"]],
     "pairs": [["--n", "4", "--depth", "1", "--out", "out.csv"]],
     "pseudo": [["--ways", "title,words", "--out", "out.jsonl"]],
-    "index": [["more.jsonl"], ["more.jsonl", "--out", "out.csv"]],
-    "add": [["more.jsonl"]],
+    "index": [["more.jsonl"], ["more.jsonl", "--out", "out.csv"], ["more.jsonl", "--embeddings", "more.npy"]],
+    "add": [["more.jsonl"], ["more.jsonl", "--embeddings", "more.npy"]],
     "remove": [["doc3", "doc7"], ["--from", "ids.txt"]],
     "search": [
         ["the rose"], ["the rose", "--exact"], ["rose and storm", "--method", "bm25"],

@@ -14,6 +14,7 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.indexers.changes import add_documents, remove_documents
 from lmindexer.methods.registry import METHODS
+from lmindexer.methods.sequential import losses
 from lmindexer.methods.sequential.losses import next_item_loss
 from lmindexer.methods.sequential.model import SequenceRetriever, TeachableSequence, hide
 from lmindexer.methods.sequential.networks import HGN_WINDOW, NETWORKS, Bert4Rec, SequenceNetwork, windows
@@ -264,3 +265,30 @@ def test_the_mask_is_no_item():
     assert isinstance(network, Bert4Rec)
     assert network.mask == 21
     assert network.embedding.num_embeddings == 22
+
+
+@pytest.mark.parametrize("at_once", [1, 7 * 11, 2**20])
+def test_cross_entropy_in_pieces_is_that_of_torch(at_once: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(losses.SCORES_AT_ONCE, "cpu", at_once)
+    torch.manual_seed(0)
+    wanted = torch.randint(11, (40,))
+    ends = []
+    for loss in (
+        lambda states, items: next_item_loss(states, items, wanted, "ce", 0),
+        lambda states, items: torch.nn.functional.cross_entropy(states @ items.T, wanted),
+    ):
+        torch.manual_seed(1)
+        states, items = (3 * torch.randn(40, 5)).requires_grad_(), torch.randn(11, 5).requires_grad_()
+        value = loss(states, items)
+        (2 * value).backward()
+        ends.append((value.detach(), states.grad, items.grad))
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-5, atol=1e-6)
+
+
+def test_cross_entropy_of_far_scores_is_a_number():
+    states, items = torch.tensor([[1000.0]], requires_grad=True), torch.tensor([[1.0], [-1.0]], requires_grad=True)
+    value = next_item_loss(states, items, torch.tensor([1]), "ce", 0)
+    value.backward()
+    assert value.item() == 2000
+    assert states.grad is not None
+    assert states.grad.item() == 2

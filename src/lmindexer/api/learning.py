@@ -7,6 +7,7 @@ from lmindexer.api.folders import place_of
 from lmindexer.api.run import OpenRun
 from lmindexer.config import NO_IDS, LearnConfig
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.vectors import Source
 from lmindexer.errors import InputError
 from lmindexer.indexers import lmindexer, two_step
 from lmindexer.indexers.imported import import_ids as import_to
@@ -28,17 +29,24 @@ class Learning(OpenRun):
         return self._settings if self._run is None else self._run.config
 
     def fit(
-        self, corpus: Corpus, out: str | Path | None = None, *, resume: bool = False, progress: Progress | None = None
+        self,
+        corpus: Corpus,
+        out: str | Path | None = None,
+        *,
+        vectors: Source | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
     ) -> Self:
         """Learn the IDs of a corpus, in the run folder `out`, or in memory.
 
-        With `resume`, a run that was stopped goes on from its last checkpoint. Raises InputError when the corpus cannot
+        With `vectors`, one a document as `read_vectors` says, no text is embedded. With `resume`, a run that was
+        stopped goes on from its last checkpoint. Raises InputError when the corpus cannot
         carry the sizes, or `out` exists (or, with `resume`, does not hold a run on this corpus with these settings).
         """
         if resume and out is None:
             raise InputError("resume goes on with what was begun in a folder; name it with out=")
         folder, temporary = place_of(out)
-        learned = self._kind(self._settings).fit(corpus, folder, resume=resume, progress=progress)
+        learned = self._kind(self._settings).fit(corpus, folder, vectors=vectors, resume=resume, progress=progress)
         self._take(folder, temporary, learned)
         return self
 

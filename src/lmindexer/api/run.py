@@ -8,6 +8,7 @@ from lmindexer.api.folders import TemporaryRun, copy_run, place_of
 from lmindexer.api.report import Report
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.corpus.vectors import Source
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.changes import add_documents, remove_documents
@@ -105,21 +106,24 @@ class OpenRun:
         write_page(page, [Shown(name, ids, corpus.texts(), corpus.labels)])
         return page
 
-    def index(self, documents: object, *, progress: Progress | None = None) -> IdTable:
+    def index(self, documents: object, *, vectors: Source | None = None, progress: Progress | None = None) -> IdTable:
         """The IDs of documents, in their order, without adding them; those that it has keep theirs.
 
         They are a `Corpus`, or what `Corpus.of` takes, with the columns that the run was learned from.
+        Where it was learned from `vectors`, new documents bring theirs.
         """
         if self._indexer is None:
             self._indexer = load_indexer(self.path)
-        return self._indexer.index(self._read(documents), progress=progress)
+        return self._indexer.index(self._read(documents), vectors=vectors, progress=progress)
 
-    def add(self, documents: object, *, progress: Progress | None = None) -> tuple[str, ...]:
+    def add(
+        self, documents: object, *, vectors: Source | None = None, progress: Progress | None = None
+    ) -> tuple[str, ...]:
         """Add documents, given as to `index`, without learning again; returns the ids of those that are new.
 
         Raises InputError when one that is there comes with another text.
         """
-        added = add_documents(self.path, self._read(documents), progress=progress)
+        added = add_documents(self.path, self._read(documents), vectors=vectors, progress=progress)
         self._take(self.path, self._temporary)
         return added.doc_ids
 
@@ -230,7 +234,9 @@ class OpenRun:
         return IN_MEMORY if self._temporary is not None else str(self.path)
 
     def _read(self, documents: object) -> Corpus:
-        return documents if isinstance(documents, Corpus) else Corpus.of(documents, like=columns_of(self._open))
+        if isinstance(documents, Corpus):
+            return documents
+        return Corpus.of(documents, like=columns_of(self._open), textless=self.config.given_vectors)
 
     def __repr__(self) -> str:
         kind = type(self).__name__

@@ -47,6 +47,14 @@ def how_to_read(command: Any) -> Any:
     return command
 
 
+def their_vectors(command: Any) -> Any:
+    """The option that brings the vectors of later documents."""
+    return click.option(
+        "--embeddings", type=click.Path(path_type=Path), metavar="FILE",
+        help="The vectors of new documents, .parquet, .npy or .npz, where RUN was learned from such a file.",
+    )(command)  # fmt: skip
+
+
 READ_BY = ("skip_bad", "keep_empty", "keep_markup", "keep_going")  # of `how_to_read`
 
 
@@ -62,11 +70,15 @@ def document_line(document: "Document", path: Sequence[int]) -> str:
 
 
 def read_like(run: "Run", files: Sequence[Path], id: str, text: str, label: str, reading: dict[str, Any]) -> "Corpus":
-    """The documents of `files`, from the columns that `run` was learned from where others are not named."""
+    """The documents of `files`, from the columns that `run` was learned from where others are not named.
+
+    Where it was learned from vectors, no text is needed.
+    """
     from lmindexer.corpus.documents import Corpus
     from lmindexer.indexers.store import columns_of
 
-    return Corpus.read(list(files), text=columns_in(text), id=id, label=label, like=columns_of(run), **reading)
+    return Corpus.read(list(files), text=columns_in(text), id=id, label=label, like=columns_of(run),
+                       textless=run.config.given_vectors, **reading)  # fmt: skip
 
 
 def tell_skipped(corpus: "Corpus") -> None:

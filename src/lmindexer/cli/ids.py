@@ -15,6 +15,7 @@ from lmindexer.cli.common import (
     read_like,
     steps,
     tell_skipped,
+    their_vectors,
 )
 from lmindexer.errors import InputError
 
@@ -34,8 +35,10 @@ FORMATS = ("jsonl", "csv", "parquet", INDEX)
 )
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
+@their_vectors
 @how_to_read
-def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, **reading: bool) -> None:
+def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, embeddings: Path | None,
+          **reading: bool) -> None:  # fmt: skip
     """Give IDs to documents, also to ones never seen.
 
     Documents that RUN has learned keep their IDs; the others in FILES get theirs from its model. The run
@@ -59,7 +62,7 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
         corpus = read_like(opened, files, id, text, "", reading)
         progress.doing(f"loading {run}")
         indexer = load_indexer(run)
-        ids = indexer.index(corpus, progress=progress)
+        ids = indexer.index(corpus, vectors=embeddings, progress=progress)
     tell_skipped(corpus)
     if out is not None:
         ids.export(out, ENDS[out.suffix.lower()])
@@ -77,8 +80,10 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
 @click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
 @click.option("--label", default="", help="Column of the label, where it differs from the run's.")
+@their_vectors
 @how_to_read
-def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, **reading: bool) -> None:
+def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, embeddings: Path | None,
+        **reading: bool) -> None:  # fmt: skip
     """Add documents to a run, without learning again.
 
     Each gets an ID from the run's model, unique at once; the IDs of the others stay. Documents that RUN has
@@ -96,7 +101,7 @@ def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, **re
     with steps() as progress:
         progress.doing(f"reading {', '.join(map(str, files))}")
         corpus = read_like(opened, files, id, text, label, reading)
-        added = add_documents(run, corpus, progress=progress)
+        added = add_documents(run, corpus, vectors=embeddings, progress=progress)
     tell_skipped(corpus)
     for line in () if added.ids is None else added.ids.jsonl_lines():
         click.echo(line)

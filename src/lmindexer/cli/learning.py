@@ -46,6 +46,7 @@ def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool,
     \b
     Example:
       lmindexer learn items.jsonl.gz --text title,brand --label categories --out runs/beauty
+      lmindexer learn items.jsonl --indexer rq-vae --embeddings vectors.parquet --out runs/images
     """
     begun = _begun(out, resume)
     reading = {name: given.pop(name) for name in READ_BY}
@@ -57,7 +58,8 @@ def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool,
     progress = Progress(None if quiet else sys.stderr, warnings=sys.stderr)
     progress.say(f"reading {', '.join(map(str, files))}")
     like = columns_of(begun) if begun else None
-    corpus = Corpus.read(list(files), text=config.text, id=config.id, label=config.label, like=like, **reading)
+    corpus = Corpus.read(list(files), text=config.text, id=config.id, label=config.label, like=like,
+                         textless=config.given_vectors, **reading)  # fmt: skip
     tell_skipped(corpus)
     _fit(corpus, config, out, begun, progress, quiet)
 
@@ -128,5 +130,6 @@ def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", 
         progress.warn(*helps_little(report_of(indexer.run)))  # of all else the indexer has warned
         return
     show(indexer.run, tree)
+    theirs = " --embeddings NEW_VECTORS" if config.given_vectors else ""
     click.echo(f"\nRun folder: {out}   (report.md, ids.parquet, ids.jsonl)")
-    click.echo(f"Next: lmindexer inspect {out}   lmindexer explore {out}   lmindexer index {out} NEW_FILE")
+    click.echo(f"Next: lmindexer inspect {out}   lmindexer explore {out}   lmindexer index {out} NEW_FILE{theirs}")

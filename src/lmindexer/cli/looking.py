@@ -75,7 +75,8 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
 @app.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--encoder", default="", metavar="NAME",
-              help="Judge by this encoder's nearest neighbours too: 'bundled', a hub name or a folder.")  # fmt: skip
+              help="Judge by nearest neighbours of these vectors, too: an encoder ('bundled', a hub name or a folder), "
+                   "a file (.parquet, .npy, .npz), or 'vectors', those that a RUN was learned from.")  # fmt: skip
 @click.option("--resamples", default=200, show_default=True, type=click.IntRange(min=0), metavar="INT",
               help="Bootstrap resamples of the intervals; 0: no intervals.")  # fmt: skip
 @click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
@@ -123,10 +124,9 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
         ]
         embeddings = None
         if encoder:
-            from lmindexer.indexers.embeddings import embed
+            from lmindexer.indexers.embeddings import judging_vectors
 
-            progress.doing(f"loading {encoder} and embedding {len(corpus):,} documents")
-            embeddings = embed(corpus, encoder, progress=progress).cpu().numpy()
+            embeddings = judging_vectors(opened, corpus, encoder, progress)
         progress.doing(f"judging the IDs of {len(runs)} runs")
         comparison = compare_runs(
             compared, corpus.texts(), corpus.labels, embeddings=embeddings, embeddings_name=encoder,

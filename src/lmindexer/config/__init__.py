@@ -2,9 +2,11 @@
 
 from lmindexer.config.learning import (
     DATA,
+    GIVEN,
     IMPORTED,
     INDEXER_NAMES,
     NO_IDS,
+    VECTOR_FILE,
     LearnConfig,
     from_mapping,
 )
@@ -12,11 +14,13 @@ from lmindexer.config.teaching import RENAMED, SEQUENTIAL, FinetuneConfig
 
 __all__ = [
     "DATA",
+    "GIVEN",
     "IMPORTED",
     "INDEXER_NAMES",
     "NO_IDS",
     "RENAMED",
     "SEQUENTIAL",
+    "VECTOR_FILE",
     "FinetuneConfig",
     "LearnConfig",
     "from_mapping",

@@ -5,6 +5,7 @@ holds the paper's own (Table 9).
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ INDEXER_NAMES = ("lmindexer", "rq-vae", "hc", "rq-kmeans", "random")
 IMPORTED = "imported"  # the indexer of a run whose IDs were made elsewhere
 NO_IDS = "none"  # the indexer of a run that has documents alone
 PAPER = "paper"  # the preset with the terms of the paper and no other
+GIVEN = "given vectors"  # the embeddings of a run that Python code gave its vectors to
+VECTOR_FILE = re.compile(r".*\.(npy|npz|parquet(:.+)?)", re.IGNORECASE | re.DOTALL)  # a column of it behind the colon
 
 OWN = ("lmindexer",)
 LEARNED = ("lmindexer", "simcse")  # where a pretrained model learns
@@ -161,10 +164,11 @@ class TwoStepSettings:
 
     embeddings: str = setting(
         "bundled",
-        "'bundled', a sentence-transformers or Hugging Face encoder by name or folder, or 'simcse': --backbone, "
-        "first trained on the corpus without labels",
+        "'bundled', a sentence-transformers or Hugging Face encoder by name or folder, 'simcse' (--backbone, first "
+        "trained on the corpus without labels), or a file with one vector a document, .parquet, .npy or .npz, which "
+        "lmindexer reads, too",
         EMBEDDED,
-        of=EMBED_FIRST,
+        of=(*EMBED_FIRST, "a file of vectors"),
     )
     simcse_epochs: int = setting(1, "epochs", SIMCSE, of=("simcse",))
     simcse_learning_rate: float = setting(3e-5, "learning rate", SIMCSE, of=("simcse",))
@@ -205,7 +209,17 @@ class LearnConfig(MachineSettings, TwoStepSettings, LMIndexerSettings, Pretraine
     def scopes(self) -> frozenset[str]:
         """What `of` a setting may name so that the setting counts."""
         simcse = self.embeddings == "simcse" and self.indexer in EMBED_FIRST
-        return frozenset({self.indexer, "simcse"} if simcse else {self.indexer})
+        names = {
+            self.indexer,
+            *(("simcse",) if simcse else ()),
+            *(("a file of vectors",) if self.given_vectors else ()),
+        }
+        return frozenset(names)
+
+    @property
+    def given_vectors(self) -> bool:
+        """Whether users bring one vector a document, and no encoder reads their texts."""
+        return self.embeddings == GIVEN or VECTOR_FILE.fullmatch(self.embeddings) is not None
 
     @property
     def may_pool(self) -> bool:
@@ -236,6 +250,11 @@ def _check(config: LearnConfig) -> None:
         raise InputError(
             f"long pool reads documents in pieces once, with a frozen encoder, and encoder is {config.encoder}; leave "
             "one of the two out"
+        )
+    if config.given_vectors and config.indexer == "lmindexer" and config.encoder != "frozen":
+        raise InputError(
+            f"encoder {config.encoder} has nothing to learn from: with embeddings {config.embeddings} the vectors are "
+            "read, not the texts; leave one of the two out"
         )
     positive = (
         "max_tokens",

@@ -37,11 +37,15 @@ class Corpus:
         skipped_reasons: Mapping[str, int],
         fields: Fields | None = None,
         notes: Sequence[str] = (),
+        records: int | None = None,
+        record_of: Sequence[int] = (),
     ) -> None:
         self._table = table
         self.skipped_reasons = dict(skipped_reasons)
         self.fields = fields  # the columns it was read from; None of documents made in Python
         self.notes = tuple(notes)  # what a user should know of how it was read
+        self.records = len(table) if records is None else records  # in the files, sound or not
+        self.record_of = range(len(table)) if records is None else record_of  # (N,): which of them each document is
 
     @classmethod
     def read(
@@ -56,6 +60,7 @@ class Corpus:
         keep_empty: bool = False,
         keep_markup: bool = False,
         keep_going: bool = False,
+        textless: bool = False,
     ) -> "Corpus":
         """Read JSONL, CSV, TSV or Parquet files, or folders of them.
 
@@ -63,15 +68,16 @@ class Corpus:
         `fields` of another corpus), else id and text come from the usual names present. All records of all files
         are looked at to decide it. With `skip_bad`, bad records are counted and left out, at most half of them
         unless `keep_going`; with `keep_empty`, a record without text is a document with an empty one; with
-        `keep_markup`, HTML tags and entities stay.
+        `keep_markup`, HTML tags and entities stay; `textless` documents need neither text nor a column of it.
         """
         text = (text,) if isinstance(text, str) else text
         reading = Reading(
             paths, id=id, text=text, label=label, like=like,
             skip_bad=skip_bad, keep_empty=keep_empty, keep_markup=keep_markup, keep_going=keep_going,
+            textless=textless,
         )  # fmt: skip
         table = _store(reading.documents())
-        return cls(table, reading.skipped, reading.fields, reading.notes)
+        return cls(table, reading.skipped, reading.fields, reading.notes, reading.records, reading.record_of)
 
     @classmethod
     def of(
@@ -86,6 +92,7 @@ class Corpus:
         keep_empty: bool = False,
         keep_markup: bool = False,
         keep_going: bool = False,
+        textless: bool = False,
     ) -> "Corpus":
         """Documents of a data frame (pandas, polars), an Arrow table, a Hugging Face data set, a list of dicts,
         {id: text}, {id: record}, or files.
@@ -96,6 +103,7 @@ class Corpus:
         return cls.read(
             data if are_paths(data) else records_of(data), id=id, text=text, label=label, like=like,
             skip_bad=skip_bad, keep_empty=keep_empty, keep_markup=keep_markup, keep_going=keep_going,
+            textless=textless,
         )  # fmt: skip
 
     @classmethod

@@ -35,10 +35,12 @@ class Fields:
         text: Sequence[str],
         label: str,
         headed: bool = False,
+        textless: bool = False,
     ) -> "Fields":
         """The named columns, which must exist; for those not named, the usual names that do.
 
-        `columns` says of each whether it holds text; `headed`, whether a first line named them.
+        `columns` says of each whether it holds text; `headed`, whether a first line named them; `textless`, whether
+        there may be no column of text.
         """
         present = _listed(columns)
         asked = [("id", id), *(("text", name) for name in text), ("label", label)]
@@ -52,7 +54,7 @@ class Fields:
             header = ", or put in a header if its first line is none" if headed else ""
             raise InputError(f"{path} has none of the usual id columns; name one of {present} with --id{header}")
         text = tuple(text) or usual_text(columns)
-        if not text:
+        if not text and not textless:
             raise InputError(f"{path} has none of the usual text columns; name some of {present} with --text")
         return cls(id, text, label)
 

@@ -10,7 +10,7 @@ from lmindexer.corpus.streams import COMPRESSED
 from lmindexer.errors import InputError, printable
 
 Paths = str | Path | Sequence[str | Path]
-Source = Path | Records  # what is read as one: a file, or records in memory
+Readable = Path | Records  # what is read as one: a file, or records in memory
 
 NAMES_TOLD = 5  # of what was passed over
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json"}  # of data, no data
@@ -74,12 +74,12 @@ def passed_over(paths: Paths | Records) -> list[str]:
     return notes
 
 
-def sources_of(paths: Paths | Records) -> list[Source]:
+def readables(paths: Paths | Records) -> list[Readable]:
     """The files behind `paths` as `find_files` finds them, or the records themselves."""
     return [paths] if isinstance(paths, Records) else [*find_files(paths)]
 
 
-def reader_of(source: Source) -> Reader:
+def reader_of(source: Readable) -> Reader:
     return MEMORY if isinstance(source, Records) else READERS[_extension(source)]
 
 

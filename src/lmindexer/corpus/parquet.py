@@ -15,7 +15,7 @@ _OUT_OF_RANGE = "<value out of range"  # what Arrow writes for a date that no ca
 
 
 def survey(path: Path) -> Survey:
-    file = _open(path)
+    file = open_parquet(path)
     names = file.schema_arrow.names
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -25,7 +25,7 @@ def survey(path: Path) -> Survey:
 
 def records(path: Path, names: Sequence[str] = ()) -> Iterator[tuple[int, Record | RecordError]]:
     """Every row. Raises InputError where the file holds fewer than it says."""
-    file = _open(path)
+    file = open_parquet(path)
     present = [name for name in names if name in file.schema_arrow.names] if names else None
     number = 0
     try:
@@ -34,9 +34,9 @@ def records(path: Path, names: Sequence[str] = ()) -> Iterator[tuple[int, Record
                 number += 1
                 yield number, record
     except (pa.ArrowException, OSError) as error:
-        raise _broken(path, error) from error
+        raise broken(path, error) from error
     if number != file.metadata.num_rows:
-        raise _broken(path, ValueError(f"{number:,} of {file.metadata.num_rows:,} rows are there"))
+        raise broken(path, ValueError(f"{number:,} of {file.metadata.num_rows:,} rows are there"))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -49,14 +49,16 @@ def is_text(kind: pa.DataType) -> bool:
     return any(getattr(pa.types, name)(kind) for name in texts)
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Raises InputError where it is no whole Parquet file."""
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise _broken(path, error) from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise broken(path, error) from error
 
 
-def _broken(path: Path, error: Exception) -> InputError:
+def broken(path: Path, error: Exception) -> InputError:
+    """What to raise for a file in which Arrow met `error`."""
     cause = shortened(str(error).split("\n")[0].strip(". "), 120)
     return InputError(f"{path} is not a whole Parquet file ({cause}); write or fetch it again")
 

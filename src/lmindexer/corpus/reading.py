@@ -5,6 +5,7 @@ Two passes: the first finds which columns hold what, over all records; the secon
 agree.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from dataclasses import replace
 from lmindexer.corpus.cells import Cells
 from lmindexer.corpus.document import Document, checked_text
 from lmindexer.corpus.fields import ID_NAMES, TEXT_NAMES, Fields, usual_names, usual_text
-from lmindexer.corpus.files import Paths, Source, passed_over, reader_of, sources_of
+from lmindexer.corpus.files import Paths, Readable, passed_over, readables, reader_of
 from lmindexer.corpus.memory import Records
 from lmindexer.corpus.records import Record, RecordError, Survey
 from lmindexer.errors import InputError, excerpt
@@ -35,8 +36,10 @@ class Reading:
         keep_empty: bool = False,
         keep_markup: bool = False,
         keep_going: bool = False,
+        textless: bool = False,
     ) -> None:
-        self.files = sources_of(paths)
+        self.textless = textless
+        self.files = readables(paths)
         self.surveys = [reader_of(path).survey(path) for path in self.files]
         self.notes = [*passed_over(paths), *(note for survey in self.surveys for note in survey.notes)]
         keep_markup = keep_markup or (like is not None and like.keep_markup)
@@ -48,9 +51,12 @@ class Reading:
         order = [name for fields in chosen for name in fields.text] if text or like else TEXT_NAMES
         shared = tuple(dict.fromkeys(name for name in (*order, *sorted(names)) if name in names))
         self.by_file = [replace(fields, text=shared, keep_markup=keep_markup) for fields in chosen]
+        if textless and not shared and like is None:
+            self.notes.append("no column is read as text; name some with --text to see words in reports and trees")
         sound = (fields for fields, survey in zip(self.by_file, self.surveys, strict=True) if survey.columns)
         self.fields = next(sound, self.by_file[0])
-        self.skip_bad, self.keep_empty, self.keep_going = skip_bad, keep_empty, keep_going
+        self.skip_bad, self.keep_empty, self.keep_going = skip_bad, keep_empty or textless, keep_going
+        self.record_of = array("q")  # of each document, counted from 0 over all files
         self.cells = Cells(keep_markup)
         self.skipped: Counter[str] = Counter()
         self.repeated = self.relabelled = 0
@@ -65,7 +71,7 @@ class Reading:
 
     def documents(self) -> Iterator[Document]:
         """Raises InputError for the first bad record, or with `skip_bad` when most records are."""
-        documents = 0
+        documents = before = 0
         for n, (path, survey) in enumerate(zip(self.files, self.surveys, strict=True)):
             count = 0
             for number, record in reader_of(path).records(path, self.by_file[n].names):
@@ -81,11 +87,13 @@ class Reading:
                 else:
                     if document is not None:
                         documents += 1
+                        self.record_of.append(before + count - 1)
                         yield document
             if count != survey.records:
                 raise InputError(
                     f"{path} had {survey.records:,} records and now {count:,}; leave it as it is while read"
                 )
+            before += count
         if documents + self.skipped.total() + self.repeated != self.records:
             raise ValueError(f"of {self.records} records {documents} are documents and {self.skipped} left out")
         self._finish(documents)
@@ -131,7 +139,7 @@ class Reading:
         raise RecordError("duplicate id", f"the id {excerpt(id)} was already in {place}; rename one")
 
     def _fields(
-        self, path: Source, survey: Survey, id: str, text: Sequence[str], label: str, like: Fields | None
+        self, path: Readable, survey: Survey, id: str, text: Sequence[str], label: str, like: Fields | None
     ) -> Fields:
         columns = survey.columns
         if not columns:  # without a single sound record there is nothing to check; its faults come later
@@ -142,12 +150,13 @@ class Reading:
             label = label or (like.label if like.label in columns else "")
         if not id:
             self._note_other_ids(path, columns)
-        return Fields.choose(path, columns, id=id, text=text, label=label, headed=survey.headed)
+        return Fields.choose(path, columns, id=id, text=text, label=label, headed=survey.headed,
+                             textless=self.textless)  # fmt: skip
 
-    def _of_run(self, path: Source, columns: dict[str, bool], like: Fields) -> tuple[str, ...]:
+    def _of_run(self, path: Readable, columns: dict[str, bool], like: Fields) -> tuple[str, ...]:
         """The columns that a run was learned from; some may be missing where records need not be alike."""
         present = tuple(name for name in like.text if name in columns)
-        if not present:
+        if not present and not self.textless:
             return like.text  # to be refused by name
         if len(present) < len(like.text):
             missing = ", ".join(excerpt(name) for name in like.text if name not in present)
@@ -156,7 +165,7 @@ class Reading:
             self.notes.append(f"{path} has {', '.join(map(excerpt, other))}, too, which the run was not learned from")
         return present
 
-    def _note_other_ids(self, path: Source, columns: dict[str, bool]) -> None:
+    def _note_other_ids(self, path: Readable, columns: dict[str, bool]) -> None:
         chosen, *others = usual_names(columns, ID_NAMES) or ("",)
         if others:
             other = ", ".join(map(excerpt, others[:3]))

@@ -54,6 +54,10 @@ def summary(report: dict[str, Any]) -> list[str]:
         f"All {quality['documents']:,} IDs are unique; {quality['sharing']:,} documents share their learned codes "
         f"with another, at most {quality['largest_bucket']} together.",
     ]
+    if "vectors" in report:
+        given = report["vectors"]
+        lines.append(f"Learned from vectors that were brought: {given['file']}, {given['width']:,} numbers each.")
+        lines += [f"Note: {note}." for note in given["notes"]]
     if "agreement" in report:
         share = report["agreement"]["all"]
         lines.append(f"The final model by itself gives the table's codes to {share:.1%} of the documents.")
@@ -98,7 +102,7 @@ def quality_table(report: dict[str, Any]) -> list[str]:
             row(f"AMI({_path(depth)}, {level}: {labels[0]['distinct']} labels)", values)
         precision = (label["hierarchical_precision"][0] for label in labels)
         row(f"pairs sharing c1 that share the {level} label", precision)
-    for judge, name in (("words", "BM25"), ("embedding", "the encoder")):
+    for judge, name in (("words", "BM25"), ("embedding", "the vectors" if "vectors" in report else "the encoder")):
         shares = [q["neighbour_recall"].get(judge, []) for q in columns]
         for depth, values in enumerate(zip(*shares, strict=True), start=1):
             row(f"10 nearest by {name} that share {_path(depth)}", values)

@@ -35,7 +35,7 @@ class TreeNode:
     size: int
     words: tuple[str, ...]  # what tells it from its siblings, strongest first
     label_mix: tuple[tuple[str, float], ...]  # the most frequent labels, with their share
-    samples: tuple[str, ...]  # the beginnings of some documents
+    samples: tuple[str, ...]  # the beginnings of some documents; the id of one without text
     children: tuple["TreeNode", ...]  # the largest first
     left_out: int = 0  # children which exist but are not here
 
@@ -85,7 +85,7 @@ def build_tree(
             size=len(rows),
             words=tuple(words),
             label_mix=_label_mix([labels[row] for row in rows]) if labels is not None else (),
-            samples=tuple(_beginning(texts[row]) for row in _spread(rows, samples)),
+            samples=tuple(_beginning(texts[row] or table.doc_ids[row]) for row in _spread(rows, samples)),
             children=tuple(nodes),
             left_out=left_out,
         )

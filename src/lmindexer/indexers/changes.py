@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.vectors import Source
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.kept_vectors import load_given
 from lmindexer.indexers.registry import load_indexer
-from lmindexer.indexers.store import check_agreement, documents_and_perhaps_ids, keep, load_documents
+from lmindexer.indexers.store import (
+    check_agreement,
+    documents_and_perhaps_ids,
+    keep,
+    load_documents,
+    vectors_of_new,
+)
 from lmindexer.progress import Progress
 from lmindexer.runs import changing
 from lmindexer.values import DocId, id_texts
@@ -24,10 +34,13 @@ class Added:
     known: int  # documents of the corpus that the run had already, with the same text
 
 
-def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None) -> Added:
+def add_documents(
+    run: Path, corpus: Corpus, *, vectors: Source | None = None, progress: Progress | None = None
+) -> Added:
     """Give the new documents of `corpus` IDs from the run's model, unique at once, and keep both in the run.
 
-    No other document's ID changes. Another process that changes the run is waited for.
+    Where the run was learned from `vectors`, they bring theirs, which are kept, too. No other document's ID changes.
+    Another process that changes the run is waited for.
 
     Raises:
         InputError: when a document of the run comes with another text (remove it first). Then nothing is changed.
@@ -50,12 +63,15 @@ def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None
         known = len(corpus) - len(new)
         if not new:
             return Added((), None if ids is None else ids.select([]), known)
-        both = Corpus.from_documents(chain(old, (corpus[row] for row in new)), keep_empty=True)
+        others = Corpus.from_documents((corpus[row] for row in new), keep_empty=True)
+        both = Corpus.from_documents(chain(old, others), keep_empty=True)
         if ids is None:
             keep(change, None, both)
             return Added(doc_ids, None, known)
-        found = indexer.index(Corpus.from_documents((corpus[row] for row in new), keep_empty=True), progress=progress)
-        keep(change, ids.add(found.doc_ids, found.codes), both)
+        given = vectors_of_new(change.run, corpus, new, vectors)
+        found = indexer.index(others, vectors=given, progress=progress)
+        kept = None if given is None else np.concatenate([load_given(change.run, old), given.array])
+        keep(change, ids.add(found.doc_ids, found.codes), both, kept)
         return Added(doc_ids, found, known)
 
 
@@ -73,5 +89,5 @@ def remove_documents(run: Path, doc_ids: Iterable[DocId], *, progress: Progress 
         ids = ids and ids.remove(leaving)
         if len(corpus) == len(leaving):
             raise InputError(f"{run} would have no documents left; delete the folder instead")
-        stays = (document for document in corpus if document.id not in leaving)
-        keep(change, ids, Corpus.from_documents(stays, keep_empty=True))
+        stays = Corpus.from_documents((d for d in corpus if d.id not in leaving), keep_empty=True)
+        keep(change, ids, stays, load_given(change.run, stays) if change.run.config.given_vectors else None)

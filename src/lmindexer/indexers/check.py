@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.kept_vectors import VECTORS, load_given
 from lmindexer.indexers.registry import load_indexer
 from lmindexer.indexers.store import has_ids, keep, load_documents, load_ids, save_table
 from lmindexer.progress import Progress
@@ -104,6 +105,11 @@ def _agreement_faults(run: Run) -> Iterator[Fault]:
         yield Fault(f"{len(bare):,} documents have no ID, such as {min(bare)!r}", "the model gives them one")
     if not foreign and not bare and ids.doc_ids != corpus.doc_ids:
         yield Fault("IDs and documents stand in different orders", "brought into that of the IDs")
+    if run.config.given_vectors and not run.fault(VECTORS):
+        try:
+            load_given(run, corpus)
+        except InputError as error:
+            yield Fault(str(error))
 
 
 def _left(run: Run) -> Iterator[Fault]:
@@ -136,11 +142,13 @@ def _mend_agreement(change: Change) -> None:
         return
     ids = ids.select([row for row, doc_id in enumerate(ids.doc_ids) if doc_id in corpus.row_of])
     bare = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in ids]
+    given = run.config.given_vectors
     if bare:
         new = Corpus.from_documents((corpus[row] for row in bare), keep_empty=True)
-        found = load_indexer(run.path).index(new)
+        found = load_indexer(run.path).index(new, vectors=load_given(run, new) if given else None)
         ids = ids.add(found.doc_ids, found.codes)
-    keep(change, ids, Corpus.from_documents((corpus[corpus.row_of[doc_id]] for doc_id in ids.doc_ids), keep_empty=True))
+    corpus = Corpus.from_documents((corpus[corpus.row_of[doc_id]] for doc_id in ids.doc_ids), keep_empty=True)
+    keep(change, ids, corpus, load_given(run, corpus) if given else None)
 
 
 def _results(run: Run) -> list[str]:

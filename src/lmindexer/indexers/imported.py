@@ -13,6 +13,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.files import find_files, reader_of
 from lmindexer.corpus.json_records import MAPPING, layout, values
 from lmindexer.corpus.readers import JSON, Reader, RecordError
+from lmindexer.corpus.vectors import Source, Vectors
 from lmindexer.errors import InputError, excerpt
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.judge import judge
@@ -43,7 +44,13 @@ class ImportedIndexer:
         self.ids: IdTable | None = None
 
     def fit(
-        self, corpus: Corpus, out: str | Path, *, resume: bool = False, progress: Progress | None = None
+        self,
+        corpus: Corpus,
+        out: str | Path,
+        *,
+        vectors: Source | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
     ) -> "ImportedIndexer":
         """Raises InputError: there is nothing to learn."""
         raise InputError("imported IDs are not learned; bring them in with: lmindexer import IDS --documents FILE")
@@ -56,17 +63,17 @@ class ImportedIndexer:
         indexer.run, indexer.ids = folder, load_ids(folder)
         return indexer
 
-    def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
+    def index(self, corpus: Corpus, *, vectors: Source | None = None, progress: Progress | None = None) -> IdTable:
         """The IDs of documents that have one. Raises InputError for any other: no model could give it."""
 
-        def refuse(new: Corpus) -> np.ndarray:
+        def refuse(new: Corpus, given: Vectors | None) -> np.ndarray:
             assert self.run is not None
             raise InputError(
                 f"{new.doc_ids[0]!r} is not in {self.run.path}, whose IDs were imported, and no model gives "
                 "IDs to new documents; import them again with theirs"
             )
 
-        return index_with(self.ids, corpus, refuse)
+        return index_with(self.run, self.ids, corpus, vectors, refuse)
 
     def corpus(self) -> Corpus:
         """The documents that the IDs are of, as the run folder keeps them."""

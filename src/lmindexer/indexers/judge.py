@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.vectors import Vectors
 from lmindexer.evaluation.neighbours import embedding_neighbours, lexical_neighbours
 from lmindexer.ids.collapse import collapse
 from lmindexer.ids.quality import measure, neighbour_recall, perplexity
@@ -24,11 +25,17 @@ REBUILT = 500  # documents of which hidden tokens are rebuilt, over the full voc
 
 
 def judge(
-    config: LearnConfig, ids: IdTable, corpus: Corpus, embeddings: Tensor | None, unseen: Unseen | None = None
+    config: LearnConfig,
+    ids: IdTable,
+    corpus: Corpus,
+    embeddings: Tensor | None,
+    unseen: Unseen | None = None,
+    given: Vectors | None = None,
 ) -> dict[str, Any]:
     """Quality of the IDs of `config.indexer`, and what learning them took.
 
-    Also what the encoder does not see of the documents, and warnings where the IDs collapsed.
+    Also what the encoder does not see of the documents, or which vectors users brought, and warnings where the IDs
+    collapsed.
 
     With `embeddings` (N, D) of the documents also how many nearest neighbours by them share codes, and for
     LMIndexer the same numbers for residual K-means of these embeddings.
@@ -49,11 +56,13 @@ def judge(
         }
     readings = None if unseen is None else unseen.readings
     warnings = collapse(ids.codes, ids.sizes, config.indexer, config.leaf, readings)
-    seen = {} if unseen is None else {"unseen": unseen.to_dict() | {"notes": unseen.notes(config)}}
+    seen: dict[str, Any] = {} if unseen is None else {"unseen": unseen.to_dict() | {"notes": unseen.notes(config)}}
+    if given is not None:
+        seen = {"vectors": given.facts | {"notes": list(given.notes)}}
     return {"quality": quality, **seen, "warnings": warnings, **_machine()}
 
 
-def judge_model(learner: Learner, ids: IdTable) -> dict[str, Any]:
+def judge_model(learner: Learner, ids: IdTable, has_text: bool = True) -> dict[str, Any]:
     """What only LMIndexer has: does the final model agree with the table, do its codes rebuild text.
 
     `agreement`: the share of documents to which the final model by itself gives the table's codes, and the
@@ -62,10 +71,10 @@ def judge_model(learner: Learner, ids: IdTable) -> dict[str, Any]:
     given = final_codes(learner)
     same = given == ids.codes
     kept = [perplexity(column, size) for column, size in zip(given.T, ids.sizes, strict=True)]
-    return {
-        "agreement": {"all": float(same.all(1).mean()), "by_position": same.mean(0).tolist(), "perplexity": kept},
-        "rebuilding": rebuilding_quality(learner, sample=REBUILT),
-    }
+    agreement = {"all": float(same.all(1).mean()), "by_position": same.mean(0).tolist(), "perplexity": kept}
+    if not has_text:
+        return {"agreement": agreement}
+    return {"agreement": agreement, "rebuilding": rebuilding_quality(learner, sample=REBUILT)}
 
 
 def _machine() -> dict[str, int]:

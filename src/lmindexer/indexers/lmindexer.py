@@ -14,16 +14,19 @@ from torch import nn
 from lmindexer.checkpoints import are_finite
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.vectors import Source, Vectors
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.judge import judge, judge_model
+from lmindexer.indexers.kept_vectors import VECTORS, axes_for, save_axes, save_given
 from lmindexer.indexers.sizes import say_sizes, with_sizes
 from lmindexer.indexers.store import (
     NOT_LEARNED,
     begin_run,
     check_corpus,
+    given_vectors,
     index_with,
     load_documents,
     load_ids,
@@ -34,6 +37,7 @@ from lmindexer.learn.algorithm import learn_ids
 from lmindexer.learn.learner import Learner, LearningState
 from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.reading import Unseen, read_documents
+from lmindexer.learn.vector_memories import VectorMemories
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -65,9 +69,18 @@ class LMIndexer:
         self.model: SemanticIndexer | None = None
 
     def fit(
-        self, corpus: Corpus, out: str | Path, *, resume: bool = False, progress: Progress | None = None
+        self,
+        corpus: Corpus,
+        out: str | Path,
+        *,
+        vectors: Source | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
     ) -> "LMIndexer":
         """Algorithm 1 on `corpus`; everything is written to the run folder `out`.
+
+        With `vectors` (or a file of them as `embeddings`), as `read_vectors` says, a document is read as one state,
+        its vector; its text, if it has any, is only rebuilt.
 
         With `resume`, a run that was stopped goes on from its last checkpoint, and on a CPU ends with the
         same IDs as if it had not been stopped.
@@ -76,11 +89,17 @@ class LMIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        check_corpus(corpus)
+        self._settings, given = given_vectors(self._settings, corpus, vectors)
+        check_corpus(corpus, given)
+        has_text = given is None or any(text for texts in corpus.text_batches(1024) for text in texts)
+        if not has_text:
+            self._settings = _without_text(self._settings)
         with writing(Path(out), wait=False, make=True):
-            return self._fit(corpus, Path(out), resume, progress or Progress())
+            return self._fit(corpus, given, has_text, Path(out), resume, progress or Progress())
 
-    def _fit(self, corpus: Corpus, out: Path, resume: bool, progress: Progress) -> "LMIndexer":
+    def _fit(
+        self, corpus: Corpus, given: Vectors | None, has_text: bool, out: Path, resume: bool, progress: Progress
+    ) -> "LMIndexer":
         """As `fit`, by the only one that writes to `out`."""
         began = time.monotonic()
         self.config = with_sizes(self._settings, len(corpus), out if resume else None)
@@ -91,13 +110,13 @@ class LMIndexer:
         backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
         backbone.texts.room(self.config.max_tokens)
         backbone.freeze(self.config.encoder, self.config.top_layers)
-        run = begin_run(self.config, corpus, out, resume, device=str(device), bf16=bf16)
+        run = begin_run(self.config, corpus, out, resume, given, device=str(device), bf16=bf16)
         bf16 = run.bf16  # as it began
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(LMIndexer.load(out))
         say_sizes(self.config, self._settings.sizes, len(corpus), progress)
-        learner, unseen = _learner(self.config, backbone, corpus, run, device, bf16, progress)
+        learner, unseen = _learner(self.config, backbone, corpus, given, run, device, bf16, progress)
         embeddings = learner.memories.embeddings(progress)
         if resume and not learner.trainer.resume():
             progress.say("no checkpoint yet; starting from the beginning")
@@ -107,8 +126,10 @@ class LMIndexer:
         self.run, self.ids, self.model = run, ids, learner.indexer
         _save(run, learner)
         save_ids(run, ids, corpus)
+        if given is not None:
+            save_given(run.path / VECTORS, corpus, given.array)
         progress.say("measuring the IDs")
-        report = judge(self.config, ids, corpus, embeddings, unseen) | judge_model(learner, ids)
+        report = judge(self.config, ids, corpus, embeddings, unseen, given) | judge_model(learner, ids, has_text)
         progress.warn(*report["warnings"])
         run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
         run.finish()
@@ -138,14 +159,15 @@ class LMIndexer:
         indexer.model = model.to(device_to_load(config.device)).eval()
         return indexer
 
-    def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
+    def index(self, corpus: Corpus, *, vectors: Source | None = None, progress: Progress | None = None) -> IdTable:
         """The IDs of the corpus' documents, in its order, without learning.
 
         A document whose id was learned keeps its ID. Every other gets codes from the final model in one
-        pass, and a suffix that no learned document has.
+        pass, and a suffix that no learned document has. Where the run was learned from `vectors`, new documents bring
+        theirs.
         """
         progress = progress or Progress(None)
-        return index_with(self.ids, corpus, lambda new: self._generate(new, progress))
+        return index_with(self.run, self.ids, corpus, vectors, lambda new, given: self._generate(new, given, progress))
 
     def corpus(self) -> Corpus:
         """The documents the IDs were learned from, as the run folder keeps them."""
@@ -153,15 +175,19 @@ class LMIndexer:
             raise InputError(NOT_LEARNED)
         return load_documents(self.run)
 
-    def _generate(self, corpus: Corpus, progress: Progress) -> np.ndarray:
+    def _generate(self, corpus: Corpus, given: Vectors | None, progress: Progress) -> np.ndarray:
         """Final-model codes (N, T) of documents."""
         assert self.model is not None
         backbone, model = self.model.backbone, self.model.eval()
         assert self.run is not None
-        bf16 = self.run.bf16  # as the other documents were read
-        tokens, unseen = read_documents(corpus, backbone, self.config.max_tokens, self.config.long)
-        progress.note(*unseen.notes(self.config, learned=True))
-        memories = Memories(backbone, tokens, bf16)
+        memories: Memories | VectorMemories
+        if given is not None:
+            progress.note(*given.notes)
+            memories = VectorMemories(backbone, given.array, axes_for(self.run, given.array, backbone.dim))
+        else:
+            tokens, unseen = read_documents(corpus, backbone, self.config.max_tokens, self.config.long)
+            progress.note(*unseen.notes(self.config, learned=True))
+            memories = Memories(backbone, tokens, self.run.bf16)  # as the other documents were read
         codes, done = np.empty((len(corpus), len(self.config.sizes)), np.int32), 0
         for rows in memories.batches(128):
             with torch.no_grad():
@@ -180,15 +206,16 @@ def _learner(
     config: LearnConfig,
     backbone: Backbone,
     corpus: Corpus,
+    given: Vectors | None,
     run: Run,
     device: torch.device,
     bf16: bool,
     progress: Progress,
-) -> tuple[Learner, Unseen]:
+) -> tuple[Learner, Unseen | None]:
     """What learning works on, and what the model does not see of the documents."""
     progress.say(f"tokenising {len(corpus):,} documents")
     tokens, unseen = read_documents(corpus, backbone, config.max_tokens, config.long)
-    progress.note(*unseen.notes(config))
+    progress.note(*(unseen.notes(config) if given is None else given.notes))
     frequency, counts = document_frequency(tokens, len(backbone.vocabulary))
     if config.weigh_tokens:
         backbone.weigh_tokens(torch.from_numpy(frequency).float())
@@ -197,9 +224,16 @@ def _learner(
     reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
     modules = nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor}).to(device)
     progress.say(f"{len(corpus):,} documents, {tokens.read:,} tokens; {device}{', bfloat16' if bf16 else ''}")
-    memories = Memories(backbone, tokens, bf16, run.path)
-    if backbone.cut is not None:
-        progress.say(f"encoding {len(corpus):,} documents, once")
+    memories: Memories | VectorMemories
+    if given is not None:
+        axes = axes_for(run, given.array, backbone.dim)
+        if axes is not None:
+            save_axes(run, axes)
+        memories = VectorMemories(backbone, given.array, axes, tokens)
+    else:
+        memories = Memories(backbone, tokens, bf16, run.path)
+        if backbone.cut is not None:
+            progress.say(f"encoding {len(corpus):,} documents, once")
     memories.fill(progress)
     trainer = Trainer(
         modules=modules,
@@ -212,7 +246,20 @@ def _learner(
         frozen=backbone.frozen_names("indexer.backbone.model."),
         state=LearningState(torch.zeros(len(corpus), 0, dtype=torch.long, device=device)),
     )
-    return Learner(config, indexer, reconstructor, memories, trainer), unseen
+    return Learner(config, indexer, reconstructor, memories, trainer), unseen if given is None else None
+
+
+def _without_text(config: LearnConfig) -> LearnConfig:
+    """The settings where there is no text to rebuild (Eq. 4/8): the document's own vector alone is.
+
+    Raises InputError where a position would have nothing to rebuild at all.
+    """
+    if not all(config.alignment):
+        raise InputError(
+            f"the documents have no text, so only their vectors can be rebuilt, and alignment is "
+            f"{','.join(map(str, config.alignment))}; give one above 0, such as --alignment 20,1"
+        )
+    return config.replace(reconstruction=0.0)
 
 
 def _save(run: Run, learner: Learner) -> None:

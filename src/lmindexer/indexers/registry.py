@@ -5,6 +5,7 @@ from typing import Protocol, Self
 
 from lmindexer.config import IMPORTED, NO_IDS, LearnConfig
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.vectors import Source
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.imported import ImportedIndexer
 from lmindexer.indexers.lmindexer import LMIndexer
@@ -25,13 +26,19 @@ class Indexer(Protocol):
     def __init__(self, config: LearnConfig) -> None: ...
 
     def fit(
-        self, corpus: Corpus, out: str | Path, *, resume: bool = False, progress: Progress | None = None
+        self,
+        corpus: Corpus,
+        out: str | Path,
+        *,
+        vectors: Source | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
     ) -> Self: ...
 
     @classmethod
     def load(cls, run: str | Path) -> Self: ...
 
-    def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable: ...
+    def index(self, corpus: Corpus, *, vectors: Source | None = None, progress: Progress | None = None) -> IdTable: ...
 
     def corpus(self) -> Corpus: ...
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmindexer.config import NO_IDS, LearnConfig
+from lmindexer.config import GIVEN, NO_IDS, VECTOR_FILE, LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.corpus.fields import Fields
+from lmindexer.corpus.vectors import Source, Vectors, read_vectors
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
@@ -22,21 +24,55 @@ if TYPE_CHECKING:
     from lmindexer.model.backbone import Backbone  # torch: seconds that looking at a run need not wait for
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("label", pa.list_(pa.string()))])
-NOT_LEARNED = "this indexer has not learned yet; call fit(corpus)"
+NOT_LEARNED = "this indexer has not learned yet; call fit(corpus, out=...) or load(run)"
 
 
-def begin_run(config: LearnConfig, corpus: Corpus, out: Path, resume: bool, **facts: Any) -> Run:
-    """A new run folder; with `resume` the one at `out`, if it is of this corpus with these settings."""
+def given_vectors(config: LearnConfig, corpus: Corpus, vectors: Source | None) -> tuple[LearnConfig, Vectors | None]:
+    """The vectors to learn from, those that `config` names or `vectors` in Python, and the settings that say so.
+
+    None where texts are read. Raises InputError as `read_vectors`, and where both name some.
+    """
+    check_type(corpus)
+    if vectors is None:
+        if config.embeddings == GIVEN:
+            raise InputError("the vectors were given in Python; give them again: fit(corpus, out, vectors=...)")
+        _check_no_file(config.embeddings)
+        return config, read_vectors(config.embeddings, corpus) if config.given_vectors else None
+    if config.given_vectors and config.embeddings != GIVEN:
+        raise InputError(f"vectors are named twice, by embeddings={config.embeddings!r} and by vectors=; leave one out")
+    name = str(vectors) if isinstance(vectors, str | Path) else GIVEN
+    if not VECTOR_FILE.fullmatch(name) and name != GIVEN:
+        raise InputError(f"{name} is no file of vectors; its name must end in .parquet, .npy or .npz")
+    return config.replace(embeddings=name), read_vectors(vectors, corpus)
+
+
+def _check_no_file(embeddings: str) -> None:
+    with suppress(OSError):  # a name longer than any
+        if not VECTOR_FILE.fullmatch(embeddings) and Path(embeddings).is_file():
+            raise InputError(
+                f"embeddings {embeddings} is a file, but none of vectors that can be read; write them as .parquet with "
+                "ids, as .npy or .npz, or name an encoder"
+            )
+
+
+def begin_run(
+    config: LearnConfig, corpus: Corpus, out: Path, resume: bool, given: Vectors | None = None, **facts: Any
+) -> Run:
+    """A new run folder; with `resume` the one at `out`, if it is of this corpus with these settings and vectors."""
     if not resume:
         of_corpus = {"documents": len(corpus), "fingerprint": corpus.fingerprint}
         if corpus.fields is not None:
             facts["columns"] = corpus.fields.to_mapping()
+        if given is not None:
+            facts["vectors"] = given.facts
         return Run.create(out, config, {"corpus": of_corpus, **facts})
     run = Run.open(out, finished=False)
     if run.facts.get("corpus", {}).get("fingerprint") != corpus.fingerprint:
         raise InputError(f"{run.path} was learning another corpus; resume with the same files and columns")
     if not same_settings(run.config, config):
         raise InputError(f"{run.path} was learning with other settings; resume without changing any")
+    if given is not None and run.facts.get("vectors") != given.facts:
+        raise InputError(f"{run.path} was learning from other vectors than those in {given.origin}; resume with these")
     return run
 
 
@@ -54,29 +90,73 @@ def columns_of(run: Run) -> Fields | None:
         raise InputError(f"{run.path}/run.json is damaged (its columns lack {error}); learn the run anew") from None
 
 
-def check_corpus(corpus: Corpus) -> None:
-    """Raise InputError unless there is something to tell these documents apart by."""
-    _check_type(corpus)
+def check_corpus(corpus: Corpus, given: Vectors | None = None) -> None:
+    """Raise InputError unless there is something to tell these documents apart by: their `given` vectors, or texts."""
+    check_type(corpus)
     if len(corpus) < 2:
         raise InputError("there is only one document; IDs tell documents apart, so give at least two")
+    if given is not None:
+        if given.distinct == 1:
+            raise InputError(
+                f"all {len(corpus):,} vectors in {given.origin} are the same; there is nothing to tell documents apart "
+                "by"
+            )
+        return
     first = corpus[0].text
     if all(text == first for batch in corpus.text_batches(1024) for text in batch):
         raise InputError(f"all {len(corpus):,} documents have the same text; there is nothing to tell them apart by")
 
 
-def index_with(table: IdTable | None, corpus: Corpus, codes_of: Callable[[Corpus], np.ndarray]) -> IdTable:
-    """The IDs of the corpus' documents, in its order: those in the table, of all others by `codes_of`."""
-    if table is None:
+def index_with(
+    run: Run | None,
+    table: IdTable | None,
+    corpus: Corpus,
+    vectors: Source | None,
+    codes_of: Callable[[Corpus, Vectors | None], np.ndarray],
+) -> IdTable:
+    """The IDs of the corpus' documents, in its order: those in the run's table, of all others by `codes_of`."""
+    if table is None or run is None:
         raise InputError(NOT_LEARNED)
-    _check_type(corpus)
+    check_type(corpus)
     new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in table]
+    given = vectors_of_new(run, corpus, new, vectors)
     if new:
         others = Corpus.from_documents((corpus[row] for row in new), keep_empty=True)
-        table = table.add(others.doc_ids, codes_of(others))
+        table = table.add(others.doc_ids, codes_of(others, given))
     return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
 
 
-def _check_type(corpus: object) -> None:
+def vectors_of_new(run: Run, corpus: Corpus, new: list[int], vectors: Source | None) -> Vectors | None:
+    """The vectors of a corpus' documents that are `new` to a run (rows), where it was learned from vectors; else None.
+
+    Raises InputError where a run that reads texts is given vectors, or one that reads vectors none for new documents.
+    """
+    if not run.config.given_vectors:
+        if vectors is not None:
+            raise InputError(f"{run.path} was learned from texts and takes no vectors; leave them out (--embeddings)")
+        return None
+    if not new:
+        return None
+    if vectors is None:
+        raise InputError(
+            f"{run.path} was learned from vectors ({run.config.embeddings}, of {width_of(run):,} numbers), so "
+            f"{excerpt(corpus.doc_ids[new[0]])} needs one, too; give those of new documents with --embeddings FILE, in "
+            "Python with vectors="
+        )
+    return read_vectors(vectors, corpus, new, width_of(run))
+
+
+def width_of(run: Run) -> int:
+    """How many numbers each of the vectors has that a run was learned from."""
+    with run.trusting("run.json"):
+        width = run.facts["vectors"]["width"]
+        if type(width) is not int or width < 1:
+            raise ValueError("its vectors have no width")
+        return width
+
+
+def check_type(corpus: object) -> None:
+    """Raise InputError unless it is a Corpus."""
     if not isinstance(corpus, Corpus):
         raise InputError(f"the documents must be a Corpus, not {excerpt(corpus)}; make one with Corpus.of")
 
@@ -88,8 +168,12 @@ def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:
     run.update(sizes=list(ids.sizes))
 
 
-def keep(change: Change, ids: IdTable | None, corpus: Corpus) -> None:
-    """Other documents, and their IDs where it has any, in a run; its report stays that of the learned ones."""
+def keep(change: Change, ids: IdTable | None, corpus: Corpus, vectors: np.ndarray | None = None) -> None:
+    """Other documents, and their IDs and vectors where it has any, in a run; its report stays as it was learned."""
+    if vectors is not None:
+        from lmindexer.indexers.kept_vectors import VECTORS, save_given  # torch
+
+        save_given(change.path(VECTORS), corpus, vectors)
     if ids is not None:
         save_table(change.path, ids)
         change.facts |= {"sizes": list(ids.sizes)}

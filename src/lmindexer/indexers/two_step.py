@@ -14,12 +14,14 @@ from torch import Tensor
 from lmindexer.checkpoints import are_finite
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.vectors import Source, Vectors
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.embeddings import read_with
 from lmindexer.indexers.judge import judge
+from lmindexer.indexers.kept_vectors import VECTORS, save_given
 from lmindexer.indexers.quantisers import QUANTISERS, Quantiser
 from lmindexer.indexers.random_codes import random_vectors
 from lmindexer.indexers.rq_vae import residual_vq
@@ -28,11 +30,13 @@ from lmindexer.indexers.store import (
     NOT_LEARNED,
     begin_run,
     check_corpus,
+    given_vectors,
     index_with,
     load_documents,
     load_ids,
     save_backbone,
     save_ids,
+    width_of,
 )
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.reading import Unseen, encoder_of
@@ -68,9 +72,18 @@ class TwoStepIndexer:
         self.quantiser: Quantiser | None = None
 
     def fit(
-        self, corpus: Corpus, out: str | Path, *, resume: bool = False, progress: Progress | None = None
+        self,
+        corpus: Corpus,
+        out: str | Path,
+        *,
+        vectors: Source | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
     ) -> "TwoStepIndexer":
         """Embed the corpus (first training the encoder on it with `embeddings="simcse"`), then quantise.
+
+        With `vectors` (or a file of them as `embeddings`) no text is read: a numpy array with a row a document, a
+        mapping from id to vector, or a file, as `read_vectors` says.
 
         With `resume`, a run that was stopped goes on from the last checkpoint of SimCSE; all else is quick and
         starts anew, which gives the same IDs on a CPU.
@@ -79,11 +92,14 @@ class TwoStepIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
-        check_corpus(corpus)
+        self._settings, given = given_vectors(self._settings, corpus, vectors)
+        check_corpus(corpus, given)
         with writing(Path(out), wait=False, make=True):
-            return self._fit(corpus, Path(out), resume, progress or Progress())
+            return self._fit(corpus, given, Path(out), resume, progress or Progress())
 
-    def _fit(self, corpus: Corpus, out: Path, resume: bool, progress: Progress) -> "TwoStepIndexer":
+    def _fit(
+        self, corpus: Corpus, given: Vectors | None, out: Path, resume: bool, progress: Progress
+    ) -> "TwoStepIndexer":
         """As `fit`, by the only one that writes to `out`."""
         began = time.monotonic()
         self.config = config = with_sizes(self._settings, len(corpus), out if resume else None)
@@ -92,12 +108,12 @@ class TwoStepIndexer:
         device = choose_device(config.device)
         bf16 = choose_bf16(config.precision, device)
         torch.manual_seed(config.seed)
-        if config.indexer != "random":
+        if config.indexer != "random" and given is None:
             _, name = encoder_of(config)
             progress.say(f"loading the model {name}")
             self.encoder = load_backbone(name, dropout=config.dropout).to(device).eval()
             self.encoder.texts.room(config.max_tokens)
-        self.run = run = begin_run(config, corpus, out, resume, device=str(device), bf16=bf16)
+        self.run = run = begin_run(config, corpus, out, resume, given, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(TwoStepIndexer.load(out))
@@ -105,24 +121,28 @@ class TwoStepIndexer:
         earlier = run.seconds_logged
         if resume:
             progress.say("embedding and quantising anew; only SimCSE keeps checkpoints")
-        unseen = None
-        if self.encoder is None:
-            vectors = random_vectors(corpus.doc_ids, len(config.sizes), config.seed)
-        else:
+        judging, unseen = None, None  # vectors that say which documents are near
+        if given is not None:
+            progress.note(*given.notes)
+            judging = torch.from_numpy(given.array).to(device)
+        elif self.encoder is not None:
             progress.say(f"tokenising {len(corpus):,} documents")
             memories, unseen = self._read(corpus)
             progress.note(*unseen.notes(config))
             if config.embeddings == "simcse":
                 train_simcse(memories, config, run.path, resume, progress)
             progress.say(f"embedding {len(corpus):,} documents, {memories.corpus_tokens.read:,} tokens")
-            vectors = memories.embeddings(progress)
+            judging = memories.embeddings(progress)
+        vectors = judging
+        if vectors is None or config.indexer == "random":
+            vectors = random_vectors(corpus.doc_ids, len(config.sizes), config.seed)
         progress.say(f"{len(corpus):,} documents, vectors of {vectors.shape[1]}; {config.indexer} on {device}")
         self.quantiser = QUANTISERS[config.indexer].fit(vectors, config, progress)
         self.ids = IdTable(corpus.doc_ids, self.quantiser.codes(vectors), self.quantiser.sizes).with_suffix()
         self.ids.check()
-        self._save(corpus)
+        self._save(corpus, given)
         progress.say("measuring the IDs")
-        report = judge(config, self.ids, corpus, None if self.encoder is None else vectors, unseen)
+        report = judge(config, self.ids, corpus, judging, unseen, given)
         progress.warn(*report["warnings"])
         run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
         run.finish()
@@ -142,7 +162,7 @@ class TwoStepIndexer:
             if not are_finite(tensors.values()):
                 raise ValueError("it holds what is no number")
             indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
-        if indexer.config.indexer != "random":
+        if indexer.config.indexer != "random" and not indexer.config.given_vectors:
             name = str(folder.folder("backbone") or encoder_of(indexer.config)[1])
             indexer.encoder = load_backbone(name).to(device).eval()
         indexer.run, indexer.ids = folder, load_ids(folder)
@@ -150,21 +170,27 @@ class TwoStepIndexer:
             raise InputError(f"{weights} is not of the run's IDs (other numbers of codes); learn the run anew")
         with folder.trusting(WEIGHTS):  # a text of which the encoder says nothing has codes, too
             dim = len(indexer.ids.sizes) if indexer.encoder is None else indexer.encoder.dim
+            if indexer.config.given_vectors and indexer.config.indexer != "random":
+                dim = width_of(folder)
             indexer.quantiser.codes(torch.zeros(1, dim, device=device))
         return indexer
 
-    def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
+    def index(self, corpus: Corpus, *, vectors: Source | None = None, progress: Progress | None = None) -> IdTable:
         """The IDs of the corpus' documents, in its order, without learning.
 
         A document whose id was learned keeps its ID. Every other gets the codes of its embedding, and a
-        suffix that no learned document has.
+        suffix that no learned document has. Where the run was learned from `vectors`, new documents bring theirs.
         """
 
-        def codes(new: Corpus) -> np.ndarray:
+        def codes(new: Corpus, given: Vectors | None) -> np.ndarray:
             assert self.quantiser is not None
-            return self.quantiser.codes(self.vectors(new, progress))
+            if given is None or self.config.indexer == "random":
+                return self.quantiser.codes(self.vectors(new, progress))
+            if progress is not None:
+                progress.note(*given.notes)
+            return self.quantiser.codes(torch.from_numpy(given.array).to(device_to_load(self.config.device)))
 
-        return index_with(self.ids, corpus, codes)
+        return index_with(self.run, self.ids, corpus, vectors, codes)
 
     def corpus(self) -> Corpus:
         """The documents the IDs were learned from, as the run folder keeps them."""
@@ -173,7 +199,7 @@ class TwoStepIndexer:
         return load_documents(self.run)
 
     def vectors(self, corpus: Corpus, progress: Progress | None = None) -> Tensor:
-        """What is quantised, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
+        """What is quantised of texts, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
         if self.encoder is None:
             return random_vectors(corpus.doc_ids, len(self.config.sizes), self.config.seed)
         memories, unseen = self._read(corpus)
@@ -188,11 +214,13 @@ class TwoStepIndexer:
             precision = "bf16" if self.run.bf16 else "fp32"
         return read_with(self.encoder, corpus, self.config.max_tokens, precision, self.config.long)
 
-    def _save(self, corpus: Corpus) -> None:
+    def _save(self, corpus: Corpus, given: Vectors | None) -> None:
         assert self.run is not None
         assert self.ids is not None
         assert self.quantiser is not None
         save_ids(self.run, self.ids, corpus)
+        if given is not None:
+            save_given(self.run.path / VECTORS, corpus, given.array)
         tensors = {name: x.detach().cpu().contiguous() for name, x in self.quantiser.tensors().items()}
         write_atomically(self.run.path / WEIGHTS, partial(save_file, tensors))
         if self.encoder is not None and self.config.embeddings != "bundled":

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.vectors import Source
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.store import NOT_LEARNED, begin_run, check_corpus, load_documents, no_ids, save_documents
@@ -21,10 +22,18 @@ class WithoutIds:
         self.run: Run | None = None
 
     def fit(
-        self, corpus: Corpus, out: str | Path, *, resume: bool = False, progress: Progress | None = None
+        self,
+        corpus: Corpus,
+        out: str | Path,
+        *,
+        vectors: Source | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
     ) -> "WithoutIds":
-        """Keep the documents in the run folder `out`. Raises InputError as every indexer's `fit`."""
+        """Keep the documents in the run folder `out`. Raises InputError as every indexer's `fit`, and for vectors."""
         check_corpus(corpus)
+        if vectors is not None:
+            raise InputError("a run without IDs keeps no vectors; leave them out")
         with writing(Path(out), wait=False, make=True):
             self.run = begin_run(self.config, corpus, Path(out), resume, device="cpu", bf16=False)
             if self.run.facts["state"] != "finished":
@@ -40,7 +49,7 @@ class WithoutIds:
         indexer.run = folder
         return indexer
 
-    def index(self, corpus: Corpus, *, progress: Progress | None = None) -> IdTable:
+    def index(self, corpus: Corpus, *, vectors: Source | None = None, progress: Progress | None = None) -> IdTable:
         """Raises InputError: there are no IDs."""
         raise InputError(NOT_LEARNED) if self.run is None else no_ids(self.run)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lmindexer.config import LearnConfig
 from lmindexer.learn.memories import Memories
+from lmindexer.learn.vector_memories import VectorMemories
 from lmindexer.model.decoder import pool
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -31,7 +32,7 @@ class Learner:
     config: LearnConfig
     indexer: SemanticIndexer
     reconstructor: Reconstructor
-    memories: Memories
+    memories: Memories | VectorMemories
     trainer: Trainer[LearningState]
 
     @property

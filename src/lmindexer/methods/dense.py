@@ -13,9 +13,9 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.devices import choose_device
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
+from lmindexer.indexers.kept_vectors import vectors_of
 from lmindexer.indexers.store import load_documents
 from lmindexer.methods.retriever import Hit, Retriever, best_hits, history_rows
-from lmindexer.methods.vectors import vectors_of
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.history import DECAY
 from lmindexer.questions.questions import HISTORY, TEXT

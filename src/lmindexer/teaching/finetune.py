@@ -13,6 +13,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError, check_list
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.files import write_atomically
+from lmindexer.indexers.kept_vectors import AXES, VECTORS
 from lmindexer.indexers.store import has_ids, load_documents
 from lmindexer.methods.dense import KEPT
 from lmindexer.methods.registry import HISTORY, METHODS, TEXT
@@ -40,6 +41,8 @@ OF_THE_INDEXER = (
     "report.json",
     "curves.png",
     KEPT,
+    VECTORS,
+    AXES,
 )
 
 

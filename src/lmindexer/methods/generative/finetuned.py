@@ -69,9 +69,11 @@ def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[Ho
     if "novelty" in how:
         raise InputError(f"novelty favours what came after fine-tuning, and {run} was not fine-tuned; leave it out")
     config_of_ids = folder.config
-    if config_of_ids.indexer != "lmindexer":
-        name = config_of_ids.indexer
+    name = config_of_ids.indexer
+    if name != "lmindexer" or config_of_ids.given_vectors:
         origin = "was imported without a" if name == IMPORTED else f"was learned by {name}, which has no"
+        if name == "lmindexer":
+            origin = "was learned from vectors, so that no query can be read by its"
         raise InputError(
             f"{run} {origin} model to generate IDs; fine-tune it first (lmindexer finetune), search a run of --indexer "
             "lmindexer, or choose --method bm25"

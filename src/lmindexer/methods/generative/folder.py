@@ -17,15 +17,26 @@ from lmindexer.devices import choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.kept_vectors import (
+    UNREADABLE,
+    axes_for,
+    keys_of,
+    load_given,
+    load_keys,
+    save_axes,
+    save_keys,
+    save_vectors,
+    vectors_of,
+)
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import check_agreement, load_documents, load_ids
 from lmindexer.learn.histories import Items, item_vectors
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.reading import encoder_of, read_documents
+from lmindexer.learn.vector_memories import states_of
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import known_paths
 from lmindexer.methods.taught import calibrated_novelty, is_finetuned, read_config
-from lmindexer.methods.vectors import UNREADABLE, keys_of, load_keys, save_keys, save_vectors, vectors_of
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -129,7 +140,9 @@ def save(run: Run, finetuned: GenerativeModel) -> None:
             shutil.rmtree(old, ignore_errors=True)
         finetuned.model.backbone.save(part)
         part.rename(folder)
-    if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text:
+    if finetuned.axes is not None:
+        save_axes(run, finetuned.axes)
+    if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text and not finetuned.given:
         save_vectors(run.path / ITEMS, keys, finetuned.items.vectors)
 
 
@@ -141,7 +154,8 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
 def _backbone(run: Run, learned: LearnConfig) -> Backbone:
     """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
     kept = run.folder("backbone")
-    name = "bundled" if learned.indexer in ("random", IMPORTED) else encoder_of(learned)[1]
+    without = learned.indexer in ("random", IMPORTED) or (learned.given_vectors and learned.indexer != "lmindexer")
+    name = "bundled" if without else encoder_of(learned)[1]
     return load_backbone(str(kept) if kept is not None else name, learned.decoder_layers, learned.dropout)
 
 
@@ -167,10 +181,15 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         tokens, _ = read_documents(part, model.backbone, finetuned.document_tokens, finetuned.long)
         return item_vectors(Memories(model.backbone, tokens, finetuned.bf16))
 
-    if reader.text:
+    axes = None
+    if run.config.given_vectors:
+        given = load_given(run, corpus)
+        axes = axes_for(run, given, model.backbone.dim)
+        vectors = states_of(torch.from_numpy(given), model.backbone.dim, axes).half()
+    elif reader.text:
         vectors = vectors_of(corpus, run.path / ITEMS, model.backbone.dim, read, keep=is_finetuned(run.path))
     else:
         vectors = torch.zeros(len(corpus), model.backbone.dim, dtype=torch.float16)
     paths = torch.from_numpy(known_paths(ids, model.sizes)).long()
     items = Items(vectors.to(finetuned.device), paths.to(finetuned.device))
-    return GenerativeModel(config, model, corpus, ids, run.config.max_tokens, run.config.long, reader, items)
+    return replace(finetuned, reader=reader, items=items, given=run.config.given_vectors, axes=axes)

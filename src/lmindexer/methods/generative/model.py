@@ -13,6 +13,7 @@ from lmindexer.ids.table import IdTable
 from lmindexer.learn.histories import Items
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.reading import read_documents
+from lmindexer.learn.vector_memories import VectorMemories
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
@@ -30,6 +31,8 @@ class GenerativeModel:
     reader: HistoryReader | None = None
     items: Items | None = None
     new: tuple[int, ...] = ()  # rows of documents that came after training
+    given: bool = False  # whether users brought the vectors of the items
+    axes: torch.Tensor | None = None  # that made these narrower
     novelty: float | None = None  # nats that these gain, as calibrated; None: of an earlier version, which did not
 
     @property
@@ -46,8 +49,10 @@ class GenerativeModel:
         modules: dict[str, nn.Module] = {"indexer": self.model}
         return nn.ModuleDict(modules | ({"history": self.reader} if self.reader is not None else {}))
 
-    def documents(self, folder: Path | None = None) -> Memories:
-        """Memories of all documents' texts."""
+    def documents(self, folder: Path | None = None) -> Memories | VectorMemories:
+        """Memories of all documents' texts, or of the vectors that users brought where a task reads these."""
+        if self.given and self.items is not None:
+            return VectorMemories(self.model.backbone, self.items.vectors, None)
         backbone = self.model.backbone
         tokens, _ = read_documents(self.corpus, backbone, self.document_tokens, self.long)
         return Memories(backbone, tokens, self.bf16, folder)

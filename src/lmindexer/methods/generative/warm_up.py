@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer.corpus.tokens import length_bucketed_batches
-from lmindexer.learn.memories import Memories
 from lmindexer.methods.generative.eq14 import id_codes, id_loss, parameter_groups
 from lmindexer.methods.generative.model import GenerativeModel
+from lmindexer.methods.generative.retriever import Asked
 from lmindexer.methods.teachable import TeachingState
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
@@ -65,7 +65,7 @@ def warm_up(
 
 
 @torch.no_grad()
-def _start_codebooks(finetuned: GenerativeModel, documents: Memories, codes: Tensor, learned: np.ndarray) -> None:
+def _start_codebooks(finetuned: GenerativeModel, documents: Asked, codes: Tensor, learned: np.ndarray) -> None:
     """A start for codebooks that this model did not learn: each code the mean h^t of the documents that have it.
 
     Of the documents that are `learned` (N,) alone.
@@ -87,7 +87,7 @@ def _start_codebooks(finetuned: GenerativeModel, documents: Memories, codes: Ten
 
 
 @torch.no_grad()
-def _agreement(finetuned: GenerativeModel, documents: Memories, codes: Tensor, learned: np.ndarray) -> float:
+def _agreement(finetuned: GenerativeModel, documents: Asked, codes: Tensor, learned: np.ndarray) -> float:
     """Share of the `learned` documents (N,) to which the model gives their own ID, greedily."""
     model, same = finetuned.model.eval(), 0
     for rows in documents.batches(256):

@@ -19,13 +19,13 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
+from lmindexer.indexers.kept_vectors import UNREADABLE, keys_of, load_keys, save_keys
 from lmindexer.indexers.store import load_documents
 from lmindexer.methods.retriever import Hit, Retriever, best_hits, history_rows
 from lmindexer.methods.sequential.losses import next_item_loss
 from lmindexer.methods.sequential.networks import NETWORKS, READ_TEXTS, Bert4Rec, SequenceNetwork
 from lmindexer.methods.taught import read_config
 from lmindexer.methods.teachable import Lesson, TeachingState
-from lmindexer.methods.vectors import UNREADABLE, keys_of, load_keys, save_keys
 from lmindexer.model.backbone import load_backbone
 from lmindexer.progress import Progress
 from lmindexer.questions.questions import HISTORY

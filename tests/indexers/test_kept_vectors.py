@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmindexer.corpus.documents import Corpus, Document
-from lmindexer.methods.vectors import keys_of, save_vectors, vectors_of
+from lmindexer.indexers.kept_vectors import keys_of, save_vectors, vectors_of
 
 
 def corpus_of(texts: dict[str, str]) -> Corpus:

@@ -1,4 +1,7 @@
-"""Vectors of a run's documents, kept in the run: each text is encoded once, also when documents come and go."""
+"""Vectors of a run's documents, kept in the run: each text is encoded once, also when documents come and go.
+
+Those that users brought are kept in the same form: they cannot be made again.
+"""
 
 import contextlib
 import hashlib
@@ -10,12 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lmindexer.corpus.documents import Corpus
-from lmindexer.errors import InputError
+from lmindexer.errors import InputError, excerpt
 from lmindexer.files import write_atomically
+from lmindexer.indexers.store import width_of
+from lmindexer.learn.vector_memories import axes_of
+from lmindexer.runs import Run
 
+VECTORS, AXES = "vectors.parquet", "axes.safetensors"  # that users brought; what makes wide ones narrower
 Key = tuple[str, str]  # id and digest of the text
 UNREADABLE = OSError, ValueError, KeyError, pa.ArrowException  # of a file that is missing or damaged
 
@@ -48,6 +57,53 @@ def save_vectors(path: Path, keys: Sequence[Key], vectors: Tensor) -> None:
     """The file that `vectors_of` reads: the vectors (N, D) of N documents by their keys."""
     flat = pa.array(vectors.cpu().numpy().reshape(-1))
     save_keys(path, keys, vectors=pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]))
+
+
+def save_given(path: Path, corpus: Corpus, vectors: np.ndarray) -> None:
+    """The vectors (N, D) that users brought for the documents of a corpus."""
+    save_vectors(path, list(keys_of(corpus)), torch.from_numpy(vectors))
+
+
+def load_given(run: Run, corpus: Corpus) -> np.ndarray:
+    """The vectors (N, D) that users brought for these documents of a run. Raises InputError where one has none."""
+    path, width = run.file(VECTORS), width_of(run)
+    try:
+        keys, table = load_keys(path, "vectors")
+        flat = table["vectors"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        vectors = flat.reshape(len(keys), -1).copy()
+        if vectors.dtype.kind != "f" or vectors.shape[1] != width or not np.isfinite(vectors).all():
+            raise ValueError("its vectors are not the run's")
+    except UNREADABLE as error:
+        raise InputError(f"{path} is damaged ({error}); take it from a copy, or learn the run anew") from None
+    if keys == (wanted := list(keys_of(corpus))):
+        return vectors
+    place = {key: row for row, key in enumerate(keys)}
+    if missing := next((key for key in wanted if key not in place), None):
+        raise InputError(f"{path} has no vector of the document {excerpt(missing[0])}; learn the run anew")
+    return vectors[[place[key] for key in wanted]]
+
+
+def axes_for(run: Run, vectors: np.ndarray, dim: int) -> Tensor | None:
+    """What makes vectors of `dim` numbers of those that a run's documents have: as kept in the run, else `axes_of`
+    these (N, width); None where they are not wider.
+
+    Raises InputError where what was kept is damaged.
+    """
+    if not run.has(AXES):
+        return axes_of(vectors, dim, run.config.seed)
+    path = run.file(AXES)
+    try:
+        axes = load_file(path)["axes"]
+        if axes.shape != (vectors.shape[1], dim) or not bool(axes.isfinite().all()):
+            raise ValueError("its axes are not the run's")
+    except (*UNREADABLE, SafetensorError) as error:
+        raise InputError(f"{path} is damaged ({error}); take it from a copy, or learn the run anew") from None
+    return axes
+
+
+def save_axes(run: Run, axes: Tensor) -> None:
+    """Keep what `axes_for` gave: later vectors are to become narrower in the same way."""
+    write_atomically(run.path / AXES, lambda path: save_file({"axes": axes.cpu().contiguous()}, path))
 
 
 def save_keys(path: Path, keys: Sequence[Key], **columns: pa.Array) -> None:
