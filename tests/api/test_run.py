@@ -181,6 +181,22 @@ def test_what_is_shown_of_an_object_is_short(
         (lm.Queries.of({"a": ["x", "y"]}), "Queries(1 queries, 2 relevant documents)"),
         (lm.Histories.of([["a", "b"], ["c"]]), "Histories(2 users, 3 items)"),
         (corpus, "Corpus(80 documents, 0 skipped)"),
+        (lm.Document("a", "b", ("c",)), "Document('a', 'b', ('c',))"),
     ]
     for thing, text in shown:
         assert repr(thing) == text
+    assert len(repr(lm.Document("a", "long " * 1000))) < 100
+
+
+def test_dev_and_test_queries_are_kept_apart(items: lm.LMIndexer, tmp_path: Path):
+    given = {"old pan": ["doc6"], "mast": ["doc9"], "rose": ["doc3"]}
+    taught = items.teach(queries=given, dev={"pan": ["doc6"]}, test={"ROSE": ["doc3"]}, progress=QUIET, **QUICK)
+    assert taught.questions("dev").asked == ("pan",)
+    assert taught.questions("test").asked == ("ROSE",)
+    learned = taught.taught_queries
+    assert learned is not None
+    assert learned.texts == ("old pan", "mast")
+    with pytest.raises(lm.InputError, match=r"queries.jsonl names its splits itself; leave out dev="):
+        items.teach(queries=tmp_path / "queries.jsonl", dev=given)
+    with pytest.raises(lm.InputError, match="name it with out="):
+        items.teach(queries=given, resume=True)

@@ -29,7 +29,7 @@ _BATCH_CHARACTERS = 2**24  # a batch of long texts is written sooner
 
 
 class Corpus:
-    """Documents by row. Make one with `Corpus.read` or `Corpus.from_documents`."""
+    """Documents by row. Make one with `Corpus.of` or `Corpus.from_documents`."""
 
     def __init__(
         self,
