@@ -199,8 +199,13 @@ class TwoStepIndexer:
         return load_documents(self.run)
 
     def vectors(self, corpus: Corpus, progress: Progress | None = None) -> Tensor:
-        """What is quantised of texts, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
+        """What is quantised of texts, (N, D): embeddings, or for random IDs numbers that know nothing of the text.
+
+        Raises InputError where users brought the vectors.
+        """
         if self.encoder is None:
+            if self.config.indexer != "random":
+                raise InputError("no encoder reads texts here: the IDs were learned from vectors; bring those")
             return random_vectors(corpus.doc_ids, len(self.config.sizes), self.config.seed)
         memories, unseen = self._read(corpus)
         if progress is not None:
