@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from command_line import SMALL, entries, learned, lmindexer, write_items
+from command_line import SMALL, counting_of, entries, learned, lmindexer, write_items
 from lmindexer import LMIndexer, load_indexer
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
@@ -173,7 +173,7 @@ def test_rows_without_ids_count_records_left_out(here: Path):
     Path("broken.jsonl").write_text("\n".join([*lines[:7], "nonsense", *lines[7:]]))
     vectors = np.load("items.npy")
     np.save("broken.npy", np.insert(vectors, 7, np.nan, axis=0))
-    small = ("--indexer", "rq-kmeans", *SMALL, "--quiet", "--skip-bad")
+    small = counting_of(("--indexer", "rq-kmeans", *SMALL, "--quiet", "--skip-bad"))
     assert lmindexer("learn", "broken.jsonl", "--embeddings", "broken.npy", "--out", "skipped", *small).code == 0
     assert (here / "skipped" / "ids.jsonl").read_bytes() == (here / "kmeans" / "ids.jsonl").read_bytes()
     refused = lmindexer("learn", "broken.jsonl", "--embeddings", "items.npy", "--out", "made", *small)
@@ -185,7 +185,7 @@ def test_compare_judges_by_vectors(here: Path):
         answer = lmindexer("compare", "kmeans", "images", "--encoder", name, "--resamples", 0)
         assert answer.code == 0, answer.err
         assert f"10 nearest by {name} that share c1" in answer.out
-    of_texts = lmindexer("learn", "items.jsonl", "--indexer", "random", *SMALL, "--out", "random", "--quiet")
+    of_texts = learned("items.jsonl", "--indexer", "random", "--out", "random", "--quiet")
     assert of_texts.code == 0
     refused = lmindexer("compare", "random", "--encoder", "vectors")
     assert "none of the runs was learned from vectors; name an encoder, or a file of vectors" in refused.err
@@ -193,7 +193,7 @@ def test_compare_judges_by_vectors(here: Path):
 
 @pytest.mark.parametrize("run", ["kmeans", "images"])
 def test_a_recommender_reads_the_vectors_as_items(run: str, here: Path):
-    answer = lmindexer("finetune", run, "taken.txt", "--out", "taught", "--history", "both", *TEACH)
+    answer = lmindexer("finetune", run, "taken.txt", "--out", "taught", "--items", "both", *TEACH)
     assert answer.code == 0, answer.err
     finetuned = load(here / "taught")
     assert finetuned.items is not None

@@ -217,6 +217,11 @@ class LearnConfig(MachineSettings, TwoStepSettings, LMIndexerSettings, Pretraine
         return frozenset(names)
 
     @property
+    def title(self) -> str:
+        """What the settings are of."""
+        return self.indexer
+
+    @property
     def given_vectors(self) -> bool:
         """Whether users bring one vector a document, and no encoder reads their texts."""
         return self.embeddings == GIVEN or VECTOR_FILE.fullmatch(self.embeddings) is not None
