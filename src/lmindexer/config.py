@@ -40,12 +40,19 @@ class LearnConfig:
         MODEL,
     )
     backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL)
+    backbone_dtype: str = setting(
+        "fp32",
+        "precision in which the weights of a pretrained model are held; bf16 takes half the memory, and is for a model "
+        "of which nothing learns",
+        MODEL,
+        ("fp32", "bf16"),
+    )
     encoder: str = setting(
         "frozen", "how much of the pretrained encoder learns: nothing, its --top-layers, or all", MODEL,
         ("frozen", "top", "full"),
     )  # fmt: skip
     top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL)
-    decoder_layers: int = setting(2, "layers of the small decoder put on an encoder-only backbone", MODEL)
+    decoder_layers: int = setting(2, "layers of the small decoder put on a backbone that only reads", MODEL)
     reconstructor_layers: int = setting(1, "layers of the reconstructor (Eq. 5)", MODEL)
     max_tokens: int = setting(128, "a document is cut after, or read in pieces of, this many tokens", MODEL)
     long: str = setting(
@@ -177,6 +184,10 @@ def _check(config: LearnConfig) -> None:
         raise InputError(
             f"long pool reads documents in pieces once, with a frozen encoder, and encoder is {config.encoder}; leave "
             "one of the two out"
+        )
+    if config.backbone_dtype == "bf16" and config.indexer != "lmindexer" and config.embeddings == "simcse":
+        raise InputError(
+            "backbone_dtype bf16 is for what does not learn, and with embeddings simcse the encoder does; leave one out"
         )
     positive = (
         "max_tokens",

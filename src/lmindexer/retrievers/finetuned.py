@@ -97,7 +97,7 @@ def begin(run: Run, config: FinetuneConfig) -> Finetuned:
         if config.suffix:
             nn.init.normal_(model.codebooks[len(ids.sizes)].weight, std=0.02)
     else:
-        model = SemanticIndexer(_backbone(run, learned), sizes)
+        model = SemanticIndexer(_backbone(run, learned, config), sizes)
     return _finetuned(run, config, model.to(device), ids)
 
 
@@ -114,11 +114,11 @@ def load(run: Path) -> Finetuned:
     except (FileNotFoundError, SafetensorError) as error:
         raise InputError(f"{weights} cannot be read ({error}); fine-tune anew") from None
     backbone = (
-        load_backbone(str(own), learned.decoder_layers, config.dropout)
+        load_backbone(str(own), learned.decoder_layers, config.dropout, encoder=_encoder_at_first(learned, config))
         if own is not None
-        else _backbone(folder, learned)
+        else _backbone(folder, learned, config)
     )
-    if own is None and (backbone.small_decoder is None or encoder_that_learns(config) != "frozen"):
+    if own is None and backbone.learns_with(encoder_that_learns(config)):
         raise InputError(f"{run / BACKBONE} is missing; fine-tune anew")
     positions = sum(name.startswith("indexer.codebooks.") and name.endswith("weight") for name in tensors)
     if positions not in (len(ids.sizes), len(ids.sizes) + 1):
@@ -129,7 +129,7 @@ def load(run: Path) -> Finetuned:
         told = model.load_state_dict(_below("indexer.", tensors), strict=False)  # items are read with these weights
         if not are_finite(tensors.values()):
             raise KeyError("a weight is no number")
-        missing = [name for name in told.missing_keys if not name.startswith("backbone.model.")]
+        missing = sorted(set(told.missing_keys) - backbone.pretrained_names("backbone."))
         if missing or told.unexpected_keys:
             raise KeyError((missing or told.unexpected_keys)[0])
         finetuned = _finetuned(folder, config, model.to(device), ids)
@@ -166,10 +166,11 @@ def save(run: Run, finetuned: Finetuned) -> None:
     """Weights, the encoder where it has learned, the vectors of items, and which documents it was trained to give."""
     keys, new = list(keys_of(finetuned.corpus)), set(finetuned.new)
     save_keys(run.path / KNOWN, [key for row, key in enumerate(keys) if row not in new])
+    pretrained = finetuned.model.backbone.pretrained_names("indexer.backbone.")
     tensors = {
         name: x.detach().cpu().contiguous().clone()
         for name, x in finetuned.modules.state_dict().items()
-        if not name.startswith("indexer.backbone.model.")
+        if name not in pretrained
     }
     write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
     if finetuned.model.backbone.learns:
@@ -192,11 +193,22 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
     return "frozen" if config.reads_vectors else config.encoder
 
 
-def _backbone(run: Run, learned: LearnConfig) -> Backbone:
+def _encoder_at_first(learned: LearnConfig, config: FinetuneConfig) -> str:
+    """How much of the encoder learned when the decoder was made: with LMIndexer's IDs, or here."""
+    return learned.encoder if learned.indexer == "lmindexer" else encoder_that_learns(config)
+
+
+def _backbone(run: Run, learned: LearnConfig, config: FinetuneConfig) -> Backbone:
     """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
     own = run.folder("backbone")
     name = "bundled" if learned.indexer in ("random", IMPORTED) else encoder_of(learned)[1]
-    return load_backbone(str(own) if own is not None else name, learned.decoder_layers, learned.dropout)
+    return load_backbone(
+        str(own) if own is not None else name,
+        learned.decoder_layers,
+        learned.dropout,
+        encoder=_encoder_at_first(learned, config),
+        held=learned.backbone_dtype,
+    )
 
 
 def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: IdTable) -> Finetuned:

@@ -56,7 +56,7 @@ def train(run: Run, finetuned: Finetuned, task: Task, progress: Progress, *, res
         checkpoint_seconds=config.checkpoint_seconds,
         progress=progress,
         state=FinetuningState(),
-        frozen=finetuned.model.backbone.frozen_names("indexer.backbone.model."),
+        frozen=finetuned.model.backbone.frozen_names("indexer.backbone."),
     )
     if resume and not trainer.resume():
         progress.say("no checkpoint yet; starting from the beginning")

@@ -9,7 +9,14 @@ from lmindexer.learn.memories import Memories
 from lmindexer.progress import Progress
 from lmindexer.retrievers.finetuned import Finetuned
 from lmindexer.runs import Run
-from lmindexer.tasks.generation import FinetuningState, id_codes, id_loss, keep_weights, parameter_groups
+from lmindexer.tasks.generation import (
+    FinetuningState,
+    freeze_what_reads,
+    id_codes,
+    id_loss,
+    keep_weights,
+    parameter_groups,
+)
 from lmindexer.training import Stage, Trainer
 
 START = "start.safetensors"  # the weights that every learning rate starts from
@@ -22,14 +29,14 @@ def warm_up(
     progress: Progress,
     kept_out: np.ndarray | None = None,
 ) -> None:
-    """Document -> its ID, by the decoder alone; skipped where a checkpoint says that it was done.
+    """Document -> its ID, by what decodes alone; skipped where a checkpoint says that it was done.
 
     Of the documents `kept_out` (rows) nothing is learned.
     """
     config, model = finetuned.config, finetuned.model
     codes = id_codes(finetuned)
     if "start" not in trainer.done:
-        model.backbone.freeze("frozen", 0)
+        freeze_what_reads(finetuned)
         documents = finetuned.documents(run.path)
         documents.fill(progress)
         learned = np.ones(len(documents), dtype=bool)
