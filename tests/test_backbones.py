@@ -28,7 +28,7 @@ def few(corpus: Corpus) -> Corpus:
 
 @pytest.mark.parametrize("encoder", ["frozen", "top", "full"])
 def test_learn_index_finetune_search_and_load(encoder: str, checkpoint: Path, few: Corpus, tmp_path: Path):
-    if encoder == "top" and load_backbone(str(checkpoint)).layers is None:
+    if encoder == "top" and load_backbone(str(checkpoint), encoder=encoder).layers is None:
         pytest.skip("its encoder cannot be cut")
     part = {"encoder": encoder, "top_layers": 1}
     run = learn(few, tmp_path / "run", indexer="lmindexer", sizes=(4, 3), backbone=str(checkpoint), **part)

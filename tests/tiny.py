@@ -21,6 +21,8 @@ EVERYWHERE = ["the", "a", "with", "and", "for", "of", "new", "old", "small", "la
 CAUSAL = ("qwen2", "llama")
 # "pair": two BERTs, encoder and decoder
 CHECKPOINTS = ("t5", "mt5", "bart", "pair", "bert", "roberta", "distilbert", *CAUSAL)
+# how much of the encoder learns decides whether a causal model has the small decoder or is one stack
+ADAPTERS = [*((name, "frozen") for name in CHECKPOINTS), *((name, "full") for name in CAUSAL)]
 
 
 def small_corpus() -> Corpus:

@@ -58,15 +58,26 @@ def check_states(name: str, backbone: Any) -> None:
             raise ValueError("what it says of a text is no number")
         if width != backbone.dim:
             raise ValueError(f"its token embeddings have {backbone.dim} numbers and its states {width}")
-        inputs = torch.ones(1, 2, backbone.dim)
-        decoded = backbone.decode(memory, inputs)
+        backbone.decode(memory, torch.zeros(1, 1, backbone.dim))
         alone = backbone.remember(tokens[:, :2], torch.ones(1, 2, dtype=torch.bool))
-        if _differ(alone.states, memory.states[:, :2]) or _differ(backbone.decode(alone, inputs), decoded):
+        if _differ(alone.states, memory.states[:, :2]):
             raise ValueError("what it says of a text depends on the padding behind it")
-        if _differ(backbone.reader(memory)(inputs), decoded[:, -1:]):
-            raise ValueError("what it says of a text is another thing when it is asked again")
+        if backbone.is_one_stack:
+            _check_steps(backbone, alone, memory)
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"the model {name!r} cannot be used ({first_line(error)}); {KINDS}") from None
+        way_out = f"or leave it frozen; {KINDS}" if backbone.is_one_stack else KINDS
+        raise InputError(f"the model {name!r} cannot be used ({first_line(error)}); {way_out}") from None
+
+
+def _check_steps(backbone: Any, alone: Any, padded: Any) -> None:
+    """Raise ValueError unless an ID depends neither on padding nor on whether keys and values are kept."""
+    inputs = torch.linspace(-1, 1, 3 * backbone.dim).view(1, 3, -1)
+    decoded = backbone.decode(alone, inputs)
+    if _differ(backbone.decode(padded, inputs), decoded):
+        raise ValueError("what it says behind a text depends on the padding between them")
+    read = backbone.reader(padded)
+    if any(_differ(read(inputs[:, : n + 1])[:, 0], decoded[:, n]) for n in range(3)):
+        raise ValueError("what it says behind a text is another thing step by step")
 
 
 def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:
