@@ -185,9 +185,11 @@ def _check(config: LearnConfig) -> None:
             f"long pool reads documents in pieces once, with a frozen encoder, and encoder is {config.encoder}; leave "
             "one of the two out"
         )
-    if config.backbone_dtype == "bf16" and config.indexer != "lmindexer" and config.embeddings == "simcse":
+    learns = config.encoder != "frozen" if config.indexer == "lmindexer" else config.embeddings == "simcse"
+    if config.backbone_dtype == "bf16" and learns:
+        part = f"encoder {config.encoder}" if config.indexer == "lmindexer" else "embeddings simcse"
         raise InputError(
-            "backbone_dtype bf16 is for what does not learn, and with embeddings simcse the encoder does; leave one out"
+            f"backbone_dtype bf16 is for what does not learn, and with {part} the backbone does; leave one of them out"
         )
     positive = (
         "max_tokens",

@@ -173,16 +173,10 @@ class LMIndexer:
 
 
 def _loaded(config: LearnConfig, name: str) -> Backbone:
-    """The pretrained model of these settings. Raises InputError where it would learn in bfloat16."""
-    backbone = load_backbone(
+    """The pretrained model of these settings, by a name or in a folder."""
+    return load_backbone(
         name, config.decoder_layers, config.dropout, encoder=config.encoder, held=config.backbone_dtype
     )
-    if config.backbone_dtype == "bf16" and backbone.learns_with(config.encoder):
-        raise InputError(
-            f"backbone_dtype bf16 is for what does not learn, and of {config.backbone} some does; leave it out, or "
-            "take an encoder or a causal model with encoder frozen"
-        )
-    return backbone
 
 
 def _learner(

@@ -32,14 +32,18 @@ def load_backbone(
 
     `encoder` is how much of the model is to learn: of a causal one nothing ('frozen'), and it is read as an encoder
     with a small decoder on top; or some of it, and it decodes by itself. `held` ('fp32' or 'bf16') is the precision of
-    its weights while none of them learns.
+    its weights where none of them learns; else they are in single precision.
 
-    Raises InputError when it cannot be loaded, is of a kind that does not read text as this package needs, or when
-    the bundled weights are not the published ones.
+    Raises InputError when it cannot be loaded, is of a kind that does not read text as this package needs, when the
+    bundled weights are not the published ones, or when a seq2seq model is to be held in bfloat16.
     """
-    model, tokenizer, pooling = _load(name, HELD[held])
+    model, tokenizer, pooling = _load(name, HELD[held if encoder == "frozen" else "fp32"])
     backbone: Backbone
     if model.config.is_encoder_decoder:
+        if held != "fp32":
+            raise InputError(
+                f"backbone_dtype {held} is for what does not learn, and the decoder of {name!r} does; leave it out"
+            )
         backbone = Seq2SeqBackbone(model, tokenizer, dropout)
     else:
         if getattr(model, "pooler", None) is not None:

@@ -31,7 +31,7 @@ class CausalBackbone(Backbone):
         super().__init__(model, tokenizer, dropout)
         embeddings, rows = model.get_input_embeddings(), len(self.vocabulary)
         with torch.no_grad():
-            some = embeddings(torch.arange(0, rows, max(rows // 1024, 1))).float()
+            some = embeddings(torch.arange(0, rows, max(rows // 1024, 1)))
         self.register_buffer("scale", some.square().mean().sqrt())
         self.set_dropout(dropout)
 
@@ -108,7 +108,7 @@ class CausalBackbone(Backbone):
         if memory.keys_values:
             return memory
         vectors = unit_rms(memory.states) * self.scale
-        return replace(memory, keys_values=self._read(memory.mask, inputs_embeds=self._as_held(vectors))[0])
+        return replace(memory, keys_values=self._read(memory.mask, inputs_embeds=vectors)[0])
 
     def _read(self, mask: Tensor, **document: Tensor) -> tuple[Sequence[tuple[Tensor, Tensor]], Tensor]:
         """Keys and values of every layer, and the last one's states (B, L, D)."""
@@ -131,15 +131,11 @@ class CausalBackbone(Backbone):
         steps = torch.arange(inputs.shape[1], device=inputs.device)
         return self._run(
             cache,
-            inputs_embeds=self._as_held(inputs * self.scale),
+            inputs_embeds=inputs * self.scale,
             attention_mask=torch.cat([mask, mask.new_ones(inputs.shape[:2])], 1),
             position_ids=mask.sum(1, keepdim=True) + steps,
         )
 
     def _run(self, cache: Any, **inputs: Tensor) -> Tensor:
         states: Tensor = self.model(past_key_values=cache, use_cache=True, **inputs).last_hidden_state
-        return states.float()
-
-    def _as_held(self, vectors: Tensor) -> Tensor:
-        """In the precision of the weights."""
-        return vectors.to(self.vocabulary.dtype)
+        return states
