@@ -10,7 +10,6 @@ is added afterwards (`lmindexer add`), and the table is of the questions that no
 """
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,14 @@ from lmindexer.errors import InputError
 from lmindexer.evaluation.metrics import parse_metrics
 from lmindexer.indexers.changes import add_documents
 from lmindexer.indexers.store import load_documents
+from lmindexer.judging.evaluate import evaluate
+from lmindexer.methods.registry import HISTORY, METHODS, TEXT
 from lmindexer.progress import Progress
-from lmindexer.retrievers.registry import RETRIEVERS
+from lmindexer.questions.queries import SPLITS, Queries, load_queries, splits_of, text_key
+from lmindexer.questions.sequences import held_out, load_sequences, next_items
 from lmindexer.runs import Run
 from lmindexer.settings import parse
-from lmindexer.tasks.evaluate import evaluate
-from lmindexer.tasks.finetune import finetune
-from lmindexer.tasks.queries import SPLITS, Queries, load_queries, splits_of, text_key
-from lmindexer.tasks.recommendation import evaluate_recommenders, recommender_of
-from lmindexer.tasks.sequences import held_out, load_sequences
+from lmindexer.teaching.finetune import finetune
 
 
 def main() -> None:
@@ -44,7 +42,7 @@ def main() -> None:
     parser.add_argument("--sequences", type=Path)
     parser.add_argument("--pseudo", type=Path, action="append", default=[])
     parser.add_argument("--indexers", default="lmindexer,rq-vae,hc")
-    parser.add_argument("--others", default="bm25,dense", help="retrievers beside them")
+    parser.add_argument("--others", default="bm25,dense", help="methods beside them")
     parser.add_argument("--metrics", default="recall@1,5,10 ndcg@10")
     parser.add_argument("--hold-out", type=float, default=0.0)
     parser.add_argument("--learn", action="append", default=[], metavar="KEY=VALUE")
@@ -79,23 +77,21 @@ def _finetuned(learned: Run, told: argparse.Namespace, held: set[str], everythin
 
 def _table(runs: dict[str, Path], told: argparse.Namespace, everything: Corpus, held: set[str]) -> str:
     metrics, first = parse_metrics(told.metrics.split()), next(iter(runs.values()))
-    others = [name for name in told.others.split(",") if name]
+    kind, taken = TEXT, None
     if told.sequences is not None:
         corpus = load_documents(Run.open(first))
-        taken = load_sequences(told.sequences, corpus.doc_ids)
+        kind, taken = HISTORY, load_sequences(told.sequences, corpus.doc_ids)
         examples = held_out(taken, "test")
         if held:
-            wanted = np.isin(examples.target, [corpus.row_of[doc_id] for doc_id in held])
-            parts = {f: getattr(examples, f)[wanted] for f in ("user", "start", "end", "target")}
-            examples = dataclasses.replace(examples, **parts)
-        asked = {name: recommender_of("generative", run, taken) for name, run in runs.items()}
-        asked |= {name: recommender_of(name, first, taken) for name in others}
-        return evaluate_recommenders(asked, examples, corpus.doc_ids, metrics, progress=_progress(told)).to_markdown()
-    queries = _questions(told, everything, held)
-    retrievers = {name: RETRIEVERS["generative"](run) for name, run in runs.items()}
-    return evaluate(
-        retrievers | {name: RETRIEVERS[name](first) for name in others}, queries, metrics, progress=_progress(told)
-    ).to_markdown()
+            later = np.isin(examples.target, [corpus.row_of[doc_id] for doc_id in held])
+            examples = examples.select(np.flatnonzero(later))
+        asked = next_items(examples, corpus.doc_ids)
+    else:
+        asked = _questions(told, everything, held).questions
+    methods = {name: METHODS["generative"].open(run, kind) for name, run in runs.items()}
+    others = [name for name in told.others.split(",") if name]
+    methods |= {name: METHODS[name].open(first, kind, sequences=taken) for name in others}
+    return evaluate(methods, asked, metrics, progress=_progress(told)).to_markdown()
 
 
 def _questions(told: argparse.Namespace, everything: Corpus, held: set[str]) -> Queries:

@@ -1,7 +1,6 @@
 """What the benches share: read the documents, learn a run unless it is there already."""
 
 import argparse
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from lmindexer.indexers.registry import make_indexer
 from lmindexer.indexers.sizes import with_sizes
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
+from lmindexer.settings import counting
 
 NO_MATTER = ("text", "id", "device", "checkpoint_seconds")  # the documents are known by their fingerprint
 
@@ -29,11 +29,11 @@ def learn_or_reuse(config: LearnConfig, corpus: Corpus, folder: Path, quiet: boo
         run = Run.open(folder, finished=False)
         if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
             raise InputError(f"{folder} is of other documents; choose another --out, or remove it")
-        own = run.config.replace(**{name: getattr(config, name) for name in NO_MATTER})
-        if own != config:
-            fields = dataclasses.fields(config)
-            unlike = next(f.name for f in fields if getattr(own, f.name) != getattr(config, f.name))
-            raise InputError(f"{folder} was learned with another {unlike}; choose another --out, or remove it")
+        before = run.config
+        names = ["indexer", *(f.name for f in counting(config) if f.name not in NO_MATTER)]
+        unlike = [name for name in names if getattr(before, name) != getattr(config, name)]
+        if unlike:
+            raise InputError(f"{folder} was learned with another {unlike[0]}; choose another --out, or remove it")
         if run.facts["state"] == "finished":
             return run
         config = run.config

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from lmindexer import Corpus, LMIndexer
+from lmindexer.methods.generative.finetuned import FinetunedRetriever
+from lmindexer.methods.generative.retriever import GenerativeRetriever
+from lmindexer.methods.registry import load_retriever
+from lmindexer.methods.retriever import Hit
 from lmindexer.progress import Progress
-from lmindexer.retrievers.generative import GenerativeRetriever
-from lmindexer.retrievers.hits import Hit
-from lmindexer.retrievers.recommender import GenerativeRecommender
-from lmindexer.retrievers.registry import generative
-from lmindexer.tasks.finetune import finetune
+from lmindexer.teaching.finetune import finetune
 from small_tasks import QUICK, QUIET, write_queries, write_sequences
 
 LEARN: dict[str, Any] = {
@@ -61,16 +61,16 @@ def travel(
     queries, sequences = write_queries(folder / "queries.jsonl"), write_sequences(folder / "sequences.txt", corpus)
     encoder = {"encoder": settings.get("encoder", "frozen")}
     finetune(folder / "run", folder / "search", queries=queries, progress=QUIET, **quick | encoder)
-    items = {"history": history} | (encoder if history == "tokens" else {})
+    items = {"items": history} | (encoder if history == "tokens" else {})
     finetune(folder / "run", folder / "recommend", sequences=sequences, progress=QUIET, **quick | items)
 
 
 def ask(corpus: Corpus, folder: Path) -> Answers:
     """What the runs of a journey answer now."""
     indexer = LMIndexer.load(folder / "run")
-    searcher, recommender = generative(folder / "search"), generative(folder / "recommend")
+    searcher, recommender = load_retriever(folder / "search"), load_retriever(folder / "recommend")
     assert isinstance(searcher, GenerativeRetriever)
-    assert isinstance(recommender, GenerativeRecommender)
+    assert isinstance(recommender, FinetunedRetriever)
     texts = Corpus.from_documents(document.__class__(f"later {document.id}", document.text) for document in corpus)
     assert indexer.model is not None
     return Answers(

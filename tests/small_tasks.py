@@ -14,13 +14,14 @@ WORDS = ("rose", "pan", "mast", "violin", "storm", "oven", "soil", "drum")
 FILLERS = ("the", "old")
 QUIET = Progress(None)
 QUICK = {  # one look at the data
-    "epochs": 1, "warmup_epochs": 1, "batch_size": 64, "device": "cpu", "precision": "fp32", "documents": 0.1,
+    "epochs": 1, "warmup_epochs": 1, "batch_size": 64, "device": "cpu", "precision": "fp32",
 }  # fmt: skip
-BY_HEART = {"warmup_epochs": 2, "dropout": 0.0, "documents": 0.0, "dev_metric": "recall@1", "patience": 0}
+BY_HEART = {"warmup_epochs": 2, "dropout": 0.0, "dev_metric": "recall@1", "patience": 0}
 SEARCH = QUICK | BY_HEART | {
-    "epochs": 40, "batch_size": 4, "lr": (3e-3,), "encoder": "full", "encoder_learning_rate": 1e-3,
+    "document_share": 0.0,
+    "epochs": 40, "batch_size": 4, "learning_rate": (3e-3,), "encoder": "full", "encoder_learning_rate": 1e-3,
 }  # fmt: skip
-RECOMMEND = QUICK | BY_HEART | {"epochs": 25, "batch_size": 32, "lr": (1e-2,)}
+RECOMMEND = QUICK | BY_HEART | {"epochs": 25, "batch_size": 32, "learning_rate": (1e-2,)}
 
 
 def learn(corpus: Corpus, out: Path, **settings: object) -> Path:

@@ -12,13 +12,13 @@ from lmindexer import Corpus, Document, LMIndexer
 from lmindexer.config import FinetuneConfig
 from lmindexer.errors import InputError
 from lmindexer.indexers.two_step import TwoStepIndexer
+from lmindexer.methods.generative.eq14 import freeze_encoder, freeze_what_reads
+from lmindexer.methods.generative.folder import begin_model, load
+from lmindexer.methods.generative.retriever import GenerativeRetriever
+from lmindexer.methods.registry import load_retriever
 from lmindexer.model.backbone import load_backbone
-from lmindexer.retrievers.finetuned import begin, load
-from lmindexer.retrievers.generative import GenerativeRetriever
-from lmindexer.retrievers.registry import generative
 from lmindexer.runs import Run
-from lmindexer.tasks.finetune import finetune
-from lmindexer.tasks.generation import freeze_encoder, freeze_what_reads
+from lmindexer.teaching.finetune import finetune
 from small_tasks import QUICK, QUIET, learn, write_queries, write_sequences
 from tiny import CAUSAL
 
@@ -43,7 +43,7 @@ def test_learn_index_finetune_search_and_load(encoder: str, checkpoint: Path, fe
     assert np.array_equal(first.index(new).paths, second.index(new).paths)
     queries = write_queries(tmp_path / "queries.jsonl")
     searcher = finetune(run, tmp_path / "tuned", queries=queries, progress=QUIET, **QUICK, **part)
-    again = generative(tmp_path / "tuned")
+    again = load_retriever(tmp_path / "tuned")
     assert isinstance(searcher, GenerativeRetriever)
     assert isinstance(again, GenerativeRetriever)
     hits = searcher.search(["the rose", "pan", ODD], k=5)
@@ -64,7 +64,7 @@ def test_a_causal_model_held_in_bfloat16_is_the_same_when_it_is_loaded(
     for part, dtype in (("frozen", torch.bfloat16), ("top", torch.float32)):
         out = tmp_path / part
         searcher = finetune(run, out, queries=queries, progress=QUIET, **QUICK, encoder=part, top_layers=1)
-        again = generative(out)
+        again = load_retriever(out)
         assert isinstance(searcher, GenerativeRetriever)
         assert isinstance(again, GenerativeRetriever)
         assert {p.dtype for p in again.model.backbone.pretrained()} == {dtype}
@@ -98,7 +98,7 @@ def test_ids_of_any_indexer_are_taught_to_a_causal_model(
     searcher = finetune(run, tmp_path / "search", queries=queries, progress=QUIET, **QUICK)
     assert isinstance(searcher, GenerativeRetriever)
     assert searcher.model.backbone.is_one_stack
-    again = generative(tmp_path / "search")
+    again = load_retriever(tmp_path / "search")
     assert isinstance(again, GenerativeRetriever)
     assert searcher.search(["the rose", "pan"], k=5) == again.search(["the rose", "pan"], k=5)
     sequences = write_sequences(tmp_path / "sequences.txt", few)
@@ -111,7 +111,7 @@ def test_in_the_warm_up_a_causal_model_learns_as_much_as_after_it(
     encoder: str, checkpoints: dict[str, Path], few: Corpus, tmp_path: Path
 ):
     run = learn(few, tmp_path / "run", indexer="rq-kmeans", sizes=(4, 3), embeddings=str(checkpoints["llama"]))
-    finetuned = begin(Run.open(run), FinetuneConfig(encoder=encoder, top_layers=1, device="cpu"))
+    finetuned = begin_model(Run.open(run), FinetuneConfig(encoder=encoder, top_layers=1, device="cpu"))
     learning = []
     for freeze in (freeze_encoder, freeze_what_reads):
         freeze(finetuned)
@@ -145,7 +145,7 @@ def test_dropout_as_set_reaches_the_pretrained_layers(
     indexer = LMIndexer.load(run).model
     assert indexer is not None
     assert shares(indexer.backbone.model) == {0.25}
-    begun = begin(Run.open(run), FinetuneConfig(encoder="full", dropout=0.1, device="cpu"))
+    begun = begin_model(Run.open(run), FinetuneConfig(encoder="full", dropout=0.1, device="cpu"))
     assert shares(begun.model.backbone.model) == {0.1}
     settings = QUICK | {"encoder": "full", "dropout": 0.05, "epochs": 1}
     searcher = finetune(
@@ -154,7 +154,8 @@ def test_dropout_as_set_reaches_the_pretrained_layers(
     assert isinstance(searcher, GenerativeRetriever)
     assert shares(searcher.model.backbone.model) == {0.05}
     if name == "bert":
-        simcse = TwoStepIndexer(indexer="rq-kmeans", embeddings="simcse", device="cpu", **whole)
+        two_step = {name: value for name, value in whole.items() if name != "encoder"}
+        simcse = TwoStepIndexer(indexer="rq-kmeans", embeddings="simcse", device="cpu", **two_step)
         simcse.fit(few, tmp_path / "simcse", progress=QUIET)
         assert simcse.encoder is not None
         assert shares(simcse.encoder.model) == {0.25}

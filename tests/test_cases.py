@@ -12,7 +12,7 @@ import pytest
 
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
-from lmindexer.tasks.interactions import read_interactions
+from lmindexer.questions.interactions import read_interactions
 
 CASES = Path(os.environ.get("LMINDEXER_CASES", Path(__file__).parents[2] / "shared" / "cases"))
 pytestmark = pytest.mark.skipif(

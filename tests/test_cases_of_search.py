@@ -61,7 +61,7 @@ def verbs(run: Path, folder: Path) -> Iterable[tuple[object, ...]]:
     """What reads a run, and at last what changes it."""
     new = folder / "new.jsonl"
     yield "inspect", run
-    yield "search", run, "river", "--retriever", "bm25"
+    yield "search", run, "river", "--method", "bm25"
     yield "search", run, "river"
     yield "compare", run, run.parent / "other"
     yield "explore", run
@@ -121,12 +121,12 @@ def test_odd_files_end_in_a_sentence(case: Path, home: Path, tmp_path: Path, mon
         ],
         "toml": [("learn", "few.jsonl", "--config", given.get(".toml"), "--indexer", "random", "--out", "new")],
         "idlist": [
-            ("search", "rnd", "river", "--retriever", "bm25", *only)
+            ("search", "rnd", "river", "--method", "bm25", *only)
             for only in (("--only-ids", given.get(".txt")), ("--only", "x" * 5000))
         ],
-        "sequences": [(*evaluate, "--sequences", given.get(".jsonl"), "--retriever", "popular", "--split", "dev")],
+        "sequences": [(*evaluate, "--sequences", given.get(".jsonl"), "--method", "popular", "--split", "dev")],
         "qrels": [
-            (*evaluate, "--retriever", "bm25", "--queries", beir.parent, "--split", split)
+            (*evaluate, "--method", "bm25", "--queries", beir.parent, "--split", split)
             for split in ("test", "a\nb", '\ufeff\t\ufeff\n;\ufeff\n"\\')
         ],
     }  # fmt: skip
@@ -138,13 +138,13 @@ def test_odd_files_end_in_a_sentence(case: Path, home: Path, tmp_path: Path, mon
 def test_bm25_finds_chinese(home: Path, tmp_path: Path):
     chinese = there("search/17-bm25-without-words")
     learned(chinese / "cn.jsonl", "--out", tmp_path / "run", "--indexer", "random")
-    answer = lmindexer("evaluate", tmp_path / "run", "--queries", chinese / "cnq.jsonl", "--retriever", "bm25",
+    answer = lmindexer("evaluate", tmp_path / "run", "--queries", chinese / "cnq.jsonl", "--method", "bm25",
                        "--metrics", "recall@10", "--format", "json")  # fmt: skip
     found = json.loads(answer.out)
-    assert found["retrievers"]["bm25"]["metrics"]["recall@10"]["mean"] == 1
+    assert found["tables"]["all"]["methods"]["bm25"]["metrics"]["recall@10"]["mean"] == 1
     assert not any("no word" in note for note in found["notes"])
     for query in (chinese / "queries.txt").read_text().splitlines():
-        answer = lmindexer("search", tmp_path / "run", query, "--retriever", "bm25")
+        answer = lmindexer("search", tmp_path / "run", query, "--method", "bm25")
         assert (answer.code, bool(answer.out)) == (0, query == "5 g")
         assert answer.out or f"nothing found for {query!r}" in answer.err
 
@@ -152,7 +152,7 @@ def test_bm25_finds_chinese(home: Path, tmp_path: Path):
 def test_a_label_with_a_sign_of_levels_is_found(tmp_path: Path):
     items = there("search/15-label-with-gt/cn.jsonl")
     learned(items, "--out", tmp_path / "run", "--indexer", "random", "--label", "label")
-    answer = lmindexer("search", tmp_path / "run", "桥", "--retriever", "bm25", "--only", "桥>水")
+    answer = lmindexer("search", tmp_path / "run", "桥", "--method", "bm25", "--only", "桥>水")
     assert (answer.code, answer.out.split()[2]) == (0, "c1")
 
 
@@ -160,7 +160,7 @@ def test_questions_to_learn_from_that_are_asked_again_are_told(home: Path, tmp_p
     same = there("search/22-same-questions-in-train-and-test")
     told = "have the words of dev or test queries"
     assert told in lmindexer("finetune", home / "km", "--queries", same, "--out", tmp_path / "ft").err
-    answer = lmindexer("evaluate", home / "ft", "--queries", same, "--retriever", "bm25")
+    answer = lmindexer("evaluate", home / "ft", "--queries", same, "--method", "bm25")
     assert answer.code == 0, answer.err
     assert re.search("Note: .* queries have the words of queries that the run was trained with", answer.out)
 

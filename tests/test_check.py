@@ -76,11 +76,11 @@ def test_ids_without_documents_go_as_after_an_add_that_was_killed_by_an_earlier_
     old_format(run)
     ids = IdTable.load(run / "ids.parquet")
     ids.add(["x", "y"], np.zeros((2, len(ids.sizes)), np.int32)).save(run / "ids.parquet")
-    assert "lmindexer check" in lmindexer("search", run, "rain", "--retriever", "bm25").err
+    assert "lmindexer check" in lmindexer("search", run, "rain", "--method", "bm25").err
     assert "2 IDs have no document, such as that of 'x' (with --mend: these IDs go)" in lmindexer("check", run).out
     assert lmindexer("check", run, "--mend").code == 0
     assert documents_and_ids(Run.open(run))[1] == ids
-    assert lmindexer("search", run, "rain", "--retriever", "bm25").code == 0
+    assert lmindexer("search", run, "rain", "--method", "bm25").code == 0
 
 
 def test_documents_without_ids_get_them_and_orders_agree(run: Path):

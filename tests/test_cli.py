@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from command_line import SMALL, learned, lmindexer, write_items
+from command_line import SMALL, counting_of, learned, lmindexer, write_items
 from lmindexer.cli.app import app
 from lmindexer.corpus.documents import Corpus
 from lmindexer.ids.table import IdTable
@@ -136,7 +136,8 @@ def test_two_step_indexers_say_what_they_do(items: Path, checkpoints: dict[str, 
 def test_quiet_prints_nothing_but_warnings(
     more: tuple[str, ...], items: Path, checkpoints: dict[str, Path], tmp_path: Path
 ):
-    learn = ("learn", items, "--quiet", "--out", tmp_path / "run", "--backbone", checkpoints["bert"], *SMALL, *more)
+    given = (items, "--quiet", "--out", tmp_path / "run", "--backbone", checkpoints["bert"], *SMALL, *more)
+    learn = ("learn", *counting_of(given))
     command = [sys.executable, "-m", "lmindexer", *map(str, learn)]  # a process: libraries print, too
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")

@@ -96,7 +96,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_most_of_a_log_is_left_out_only_if_told_to_go_on(run: Path, log: Path):
-    arguments = ("evaluate", run, "--sequences", log, "--retriever", "popular")
+    arguments = ("evaluate", run, "--sequences", log, "--method", "popular")
     answer = lmindexer(*arguments)
     assert (answer.code, "36 of 63 items of" in answer.err, "--keep-going" in answer.err) == (2, True, True)
     answer = lmindexer(*arguments, "--keep-going")
@@ -109,7 +109,7 @@ def test_finetune_goes_on_with_less_than_half_if_told_to(
     def reached(*_: object) -> None:
         raise InputError("the log was read")
 
-    monkeypatch.setattr("lmindexer.tasks.finetune.RecommendTask", reached)
+    monkeypatch.setattr("lmindexer.teaching.finetune.RecommendTask", reached)
     arguments = ("finetune", run, log, "--out", tmp_path / "out")
     assert "36 of 63 items of" in lmindexer(*arguments).err
     assert lmindexer(*arguments, "--keep-going").err == "lmindexer: the log was read\n"
@@ -122,6 +122,6 @@ def test_a_list_of_ids_with_a_byte_order_mark(run: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("label", ["Toys > Kites", "Toys>Kites", "Toys | Kites", "Toys"])
 def test_labels_are_asked_for_as_they_are_read(label: str, run: Path):
-    answer = lmindexer("search", run, "kite", "--retriever", "bm25", "--only", label, "-k", 2, "--format", "jsonl")
+    answer = lmindexer("search", run, "kite", "--method", "bm25", "--only", label, "-k", 2, "--format", "jsonl")
     assert len(answer.out.splitlines()) == 2, answer.err
-    assert "has the label" in lmindexer("search", run, "kite", "--retriever", "bm25", "--only", "Kites").err
+    assert "has the label" in lmindexer("search", run, "kite", "--method", "bm25", "--only", "Kites").err

@@ -1,6 +1,7 @@
 """The settings: wrong ones are named with the way out, right ones survive the journey through TOML."""
 
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmindexer.config import LearnConfig, from_mapping
+from command_line import lmindexer
+from lmindexer.config import INDEXER_NAMES, FinetuneConfig, LearnConfig, from_mapping
 from lmindexer.errors import InputError
-from lmindexer.settings import read_toml, to_toml
+from lmindexer.indexers.lmindexer import LMIndexer
+from lmindexer.indexers.two_step import TwoStepIndexer
+from lmindexer.settings import counting, read_toml, same_settings, to_toml
 
 
 def test_defaults_are_sound_and_told():
@@ -224,3 +228,73 @@ def test_a_recipe_that_cannot_be_read(tmp_path: Path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=rf"{name} is not valid TOML"):
             read_toml(tmp_path / name)
+
+
+def test_a_setting_counts_for_what_it_says():
+    of_hc = {f.name for f in counting(LearnConfig(indexer="hc"))}
+    assert {"clusters", "leaf", "embeddings", "max_tokens", "seed"} <= of_hc
+    assert not of_hc & {"sizes", "epochs", "vae_epochs", "simcse_epochs", "backbone", "hints"}
+    of_simcse = {f.name for f in counting(LearnConfig(indexer="rq-vae", embeddings="simcse"))}
+    assert {"simcse_epochs", "backbone", "vae_epochs", "sizes", "checkpoint_seconds"} <= of_simcse
+    assert not of_simcse & {"clusters", "epochs"}
+    assert not {f.name for f in counting(LearnConfig())} & {"embeddings", "clusters", "vae_epochs", "simcse_epochs"}
+    assert {f.name for f in counting(FinetuneConfig(task="recommend"))} >= {"items", "samples", "max_items"}
+    assert "document_share" not in {f.name for f in counting(FinetuneConfig(task="recommend"))}
+    assert "items" not in {f.name for f in counting(FinetuneConfig(task="search"))}
+
+
+@pytest.mark.parametrize("kind", [LearnConfig, FinetuneConfig])
+def test_every_setting_counts_for_something_that_there_is(kind: type):
+    known = {*INDEXER_NAMES, "simcse", "search", "recommend"}
+    for f in dataclasses.fields(kind):
+        assert set(f.metadata["of"]) <= known, f.name
+
+
+def test_a_run_keeps_the_settings_that_count():
+    kept = tomllib.loads(to_toml(LearnConfig(indexer="hc", clusters=7, epochs=3)))
+    assert kept["clusters"] == 7
+    assert "epochs" not in kept
+    assert same_settings(from_mapping(kept), LearnConfig(indexer="hc", clusters=7, epochs=3))
+    assert not same_settings(from_mapping(kept), LearnConfig(indexer="hc", clusters=8))
+    assert not same_settings(LearnConfig(indexer="hc"), LearnConfig(indexer="random"))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: TwoStepIndexer(indexer="hc", epochs=3), "epochs is a setting of lmindexer, not of hc; leave it out"),
+        (lambda: TwoStepIndexer(indexer="rq-vae", leaf=3), "leaf is a setting of hc, not of rq-vae"),
+        (lambda: LMIndexer(vae_epochs=3), "vae_epochs is a setting of rq-vae, not of lmindexer"),
+        (lambda: TwoStepIndexer(indexer="hc", simcse_epochs=3), "simcse_epochs is a setting of simcse, not of hc"),
+    ],
+)
+def test_a_setting_of_another_indexer_is_refused(make: Any, reason: str):
+    with pytest.raises(InputError, match=reason):
+        make()
+
+
+def test_help_shows_the_settings_of_the_one_that_is_named():
+    def flags_of(*arguments: str) -> str:
+        return lmindexer(*arguments, "--help").out
+
+    whole, hc = flags_of("learn"), flags_of("learn", "--indexer", "hc")
+    assert "--clusters" in hc and "--clusters" in whole  # noqa: PT018
+    assert "--vae-epochs" in whole and "--vae-epochs" not in hc  # noqa: PT018
+    assert "(rq-vae)" in whole and "(" + "hc)" not in hc  # noqa: PT018
+    simcse = flags_of("learn", "--indexer=rq-vae", "--embeddings", "simcse")
+    assert "--simcse-epochs" in simcse and "--backbone" in simcse and "--clusters" not in simcse  # noqa: PT018
+    search = flags_of("finetune", "--task", "search")
+    assert "--document-share" in search and "--items " not in search  # noqa: PT018
+
+
+def test_a_flag_or_recipe_of_another_indexer_is_refused(tmp_path: Path):
+    (tmp_path / "items.jsonl").write_text('{"id": "a", "text": "b"}\n')
+    (tmp_path / "r.toml").write_text('indexer = "hc"\nvae_epochs = 3\n')
+    for flags, origin in (
+        (("--indexer", "hc", "--vae-epochs", 3), "the command line"),
+        (("--config", tmp_path / "r.toml"), "r.toml"),
+    ):
+        answer = lmindexer("learn", tmp_path / "items.jsonl", *flags, "--out", tmp_path / "run")
+        assert answer.code == 2
+        assert re.search(f"{origin}: vae_epochs is a setting of rq-vae, not of hc; leave it out", answer.err)
+        assert not (tmp_path / "run").exists()

@@ -75,7 +75,7 @@ def test_a_table_of_other_codebooks(here: Path):
     path = here / "random" / "ids.parquet"
     pq.write_table(pq.read_table(path).replace_schema_metadata({"sizes": "[9, 9]"}), path)
     relist(here / "random", "ids.parquet")
-    for command in (("inspect",), ("export",), ("add", "new.jsonl"), ("search", "rose", "--retriever", "bm25")):
+    for command in (("inspect",), ("export",), ("add", "new.jsonl"), ("search", "rose", "--method", "bm25")):
         assert is_refused(command[0], "random", *command[1:], names="of other codebooks than run.json says")
 
 

@@ -17,7 +17,7 @@ from lmindexer.runs import Run
 from lmindexer.runs.contents import listing
 from small_tasks import learn, write_jsonl, write_queries, write_sequences
 
-FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--documents", 0, "--device", "cpu",
+FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--device", "cpu",
         "--precision", "fp32", "--quiet")  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     learn(corpus, folder / "run", indexer="rq-kmeans", embeddings=str(checkpoints["bert"]))
     finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "search")
     finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "other", "--seed", 5)
-    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--history", "ids")
+    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--items", "ids")
     return folder
 
 
@@ -54,7 +54,7 @@ def ids_of(answer: Answer) -> list[str]:
 
 
 def test_it_tells_what_it_chose_and_what_is_next(home: Path, tmp_path: Path):
-    command = ("finetune", home / "run", home / "taken.txt", "--lr", "1e-4,1e-2", *FAST)
+    command = ("finetune", home / "run", home / "taken.txt", "--learning-rate", "1e-4,1e-2", *FAST)
     quiet = lmindexer(*command, "--out", tmp_path / "quiet")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
     answer = lmindexer(*command[:-1], "--out", tmp_path / "new")
@@ -80,9 +80,9 @@ def test_what_was_left_out_is_told(here: Path):
 
 
 def test_a_recipe_need_not_name_the_task(here: Path):
-    (here / "recipe.toml").write_text('history = "text"\nhistory-layers = 2\n')
+    (here / "recipe.toml").write_text('items = "text"\nhistory-layers = 2\n')
     finetuned("run", "taken.txt", "--config", "recipe.toml", "--out", "new")
-    assert 'task = "recommend"\nhistory = "text"' in (here / "new" / "finetune.toml").read_text()
+    assert 'task = "recommend"\nitems = "text"' in (here / "new" / "finetune.toml").read_text()
 
 
 def test_the_new_run_has_all_that_the_run_had(home: Path):
@@ -96,7 +96,7 @@ def test_search_asks_the_fine_tuned_model(home: Path):
     answer = lmindexer("search", home / "search", "old", "rose", "-k", 3, "--format", "jsonl")
     assert len(set(ids_of(answer))) == 3
     assert answer.err == "", "no note: it was fine-tuned for this"
-    hybrid = ("--retriever", "hybrid", "--fusion", "score", "--weights", "1,0.3", "--partner", "bm25")
+    hybrid = ("--method", "hybrid", "--fusion", "score", "--weights", "1,0.3", "--partner", "bm25")
     assert (
         len(ids_of(lmindexer("search", home / "search", "rose", *hybrid, "--renormalise", "--format", "jsonl"))) == 10
     )
@@ -120,7 +120,7 @@ def test_a_history_is_answered(home: Path, corpus: Corpus, tmp_path: Path):
     first = json.loads(lmindexer(*asked, "--format", "jsonl", "-k", 1).out)
     assert (first["history"], first["rank"]) == (["doc3", "doc70", "doc3"], 1)
     for other in (("dense",), ("hybrid", "--weights", "1,2")):
-        assert len(ids_of(lmindexer(*asked, "--format", "jsonl", "--retriever", *other))) == 10
+        assert len(ids_of(lmindexer(*asked, "--format", "jsonl", "--method", *other))) == 10
     words = lmindexer("search", home / "recommend", "old rose", "-k", 1)
     assert (words.code, len(words.out.splitlines())) == (0, 1)
     assert words.err == "note: this run was taught to recommend, not to search; --history asks it so\n"
@@ -227,17 +227,17 @@ def test_evaluate_asks_the_runs_own_test_split_and_compare_shows_p(here: Path):
     (table,) = told["evaluations"]["tables"]
     assert table["runs"]["search"]["queries"] == 8, "the test split, no other"
     dev = lmindexer("evaluate", "search", "--split", "dev", "--metrics", "recall@10", "--format", "json")
-    found = json.loads(dev.out)["retrievers"]["generative"]["metrics"]["recall@10"]["mean"]
+    found = json.loads(dev.out)["tables"]["all"]["methods"]["generative"]["metrics"]["recall@10"]["mean"]
     assert found == pytest.approx(json.loads((here / "search" / "finetune.json").read_text())["best"])
 
 
 def test_evaluate_asks_what_users_took_last(here: Path):
-    answer = lmindexer("evaluate", "recommend", "--retriever", "popular", "--retriever", "generative")
+    answer = lmindexer("evaluate", "recommend", "--method", "popular", "--method", "generative")
     assert answer.code == 0, answer.err
     assert "As recommended: 80 users" in answer.out
     assert re.search(r"\| recall@10 \| \**\d\.\d+[^|]* \| \**\d\.\d+[^|]*p[=<]\d\.\d+[^|]* \|", answer.out), answer.out
     assert "asking popular  80/80 users" in answer.err
-    finetuned("run", "taken.txt", "--out", "again", "--history", "ids", "--seed", 7)
+    finetuned("run", "taken.txt", "--out", "again", "--items", "ids", "--seed", 7)
     assert lmindexer("evaluate", "again").code == 0
     compared = lmindexer("compare", "recommend", "again", "--resamples", 0).out
     assert "**generative** (recommend, split test)" in compared
@@ -261,7 +261,7 @@ def test_a_run_of_before_calibration_says_that_later_documents_are_not_favoured(
     for each in asked:
         assert lmindexer(*each).err.count(told) == 1, each
         assert told not in lmindexer(*each, "--novelty", 1).err
-    assert told not in lmindexer("search", "search", "rose", "--retriever", "bm25").err
+    assert told not in lmindexer("search", "search", "rose", "--method", "bm25").err
     assert told not in lmindexer("search", "other", "rose").err, "nothing came later"
 
 
@@ -293,8 +293,8 @@ BAD_FINETUNE = {
     "one query": (("run", "--queries", "one.jsonl"), "there is only one training query"),
     "no source": (("run", *Q, "--pseudo", "pseudo.jsonl", "--sources", "titel"), "no queries of the source 'titel'"),
     "dev metric": (("run", *Q, "--dev-metric", "accuracy@3"), "'accuracy@3' is no metric; the known ones are"),
-    "a choice": (("run", "taken.txt", "--history", "words"), "history must be one of tokens, text, ids, both"),
-    "no number": (("run", *Q, "--lr", "fast"), "lr must be a list of float"),
+    "a choice": (("run", "taken.txt", "--items", "words"), "items must be one of tokens, text, ids, both"),
+    "no number": (("run", *Q, "--learning-rate", "fast"), "learning_rate must be a list of float"),
     "a device": (("run", *Q, "--device", "abacus"), "no device 'abacus' on this machine"),
     "a recipe": (("run", *Q, "--config", "nowhere.toml"), r"no recipe nowhere\.toml"),
     "samples": (("run", "taken.txt", "--samples", -1), "samples must not be negative"),
@@ -330,12 +330,12 @@ def test_a_bad_finetune_is_refused_and_nothing_is_written(spoiled: Path, fault: 
     assert entries(spoiled) == before
 
 
-HYBRID = ("--retriever", "hybrid")
+HYBRID = ("--method", "hybrid")
 BAD_QUESTIONS = {
     "unknown item": (("search", "recommend", "--history", "doc1,nobody"), "'nobody' of a history is none of the 80"),
     "empty history": (("search", "recommend", "--history", " , "), "a history is empty; name at least one document"),
     "not taught": (("search", "search", "--history", "doc1"), "was not taught to recommend; run lmindexer finetune"),
-    "not taught at all": (("search", "run", "--history", "doc1"), "or choose --retriever dense, which needs no teachi"),
+    "not taught at all": (("search", "run", "--history", "doc1"), "or choose --method dense, which needs no teachi"),
     "history and words": (("search", "recommend", "pan", "--history", "doc1"), "either words to search for, or --hist"),
     "repeats of words": (("search", "search", "pan", "--repeats"), "--repeats finds also what is in a --history"),
     "neither": (("search", "recommend"), "either words to search for, or --history"),
@@ -345,18 +345,18 @@ BAD_QUESTIONS = {
     "novelty of nothing": (("search", "run", "pan", "--novelty", "3"), "run was not fine-tuned; leave it out"),
     "weights first": (("search", "run", "pan", *HYBRID, "--partner", "dense"), "which has no model to generate IDs"),
     "bm25 first": (
-        ("evaluate", "recommend", "--retriever", "dense", "--retriever", "bm25"), "bm25 does not recommend; choose"
+        ("evaluate", "recommend", "--method", "dense", "--method", "bm25"), "bm25 answers words, not histories; choose"
     ),
     "history by words": (
-        ("search", "recommend", "--history", "doc1", "--retriever", "bm25"), "bm25 answers words, not a --history"
+        ("search", "recommend", "--history", "doc1", "--method", "bm25"), "bm25 answers words, not histories"
     ),
     "empty query": (("search", "search", " "), "query 1 is empty"),
     "weights": (("search", "search", "pan", *HYBRID, "--weights", "1,x"), "--weights must be numbers such as 1,0.3"),
     "fusion of one": (
-        ("search", "search", "pan", "--fusion", "rank"), "--fusion says how --retriever hybrid searches; choose that or"
+        ("search", "search", "pan", "--fusion", "rank"), "--fusion says how --method hybrid is asked; choose that or"
     ),
     "exact words": (
-        ("evaluate", "search", "--retriever", "bm25", "--exact"), "--exact says how --retriever generative or hybrid"
+        ("evaluate", "search", "--method", "bm25", "--exact"), "--exact says how --method generative or hybrid"
     ),
     "three weights": (
         ("search", "search", "pan", *HYBRID, "--weights", "1,2,3"), "3 weights for 2 retrievers"
@@ -367,8 +367,8 @@ BAD_QUESTIONS = {
     "a split": (("evaluate", "search", "--split", "tset"), "no split 'tset', only 'dev', 'test', 'train'; name one"),
     "a held-out item": (("evaluate", "recommend", "--split", "train"), "splits of sequences are test and dev, not 'tr"),
     "no questions": (("evaluate", "run"), "run was not fine-tuned with any questions; name them with --queries or --s"),
-    "popular": (("evaluate", "search", "--retriever", "popular"), "popular needs no query and is for recommendation"),
-    "bm25": (("evaluate", "recommend", "--retriever", "bm25"), "bm25 does not recommend; choose --retriever generativ"),
+    "popular": (("evaluate", "search", "--method", "popular"), "popular answers histories, not words; choose gener"),
+    "bm25": (("evaluate", "recommend", "--method", "bm25"), "bm25 answers words, not histories; choose generativ"),
     "partner": (("evaluate", "recommend", *HYBRID, "--partner", "bm25"), "the partner of generated IDs is dense"),
     "not taught, many": (("evaluate", "search", "--sequences", "taken.txt"), "search was not taught to recommend"),
     "two kinds": (("evaluate", "search", *Q, "--sequences", "taken.txt"), "one is asked at a time"),
@@ -399,7 +399,7 @@ def test_an_out_that_is_there_is_not_overwritten(here: Path):
     ("arguments", "told"),
     [
         ((*Q, "--epochs", 3), "search was begun with --epochs 1, not 3; resume without changing it, or choose another"),
-        ((*Q, "--lr", "1e-3,1e-2"), "was begun with --lr .*; resume without changing it"),
+        ((*Q, "--learning-rate", "1e-3,1e-2"), "was begun with --learning-rate .*; resume without changing it"),
         (("taken.txt",), "was begun with other settings|learns from SEQUENCES|learns from --queries"),
         (("--queries", "half.jsonl"), "search was begun with other data to learn from; resume with the same"),
     ],
@@ -419,7 +419,7 @@ def test_a_stopped_one_names_the_way_to_go_on(here: Path):
     told = "the fine-tuning of search is not finished; go on with: lmindexer finetune .* --resume --out search"
     assert is_refused(lmindexer("search", "search", "pan"), told)
     assert is_refused(lmindexer("evaluate", "search"), told)
-    assert lmindexer("search", "search", "pan", "--retriever", "bm25").code == 0
+    assert lmindexer("search", "search", "pan", "--method", "bm25").code == 0
     assert lmindexer("finetune", "run", *Q, "--out", "search", "--resume", "--quiet").code == 0
     assert lmindexer("search", "search", "pan").code == 0
 

@@ -13,9 +13,9 @@ from test_finetuning import finetuned
 
 VERBS: dict[str, tuple[str, ...]] = {
     "search": ("search", "RUN", "rose"),
-    "bm25": ("search", "RUN", "rose", "--retriever", "bm25"),
+    "bm25": ("search", "RUN", "rose", "--method", "bm25"),
     "evaluate": ("evaluate", "RUN"),
-    "other queries": ("evaluate", "RUN", "--queries", "queries.jsonl", "--retriever", "bm25"),
+    "other queries": ("evaluate", "RUN", "--queries", "queries.jsonl", "--method", "bm25"),
     "its queries by name": ("evaluate", "RUN", "--queries", "RUN/queries.jsonl"),
     "its sequences by name": ("evaluate", "RUN", "--sequences", "RUN/sequences.jsonl"),
     "inspect": ("inspect", "RUN"),
@@ -56,7 +56,7 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     write_items(Corpus.from_documents([Document("new", "a rose in the garden")]), folder / "new.jsonl")
     learn(corpus, folder / "run", indexer="rq-kmeans", embeddings=str(checkpoints["bert"]))
     finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "search")
-    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--history", "ids")
+    finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--items", "ids")
     return folder
 
 

@@ -15,11 +15,11 @@ from lmindexer import LMIndexer, devices
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.learn.memories import Memories
+from lmindexer.methods.dense import DenseRetriever
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.query_writer import load_query_writer
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
-from lmindexer.retrievers.dense import DenseRetriever
 
 CUDA = "cuda:0"
 real_only = pytest.mark.gpu
@@ -70,7 +70,7 @@ def test_what_was_learned_on_a_gpu_answers_alike_on_a_gpu_and_on_a_cpu(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    travel(few, checkpoints[backbone], tmp_path, gpu, history=history, encoder=encoder)
+    travel(few, checkpoints[backbone], tmp_path, gpu, items=history, encoder=encoder)
     there = ask(few, tmp_path)
     with on_the_cpu(monkeypatch):
         here = ask(few, tmp_path)

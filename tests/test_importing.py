@@ -91,7 +91,7 @@ def test_an_imported_run_is_like_any_other(tmp_path: Path, documents: Path, corp
     assert lmindexer("compare", run, run, "--resamples", 0).code == 2
     assert lmindexer("check", run).code == 0
     assert lmindexer("remove", run, "doc3").code == 0
-    assert lmindexer("search", run, "rose", "--retriever", "bm25").code == 0
+    assert lmindexer("search", run, "rose", "--method", "bm25").code == 0
     refused = lmindexer("search", run, "rose")
     assert refused.code == 2
     assert "was imported without a model to generate IDs; fine-tune it first" in refused.err

@@ -22,7 +22,7 @@ CHAINS, KILLS = 2, 3  # of each command; in a chain, what goes on is killed agai
 TIMED = {"report.json", "finetune.json"}  # they hold seconds
 FINETUNE = [f"--{name.replace('_', '-')}={value}" for name, value in (QUICK | {"epochs": 3}).items()]
 WAY_ON = re.compile(r"lmindexer (learn|finetune|check) ")
-LOOKS = (["inspect"], ["export"], ["explore"], ["compare", "--resamples", 0], ["search", "rose", "--retriever", "bm25"])
+LOOKS = (["inspect"], ["export"], ["explore"], ["compare", "--resamples", 0], ["search", "rose", "--method", "bm25"])
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def commands(
     plain, taught, run = home / "plain", home / "taught", home / "run"
     backbone = ["--backbone", checkpoints["bert"]]
     learned(items, "--out", plain, "--label", "kind", *backbone)
-    answer = lmindexer("finetune", plain, sequences, "--out", taught, "--history", "both", *FINETUNE)
+    answer = lmindexer("finetune", plain, sequences, "--out", taught, "--items", "both", *FINETUNE)
     assert answer.code == 0, answer.err
     resume: list[object] = ["--checkpoint-seconds", 0, "--resume", "--out", run]
     leaving = [f"doc{n}" for n in range(0, 30, 2)]

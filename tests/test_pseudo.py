@@ -48,7 +48,7 @@ def test_it_writes_queries_of_every_kind(run: Path, corpus: Corpus, checkpoints:
 def test_evaluate_reads_it(run: Path, tmp_path: Path):
     out = tmp_path / "pseudo.jsonl"
     assert lmindexer("pseudo", run, "--ways", "passage", "--out", out).code == 0
-    asked = ("evaluate", run, "--queries", out, "--retriever", "bm25", "--metrics", "recall@80", "--format", "json")
+    asked = ("evaluate", run, "--queries", out, "--method", "bm25", "--metrics", "recall@80", "--format", "json")
     assert lmindexer(*asked).code == 0
 
 

@@ -12,7 +12,7 @@ from command_line import learned, lmindexer, write_items
 from lmindexer.cli.common import ids_in
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
-from lmindexer.retrievers.registry import RETRIEVERS
+from lmindexer.methods.registry import METHODS, TEXT
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_run_without_a_model_is_refused(run: Path):
     answer = lmindexer("search", run.parent / "random", "rose")
     assert answer.code == 2
     assert "was learned by random, which has no model to generate IDs" in answer.err
-    assert lmindexer("search", run.parent / "random", "rose", "-k", 2, "--retriever", "bm25").code == 0
+    assert lmindexer("search", run.parent / "random", "rose", "-k", 2, "--method", "bm25").code == 0
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_run_without_a_model_is_refused(run: Path):
     ],
 )
 def test_nothing_found_is_told_and_why(run: Path, arguments: tuple[str, ...], why: str):
-    answer = lmindexer("search", run, *arguments, "--retriever", "bm25")
+    answer = lmindexer("search", run, *arguments, "--method", "bm25")
     assert (answer.code, answer.out) == (0, "")
     assert answer.err.startswith(f"note: nothing found for '{arguments[0]}': ")
     assert why in answer.err
@@ -101,13 +101,13 @@ def test_nothing_found_is_told_and_why(run: Path, arguments: tuple[str, ...], wh
 
 
 def test_a_note_is_short_whatever_it_quotes(run: Path):
-    answer = lmindexer("search", run, "x" * 5000, "--retriever", "bm25")
+    answer = lmindexer("search", run, "x" * 5000, "--method", "bm25")
     assert answer.err.startswith("note: nothing found for 'xxxxx")
     assert len(answer.err) < 300
 
 
 def test_hybrid_tells_where_it_has_no_words_to_go_by(run: Path):
-    hybrid = ("--retriever", "hybrid", "-k", 2)
+    hybrid = ("--method", "hybrid", "-k", 2)
     told = "note: no document has a word of 'xylophone'; generated IDs alone answer it"
     answer = lmindexer("search", run, "xylophone", *hybrid)
     assert (answer.code, len(answer.out.splitlines())) == (0, 2)
@@ -116,10 +116,10 @@ def test_hybrid_tells_where_it_has_no_words_to_go_by(run: Path):
     assert "no document has a word" not in lmindexer("search", run, "xylophone", *hybrid, "--partner", "dense").err
 
 
-@pytest.mark.parametrize("retriever", RETRIEVERS)
-def test_a_query_of_another_encoding_is_refused(run: Path, retriever: str):
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if TEXT in method.reads])
+def test_a_query_of_another_encoding_is_refused(run: Path, method: str):
     query = b"caf\xe9 bridge".decode("utf-8", "surrogateescape")  # as Python hands it on
-    answer = lmindexer("search", run, query, "--retriever", retriever)
+    answer = lmindexer("search", run, query, "--method", method)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == f"lmindexer: query 1 is not in UTF-8: {query!r}; write it in that encoding\n"
 
@@ -155,7 +155,7 @@ def test_ids_with_commas_can_be_asked_for(run: Path, tmp_path: Path, monkeypatch
     assert lmindexer("add", copy, write_items(new, tmp_path / "new.jsonl")).code == 0
 
     def history(text: str) -> list[str]:
-        answer = lmindexer("search", copy, "--history", text, "--retriever", "dense", "-k", 1, "--format", "jsonl")
+        answer = lmindexer("search", copy, "--history", text, "--method", "dense", "-k", 1, "--format", "jsonl")
         assert answer.code == 0, answer.err
         found: list[str] = json.loads(answer.out)["history"]
         return found
@@ -166,7 +166,7 @@ def test_ids_with_commas_can_be_asked_for(run: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'"a,b",plain\n'), "ascii"))
     assert history("-") == ["a,b", "plain"]
     (tmp_path / "ids.txt").write_text("".join(f"{doc_id}\n" for doc_id in ids), encoding="utf-8")
-    answer = lmindexer("search", copy, "rose", "--only-ids", tmp_path / "ids.txt", "--retriever", "dense",
+    answer = lmindexer("search", copy, "rose", "--only-ids", tmp_path / "ids.txt", "--method", "dense",
                        "--format", "jsonl")  # fmt: skip
     assert sorted(json.loads(line)["id"] for line in answer.out.strip().split("\n")) == sorted(ids)
     assert lmindexer("remove", copy, "a,b").err == "1 documents removed\n"

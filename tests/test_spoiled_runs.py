@@ -78,7 +78,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "half": (half_a_character, ("inspect", "search", "add", "export"), r"run\.json is damaged"),
 }
 VERBS: dict[str, tuple[str, ...]] = {
-    "search": ("search", "run", "rose", "--retriever", "bm25"),
+    "search": ("search", "run", "rose", "--method", "bm25"),
     "inspect": ("inspect", "run"),
     "json": ("inspect", "run", "--format", "json"),
     "compare": ("compare", "run", "other"),

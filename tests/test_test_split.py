@@ -11,7 +11,7 @@ from command_line import Answer, lmindexer, write_items
 from lmindexer.corpus.documents import Corpus, Document
 from small_tasks import learn, write_jsonl
 
-FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--documents", 0, "--device", "cpu",
+FAST = ("--epochs", 1, "--warmup-epochs", 0, "--batch-size", 64, "--device", "cpu",
         "--precision", "fp32", "--encoder", "frozen")  # fmt: skip
 NEW = [Document("new0", "a comet of ice"), Document("new1", "a harp of gold")]
 
@@ -72,7 +72,7 @@ def test_its_trec_file_has_the_ids_of_the_users_judgements(here: Path):
     assert {query_id: each["recall_80"] for query_id, each in theirs.items()} == {
         **{f"Q-{n}": 1.0 for n in range(6, 11)}, "Q-11": 0.0
     }  # fmt: skip
-    ours = json.loads(answer.out)["retrievers"]["generative"]
+    ours = json.loads(answer.out)["tables"]["all"]["methods"]["generative"]
     assert ours["queries"] == 5, "two of the six are one"
     assert ours["metrics"]["recall@80"]["mean"] == pytest.approx(4 / 5)
 
@@ -104,13 +104,13 @@ def test_queries_whose_document_comes_later_are_asked_then(here: Path):
 def test_what_users_took_stays_parted_when_documents_leave(here: Path, corpus: Corpus):
     users = {f"u{n}": [f"doc{(7 * n + i) % 80}" for i in range(5)] for n in range(20)}
     Path("taken.txt").write_text("".join(f"{user} {' '.join(items)}\n" for user, items in users.items()))
-    well("finetune", "run", "taken.txt", "--out", "recommend", *FAST, "--history", "ids")
+    well("finetune", "run", "taken.txt", "--out", "recommend", *FAST, "--items", "ids")
     gone = users["u3"][4]
     well("remove", "recommend", gone)
-    answer = well("evaluate", "recommend", "--retriever", "popular", "--metrics", "recall@79", "--trec", "found.trec",
+    answer = well("evaluate", "recommend", "--method", "popular", "--metrics", "recall@79", "--trec", "found.trec",
                   "--format", "json")  # fmt: skip
     told = json.loads(answer.out)
-    assert told["as_is"]["users"] == 19
+    assert told["tables"]["as_is"]["questions"] == 19
     assert "u3" not in {line.split()[0] for line in Path("found.trec").read_text().splitlines()}
     assert "the test items of 1 users are not in the corpus, and nothing takes their place" in told["notes"]
     kept = [json.loads(line) for line in Path("recommend/sequences.jsonl").read_text().splitlines()]

@@ -68,7 +68,7 @@ def test_who_reads_while_documents_come_sees_all_of_them_or_none(run: Path, tmp_
         for _ in process.moments():
             corpus, ids = documents_and_ids(Run.open(run))
             found = {line["id"] for line in written(lmindexer("export", run))}
-            words = ("search", run, "rose", "-k", "30", "--retriever", "bm25", "--format", "jsonl")
+            words = ("search", run, "rose", "-k", "30", "--method", "bm25", "--format", "jsonl")
             assert corpus.doc_ids == ids.doc_ids
             assert found == set(ids) == {line["id"] for line in written(lmindexer(*words))}
             seen.append(len(ids))

@@ -10,8 +10,8 @@ from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.indexers.registry import load_indexer
 from lmindexer.learn.histories import item_vectors
-from lmindexer.retrievers.dense import DenseRetriever
-from lmindexer.retrievers.finetuned import begin
+from lmindexer.methods.dense import DenseRetriever
+from lmindexer.methods.generative.folder import begin_model
 from lmindexer.runs import Run
 from small_tasks import learn, write_jsonl
 from tiny import TOPICS
@@ -76,7 +76,7 @@ def test_whatever_reads_a_run_s_documents_reads_them_as_it_did(long: str, checkp
     assert all(alike) == (long == "cut")
     assert ("long" in dense.settings) == (long == "pool")
     config = FinetuneConfig(task="recommend", device="cpu")
-    finetuned = begin(Run.open(run), config)
+    finetuned = begin_model(Run.open(run), config)
     assert finetuned.items is not None
     for vectors in (finetuned.items.vectors, item_vectors(finetuned.documents())):
         assert bool((vectors == vectors[0]).all()) == (long == "cut")
@@ -84,6 +84,6 @@ def test_whatever_reads_a_run_s_documents_reads_them_as_it_did(long: str, checkp
 
 def test_a_dense_search_in_a_run_reads_as_it_did(checkpoints: dict[str, Path], tmp_path: Path):
     run = learn(LONG, tmp_path / "run", sizes=(4, 2), max_tokens=8, long="pool")
-    answer = lmindexer("search", run, "--retriever", "dense", "violin drum chord", "--format", "jsonl")
+    answer = lmindexer("search", run, "--method", "dense", "violin drum chord", "--format", "jsonl")
     assert len({json.loads(line)["score"] for line in answer.out.splitlines()}) > 2
     assert load_indexer(run).config.long == "pool"

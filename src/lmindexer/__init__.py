@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from lmindexer.indexers.lmindexer import LMIndexer
     from lmindexer.indexers.registry import load_indexer
     from lmindexer.indexers.two_step import TwoStepIndexer
-    from lmindexer.retrievers.registry import load_retriever
-    from lmindexer.tasks.finetune import finetune
+    from lmindexer.methods.registry import load_retriever
+    from lmindexer.teaching.finetune import finetune
 
 _HOMES = {
     "Corpus": "lmindexer.corpus.documents",
@@ -22,9 +22,9 @@ _HOMES = {
     "LMIndexer": "lmindexer.indexers.lmindexer",
     "LearnConfig": "lmindexer.config",
     "TwoStepIndexer": "lmindexer.indexers.two_step",
-    "finetune": "lmindexer.tasks.finetune",
+    "finetune": "lmindexer.teaching.finetune",
     "load_indexer": "lmindexer.indexers.registry",
-    "load_retriever": "lmindexer.retrievers.registry",
+    "load_retriever": "lmindexer.methods.registry",
 }
 
 __all__ = [

@@ -9,9 +9,10 @@ import click
 
 from lmindexer.config import LearnConfig
 from lmindexer.errors import InputError
-from lmindexer.settings import MAY_CHANGE, element_type, parse, read_toml
+from lmindexer.settings import MAY_CHANGE, check_counting, element_type, parse, read_toml
 
 Config = TypeVar("Config")
+SCOPES = {"indexer": "--indexer", "embeddings": "--embeddings", "task": "--task", "method": "--method"}
 
 
 def _flag(name: str) -> str:
@@ -19,34 +20,56 @@ def _flag(name: str) -> str:
 
 
 class Grouped(click.Command):
-    """A command whose --help lists its options under headings."""
+    """A command whose --help lists its options under headings.
+
+    Beside --help, an option of `SCOPES` such as --indexer hc leaves only the settings that count for it.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As of any command, but what is given beside --help is kept for `format_options`."""
+        flags = dict(zip(args, [*args[1:], ""], strict=True)) | dict(arg.split("=", 1) for arg in args if "=" in arg)
+        ctx.meta["scopes"] = {name: flags[flag] for name, flag in SCOPES.items() if flag in flags}
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
+        scopes = _scopes(ctx)
         for parameter in self.get_params(ctx):
+            of = getattr(parameter, "of", ())
             record = parameter.get_help_record(ctx)
-            if record is not None and isinstance(parameter, click.Option):
-                groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
+            if record is None or not isinstance(parameter, click.Option) or (of and scopes and not scopes & set(of)):
+                continue
+            if of and not scopes:
+                record = record[0], f"({', '.join(of)}) {record[1]}"
+            groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
         for name, records in groups.items():
             with formatter.section(name):
                 formatter.write_dl(records)
 
 
-class Setting(click.Option):
-    """An option made from a field of a config."""
+def _scopes(ctx: click.Context) -> frozenset[str]:
+    """What the options beside --help say that settings must count for; none where they say nothing."""
+    kind = next((parameter.kind for parameter in ctx.command.params if isinstance(parameter, Setting)), None)
+    given = {name: value for name, value in ctx.meta.get("scopes", {}).items() if hasattr(kind, name)}
+    return frozenset(parse(kind, given, "the command line").scopes) if kind is not None and given else frozenset()
 
-    def __init__(self, field: "dataclasses.Field[Any]", default: Any) -> None:
-        kind, many = element_type(field)
+
+class Setting(click.Option):
+    """An option made from a field of a config, which is of this `kind`."""
+
+    def __init__(self, field: "dataclasses.Field[Any]", default: Any, kind: Any) -> None:
+        self.kind = kind
+        type_, many = element_type(field)
         flag = _flag(field.name)
         values = [_shown(default), *(f"{name}: {_shown(value)}" for name, value in field.metadata["presets"].items())]
         help = field.metadata["help"] + (f" [{'; '.join(values)}]" if values[0] else "")
-        if kind is bool and not many:
+        if type_ is bool and not many:
             super().__init__([f"{flag}/--no-{flag[2:]}"], default=None, help=help)
         else:
             choices = field.metadata["choices"]
-            metavar = "|".join(choices) if choices else f"{kind.__name__.upper()}{',...' if many else ''}"
+            metavar = "|".join(choices) if choices else f"{type_.__name__.upper()}{',...' if many else ''}"
             super().__init__([flag], type=str, default=None, help=help, metavar=metavar.replace("STR", "TEXT"))
-        self.group = field.metadata["group"]
+        self.group, self.of = field.metadata["group"], field.metadata["of"]
 
 
 def settings(
@@ -57,7 +80,7 @@ def settings(
     def add(command: Callable[..., None]) -> Callable[..., None]:
         for field in reversed(dataclasses.fields(kind)):
             if field.metadata["group"] != leave_out:
-                option = Setting(field, defaults.get(field.name, field.metadata["default"]))
+                option = Setting(field, defaults.get(field.name, field.metadata["default"]), kind)
                 command.__dict__.setdefault("__click_params__", []).append(option)
         return command
 
@@ -77,15 +100,16 @@ def resolve(
     wanted = {name.replace("-", "_"): value for name, value in from_recipe.items()}
     wanted |= {name: value for name, value in given.items() if value is not None}
     config = parse(kind, (defaults or {}) | wanted, "the command line")
+    check_counting(config, wanted, str(recipe) if recipe is not None and from_recipe else "the command line")
     if begun is None:
         return config
     folder, earlier = begun
     changed = {name: getattr(config, name) for name in wanted if name in MAY_CHANGE}
     for name in wanted.keys() - changed.keys():
-        own, new = getattr(earlier, name), getattr(config, name)
-        if own != new:
+        before, now = getattr(earlier, name), getattr(config, name)
+        if before != now:
             raise InputError(
-                f"{folder} was begun with {_flag(name)} {_shown(own)}, not {_shown(new)}; "
+                f"{folder} was begun with {_flag(name)} {_shown(before)}, not {_shown(now)}; "
                 "resume without changing it, or choose another --out"
             )
     return dataclasses.replace(earlier, **changed)  # type: ignore[type-var]

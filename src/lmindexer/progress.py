@@ -73,8 +73,8 @@ class Progress:
             self._draw(line)
 
     def epoch(self, stage: str, epoch: int, epochs: int, numbers: Mapping[str, float]) -> None:
-        told = "  ".join(f"{name} {_short(value)}" for name, value in numbers.items())
-        self.say(f"{self._clock()}  {stage}  {epoch}/{epochs}  {told}")
+        shown = "  ".join(f"{name} {_short(value)}" for name, value in numbers.items())
+        self.say(f"{self._clock()}  {stage}  {epoch}/{epochs}  {shown}")
 
     def clear(self) -> None:
         """Take the live line away, before something else is printed."""

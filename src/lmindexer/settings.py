@@ -5,7 +5,7 @@ import difflib
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -18,13 +18,20 @@ OPEN: Any = type("Open", (), {"__repr__": lambda self: "OPEN"})()  # of a settin
 
 
 def setting(
-    default: Any, help: str, group: str, choices: tuple[str, ...] = (), presets: Mapping[str, Any] | None = None
+    default: Any,
+    help: str,
+    group: str,
+    choices: tuple[str, ...] = (),
+    presets: Mapping[str, Any] | None = None,
+    of: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field that also carries what `--help` says of it.
 
-    With `presets` its value is `OPEN` until `fill` puts in that of a preset, or `default` where the preset has none.
+    `of` names for what it counts, such as indexers or a task (one of the `scopes` of the config); (): for all.
+    With `presets` its value is `OPEN` until `fill` puts in that of a preset, or `default` where it has none.
     """
     metadata = {"help": help, "group": group, "choices": choices, "default": default, "presets": presets or {}}
+    metadata["of"] = of
     return field(default=OPEN if presets else default, metadata=metadata)
 
 
@@ -52,10 +59,26 @@ def parse(kind: type[Config], values: Mapping[str, Any], origin: str = "the sett
         raise InputError(f"{origin}: {error}") from None
 
 
+def counting(config: Any) -> "list[dataclasses.Field[Any]]":
+    """The settings that count for what the config is of: its `scopes` are the names that `of` may give."""
+    return [f for f in dataclasses.fields(config) if not f.metadata["of"] or config.scopes & set(f.metadata["of"])]
+
+
+def check_counting(config: Any, given: Iterable[str], origin: str) -> None:
+    """Raise InputError for a setting that was given and does not count; `given` are names of fields."""
+    count = {f.name for f in counting(config)}
+    for f in dataclasses.fields(config):
+        if f.name in given and f.name not in count:
+            raise InputError(
+                f"{origin}: {f.name} is a setting of {' or '.join(f.metadata['of'])}, not of "
+                f"{' or '.join(sorted(config.scopes))}; leave it out"
+            )
+
+
 def same_settings(one: Any, other: Any) -> bool:
-    """Whether two configs differ at most in what may change when a run goes on (`MAY_CHANGE`)."""
-    return all(
-        getattr(one, f.name) == getattr(other, f.name) for f in dataclasses.fields(one) if f.name not in MAY_CHANGE
+    """Whether two configs differ at most in what may change when a run goes on (`MAY_CHANGE`), or does not count."""
+    return one.scopes == other.scopes and all(
+        getattr(one, f.name) == getattr(other, f.name) for f in counting(one) if f.name not in MAY_CHANGE
     )
 
 
@@ -72,9 +95,9 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def to_toml(config: Any) -> str:
-    """The resolved config as TOML that `--config` reads back."""
+    """The resolved config as TOML that `--config` reads back: the settings that count."""
     lines = []
-    for f in dataclasses.fields(config):
+    for f in counting(config):
         value = getattr(config, f.name)
         lines.append(f"{f.name} = {_toml(value)}")
     return "\n".join(lines) + "\n"

@@ -9,16 +9,18 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lmindexer.checkpoints import CHECKPOINT, LOG, Checkpoint, NotFiniteError, load_checkpoint, save_checkpoint
 from lmindexer.errors import InputError
-from lmindexer.files import json_text
+from lmindexer.files import json_text, write_atomically
 from lmindexer.progress import Progress
 
 WARM_UP_SHARE = 0.05  # of a stage's steps, the learning rate rises; then it falls linearly
@@ -125,6 +127,19 @@ class Trainer(Generic[State]):
     def log(self, **record: Any) -> None:
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json_text(record) + "\n")
+
+    def keep(self, name: str) -> None:
+        """What learns, in a file of the folder that `load` reads."""
+        tensors = {
+            key: x.detach().cpu().contiguous().clone()
+            for key, x in self.modules.state_dict().items()
+            if key not in self.frozen
+        }
+        write_atomically(self.folder / name, partial(save_file, tensors))
+
+    def load(self, name: str) -> None:
+        """What learned back, as `keep` kept it."""
+        self.modules.load_state_dict(load_file(self.folder / name, device=str(self.device)), strict=False)
 
     def resume(self) -> bool:
         """Load the checkpoint if there is one, and cut the log back to what it knew.

@@ -19,11 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-import lmindexer.explore.figures
-import lmindexer.explore.page
-import lmindexer.tasks.evaluate
-import lmindexer.tasks.finetune
-import lmindexer.tasks.recommendation  # noqa: F401 - imported once, before processes part
 from fuzz.cases import KINDS, Case, lay_out
 from fuzz.judging import fault_of
 

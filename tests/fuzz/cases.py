@@ -91,7 +91,7 @@ def of_queries(dice: random.Random, home: Path, folder: Path) -> Case:
     if dice.random() < 0.3:
         made = tables.packed(dice, made)
     file = asking.write(made, folder / "odd")
-    flags = ["--retriever", "bm25", "--metrics", "recall@3", "--format", "json"]
+    flags = ["--method", "bm25", "--metrics", "recall@3", "--format", "json"]
     flags += [flag for flag in ("--answerable", "--leave-self-out") if dice.random() < 0.2]
     if dice.random() < 0.2:
         flags += ["--trec", "out.trec"]
@@ -115,7 +115,7 @@ def of_queries(dice: random.Random, home: Path, folder: Path) -> Case:
 
 def of_judgements(dice: random.Random, home: Path, folder: Path) -> Case:
     run = bring(home, folder, "kmeans")
-    flags = ["--retriever", "bm25", "--metrics", "ndcg@3", "--format", "json"]
+    flags = ["--method", "bm25", "--metrics", "ndcg@3", "--format", "json"]
     if dice.random() < 0.2:
         flags += ["--relevance-level", dice.choice(["1", "2", "1e300", "0.1"])]
     made = asking.qrels(dice)
@@ -134,7 +134,7 @@ def of_sequences(dice: random.Random, home: Path, folder: Path) -> Case:
         return Case(
             ["finetune", bring(home, folder, "kmeans"), file, "--out", "made", *verbs.TAUGHT, *flags], what=file
         )
-    command = ["evaluate", bring(home, folder, "random"), "--sequences", file, "--retriever", "popular", *flags]
+    command = ["evaluate", bring(home, folder, "random"), "--sequences", file, "--method", "popular", *flags]
     return Case([*command, "--metrics", "recall@3", "--split", dice.choice(["test", "dev", "train"])], what=file)
 
 
@@ -161,7 +161,7 @@ def of_id_list(dice: random.Random, home: Path, folder: Path) -> Case:
 
 def of_standard_input(dice: random.Random, home: Path, folder: Path) -> Case:
     run, retriever = dice.choice([("kmeans", "bm25"), ("learned", "generative"), ("recommend", "")])
-    asked = ["--history", "-"] if not retriever else ["-", "--retriever", retriever]
+    asked = ["--history", "-"] if not retriever else ["-", "--method", retriever]
     command = ["search", bring(home, folder, run), *asked, *dice.choice([["--format", "jsonl"], [], ["-k", "3"]])]
     content = asking.standard_input(dice)
 

@@ -20,7 +20,7 @@ FINISHED = ("random", "kmeans", "learned", "changed", "search", "recommend")  # 
 STOPPED = ("learning", "finetuning")  # runs that a kill left in the middle
 SMALL_FILES = ("items.jsonl", "more.jsonl", "queries.jsonl", "taken.txt", "ids.txt", "recipe.toml", "sheet.csv",
                "sheet.key.json")  # fmt: skip
-TEACH = ("--epochs", 1, "--warmup-epochs", 1, "--batch-size", 64, "--documents", 0, "--device", "cpu", "--precision",
+TEACH = ("--epochs", 1, "--warmup-epochs", 1, "--batch-size", 64, "--device", "cpu", "--precision",
          "fp32", "--quiet")  # fmt: skip
 RESUME = {  # by stopped run, the words that go on with it
     "learning": ["learn", "items.jsonl", "--text", "title", "--label", "kind", *SMALL, "--backbone", "bert"],
@@ -76,8 +76,8 @@ def _make(folder: Path) -> None:
     shutil.copytree(folder / "kmeans", folder / "changed")
     _do("add", "changed", "more.jsonl")
     _do("finetune", "kmeans", "--queries", "queries.jsonl", "--out", "search", *TEACH)
-    _do("finetune", "learned", "taken.txt", "--out", "recommend", "--history", "both", *TEACH)
-    _do("evaluate", "search", "--retriever", "bm25", "--metrics", "recall@3")
+    _do("finetune", "learned", "taken.txt", "--out", "recommend", "--items", "both", *TEACH)
+    _do("evaluate", "search", "--method", "bm25", "--metrics", "recall@3")
     _do("pairs", "kmeans", "--n", 5, "--depth", 1, "--out", "sheet.csv")
     (folder / "sheet.csv").write_text((folder / "sheet.csv").read_text().replace(",\n", ",yes\n"))
     shutil.copytree(folder / "kmeans", folder / "source")

@@ -19,14 +19,14 @@ LOOKS: dict[str, list[list[str]]] = {  # by verb, words behind the run
     "add": [["more.jsonl"]],
     "remove": [["doc3", "doc7"], ["--from", "ids.txt"]],
     "search": [
-        ["the rose"], ["the rose", "--exact"], ["rose and storm", "--retriever", "bm25"],
-        ["--history", "doc1,doc3"], ["rose", "--only", "garden", "--retriever", "bm25"],
-        ["rose", "--retriever", "hybrid", "--format", "jsonl"], ["rose", "--only-ids", "ids.txt"],
+        ["the rose"], ["the rose", "--exact"], ["rose and storm", "--method", "bm25"],
+        ["--history", "doc1,doc3"], ["rose", "--only", "garden", "--method", "bm25"],
+        ["rose", "--method", "hybrid", "--format", "jsonl"], ["rose", "--only-ids", "ids.txt"],
     ],
     "evaluate": [
-        ["--metrics", "recall@3"], ["--retriever", "popular", "--metrics", "ndcg@5"],
-        ["--queries", "beir", "--retriever", "bm25", "--metrics", "recall@3 ndcg@3", "--format", "json"],
-        ["--retriever", "bm25", "--retriever", "generative", "--metrics", "mrr@3", "--split", "dev", "--out", "out.md"],
+        ["--metrics", "recall@3"], ["--method", "popular", "--metrics", "ndcg@5"],
+        ["--queries", "beir", "--method", "bm25", "--metrics", "recall@3 ndcg@3", "--format", "json"],
+        ["--method", "bm25", "--method", "generative", "--metrics", "mrr@3", "--split", "dev", "--out", "out.md"],
     ],
     "finetune": [["--queries", "queries.jsonl", "--out", "made", *TAUGHT], ["taken.txt", "--out", "made", *TAUGHT]],
 }  # fmt: skip

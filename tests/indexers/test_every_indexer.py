@@ -13,6 +13,7 @@ from lmindexer.explore.report import NAMES, summary
 from lmindexer.indexers.registry import INDEXERS, Indexer, load_indexer, make_indexer
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
+from lmindexer.settings import same_settings
 from tiny import TOPICS
 
 NEW = Corpus.from_documents(
@@ -69,7 +70,7 @@ def test_what_was_saved_comes_back(fitted: Indexer, corpus: Corpus):
     assert fitted.run is not None
     loaded = load_indexer(fitted.run.path)
     assert type(loaded) is type(fitted)
-    assert loaded.config == fitted.config
+    assert same_settings(loaded.config, fitted.config)
     assert loaded.ids == fitted.ids
     assert loaded.index(corpus) == fitted.ids
     assert loaded.index(NEW) == fitted.index(NEW)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lmindexer import InputError, TwoStepIndexer
+from lmindexer.config import from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.learn.simcse import TEMPERATURE, simcse_loss
 from lmindexer.progress import Progress
@@ -42,7 +43,7 @@ def test_the_encoder_learns_and_is_kept(corpus: Corpus, checkpoints: dict[str, P
     losses = [record["loss"] for record in indexer.run.log_records()]
     assert len(losses) == 2
     assert losses[1] < losses[0]
-    plain = TwoStepIndexer(**settings(checkpoints) | {"embeddings": str(checkpoints["bert"])})
+    plain = TwoStepIndexer(from_mapping(settings(checkpoints) | {"embeddings": str(checkpoints["bert"])}))
     plain.fit(corpus, tmp_path / "plain", progress=Progress(None))
     assert not torch.equal(indexer.vectors(corpus), plain.vectors(corpus))
     loaded = TwoStepIndexer.load(tmp_path / "run")

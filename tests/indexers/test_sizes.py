@@ -76,14 +76,14 @@ def test_sizes_that_make_no_groups_are_told(
 
 
 def test_one_indexer_learns_two_corpora(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path):
-    indexer = LMIndexer(backbone=str(checkpoints["bert"]), **QUICK)
+    indexer = LMIndexer(from_mapping({"backbone": str(checkpoints["bert"])} | QUICK))
     assert indexer.fit(corpus, tmp_path / "all", progress=Progress(None)).config.sizes == (4, 4)
     few = Corpus.from_documents(Document(f"{n}", f"rose {n}") for n in range(6))
     assert indexer.fit(few, tmp_path / "few", progress=Progress(None)).config.sizes == (2, 2)
 
 
 def test_a_run_that_goes_on_keeps_its_sizes(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch):
-    indexer = LMIndexer(backbone=str(checkpoints["bert"]), **QUICK)
+    indexer = LMIndexer(from_mapping({"backbone": str(checkpoints["bert"])} | QUICK))
     with monkeypatch.context() as patch:
         patch.setattr("lmindexer.indexers.lmindexer.save_ids", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

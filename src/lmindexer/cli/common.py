@@ -56,8 +56,9 @@ def columns_in(text: str) -> tuple[str, ...]:
 
 
 def document_line(document: "Document", path: Sequence[int]) -> str:
-    """A document under its ID, as a line for the screen."""
-    return f"{'.'.join(map(str, path)):12}  {document.id}  {' '.join(document.text.split())[:90]}"
+    """A document under its ID, where it has one, as a line for the screen."""
+    place = f"{'.'.join(map(str, path)):12}  " if path else ""
+    return f"{place}{document.id}  {' '.join(document.text.split())[:90]}"
 
 
 def read_like(run: "Run", files: Sequence[Path], id: str, text: str, label: str, reading: dict[str, Any]) -> "Corpus":

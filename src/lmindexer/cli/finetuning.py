@@ -42,28 +42,28 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
       lmindexer finetune runs/beauty sequences.txt.gz --out runs/beauty-rec
       lmindexer finetune runs/squad --queries squad/ --out runs/squad-search
     """
+    from lmindexer.methods.taught import is_finetuned, read_config
     from lmindexer.progress import Progress
-    from lmindexer.retrievers.finetuned import is_finetuned, read_config
     from lmindexer.runs import Run
-    from lmindexer.tasks import finetune as finetuning
+    from lmindexer.teaching.finetune import finetune as teach
 
     task = "search" if sequences is None else "recommend"
     begun = (out, read_config(out)) if resume and Run.is_begun(out) and is_finetuned(out) else None
     config = resolve(FinetuneConfig, recipe, given, begun, {"task": task})
     named = tuple(part.strip() for part in sources.split(",") if part.strip())
     try:
-        finetuning.finetune(run, out, sequences=sequences, queries=queries, qrels=qrels, pseudo=pseudo, sources=named,
-                            keep_going=keep_going, config=config, resume=resume,
-                            progress=Progress(None if quiet else sys.stderr, warnings=sys.stderr))  # fmt: skip
+        teach(run, out, sequences=sequences, queries=queries, qrels=qrels, pseudo=pseudo, sources=named,
+              keep_going=keep_going, config=config, resume=resume,
+              progress=Progress(None if quiet else sys.stderr, warnings=sys.stderr))  # fmt: skip
     except KeyboardInterrupt:
         click.echo(f"\nstopped; the same command with --resume goes on with {out}", err=True)
         sys.exit(130)
     if quiet:
         return
     made = Run.open(out)
-    told = made.read_json("finetune.json")
+    facts = made.read_json("finetune.json")
     with made.trusting("finetune.json"):
-        click.echo(f"dev {told['dev_metric']} {told['best']:.4f} at epoch {told['best_epoch']:g}, "
-                   f"learning rate {told['best_rate']:g}")  # fmt: skip
+        click.echo(f"dev {facts['dev_metric']} {facts['best']:.4f} at epoch {facts['best_epoch']:g}, "
+                   f"learning rate {facts['best_rate']:g}")  # fmt: skip
     asked = "--history id,id" if config.task == "recommend" else '"your query"'
     click.echo(f"Run folder: {out}\nNext: lmindexer search {out} {asked}   lmindexer evaluate {out}")

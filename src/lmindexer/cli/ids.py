@@ -98,9 +98,9 @@ def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, **re
         corpus = read_like(opened, files, id, text, label, reading)
         added = add_documents(run, corpus, progress=progress)
     tell_skipped(corpus)
-    for line in added.ids.jsonl_lines():
+    for line in () if added.ids is None else added.ids.jsonl_lines():
         click.echo(line)
-    click.echo(f"added {len(added.ids):,}; {added.known:,} already there", err=True)
+    click.echo(f"added {len(added.doc_ids):,}; {added.known:,} already there", err=True)
 
 
 @app.command()

@@ -116,7 +116,11 @@ def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", 
         click.echo(f"\nstopped; the same command with --resume goes on with {out}", err=True)
         sys.exit(130)
     assert indexer.run is not None
-    assert indexer.ids is not None
+    if indexer.ids is None:
+        if not quiet:
+            click.echo(f"Run folder: {out}   (documents without IDs)")
+            click.echo(f'Next: lmindexer search {out} "your query" --method bm25')
+        return
     tree = tree_of(indexer.run, corpus, indexer.ids, 12, 3, 2)
     if quiet:
         from lmindexer.explore.report import helps_little, report_of

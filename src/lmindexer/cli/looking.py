@@ -104,7 +104,7 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
     from lmindexer.evaluation.comparison import compare as compare_runs
     from lmindexer.explore.report import report_of
     from lmindexer.indexers.store import documents_and_ids, load_ids
-    from lmindexer.tasks.results import compare_results
+    from lmindexer.judging.results import compare_results
 
     with steps() as progress:
         progress.doing("reading the documents and what was evaluated")

@@ -10,7 +10,7 @@ from lmindexer.cli.common import make_room, steps
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
-    from lmindexer.tasks.pseudo_queries import PseudoQuery
+    from lmindexer.questions.pseudo_queries import PseudoQuery
 
 
 @app.command()
@@ -53,7 +53,7 @@ def pseudo(run: Path, out: Path, ways: str, model: str | None, column: str | Non
     opened = Run.open(run)
     from lmindexer.indexers.store import load_documents
     from lmindexer.progress import Progress
-    from lmindexer.tasks.pseudo_queries import (
+    from lmindexer.questions.pseudo_queries import (
         check_ways,
         column_queries,
         model_queries,

@@ -37,9 +37,9 @@ def find_files(paths: Paths) -> list[Path]:
             shards, others = _parted(path)
             if not shards:
                 _check_no_dataset(path)
-                there = f"; in it are {_names(others)}" if others else ""
+                inside = f"; in it are {_names(others)}" if others else ""
                 raise InputError(
-                    f"the folder {path} has no file that ends in {_known()}; name the files to read{there}"
+                    f"the folder {path} has no file that ends in {_known()}; name the files to read{inside}"
                 )
             files += shards
         elif not path.exists():
@@ -107,15 +107,15 @@ def _check_no_dataset(folder: Path) -> None:
 
 def _names(paths: Sequence[Path]) -> str:
     """A few names, and why each is not read where that is not plain."""
-    told = []
+    names = []
     for path in paths[:NAMES_TOLD]:
         name = printable(path.name[:60])
         if path.is_symlink() and not path.exists():
             name += " (a link to nothing)"
         elif path.is_dir():
             name += "/ (a folder; name it, too, to read it)"
-        told.append(name)
-    return ", ".join(told) + (f" and {len(paths) - NAMES_TOLD:,} more" if len(paths) > NAMES_TOLD else "")
+        names.append(name)
+    return ", ".join(names) + (f" and {len(paths) - NAMES_TOLD:,} more" if len(paths) > NAMES_TOLD else "")
 
 
 def _extension(path: Path) -> str:

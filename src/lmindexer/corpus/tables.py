@@ -30,7 +30,7 @@ _DIALECTS: tuple[dict[str, Any], ...] = (
 
 
 @dataclass
-class _Told:
+class _Oddities:
     """What is worth a note about a table."""
 
     mended: list[int] = field(default_factory=list)  # lines
@@ -57,8 +57,8 @@ class _Told:
 
 
 def survey(path: Path, delimiter: str) -> Survey:
-    told = _Told()
-    rows = _rows(path, delimiter, told)
+    oddities = _Oddities()
+    rows = _rows(path, delimiter, oddities)
     header = _header(path, rows, delimiter)
     count, first = 0, None
     for _, row in rows:
@@ -69,11 +69,11 @@ def survey(path: Path, delimiter: str) -> Survey:
             f"the first line of {path} is no header ({', '.join(map(excerpt, header[:3]))}); put one in that names the "
             f"columns, such as {delimiter.join(('id', 'text', 'more')[: max(2, len(header))])!r}"
         )
-    return Survey(dict.fromkeys(header, True), count, notes=tuple(told.notes(path)), headed=True)
+    return Survey(dict.fromkeys(header, True), count, notes=tuple(oddities.notes(path)), headed=True)
 
 
 def records(path: Path, names: Sequence[str], delimiter: str) -> Iterator[tuple[int, Record | RecordError]]:
-    rows = _rows(path, delimiter, _Told())
+    rows = _rows(path, delimiter, _Oddities())
     header = _header(path, rows, delimiter)
     for number, row in rows:
         yield number, row if isinstance(row, RecordError) else dict(zip(header, row, strict=True))
@@ -146,7 +146,7 @@ class _Lines:
         self.waiting.extendleft(reversed(self.taken[1:]))
 
 
-def _rows(path: Path, delimiter: str, told: _Told) -> Iterator[tuple[int, list[str] | RecordError]]:
+def _rows(path: Path, delimiter: str, oddities: _Oddities) -> Iterator[tuple[int, list[str] | RecordError]]:
     """Every row that is not empty, with the line it starts on; the first is the header, as it stands."""
     csv.field_size_limit(FIELD_LIMIT)
     source = _Lines(path)
@@ -182,20 +182,20 @@ def _rows(path: Path, delimiter: str, told: _Told) -> Iterator[tuple[int, list[s
                 advice = "close its quotes, and double those inside quotes"
                 yield start, RecordError("broken quotes", f"this is not a row ({problem or 'a stray quote'}); {advice}")
             else:
-                told.mended.append(start)
+                oddities.mended.append(start)
                 yield start, alone
             continue
         if fault := next((fault for _, _, fault in source.taken if fault), None):
             yield start, fault
         elif row == header:
-            told.headers.append(start)
+            oddities.headers.append(start)
         elif len(row) == width:
             if size > LONG_ROW:
-                told.long.append((size, start))
+                oddities.long.append((size, start))
             shapes.append(_shape(row[0]))
             yield start, row
         elif (mended := _parsed(text, delimiter, width, {"skipinitialspace": True})) is not None:
-            told.mended.append(start)
+            oddities.mended.append(start)
             yield start, mended
         else:
             message = f"has {len(row)} fields, but the header has {width}; quote fields that hold a separator"

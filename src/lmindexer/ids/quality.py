@@ -108,8 +108,8 @@ def neighbour_recall(neighbours: np.ndarray, codes: np.ndarray, depth: int) -> f
     `neighbours` (N, k) rows, from outside (an independent encoder, BM25), without the document itself,
     -1 = none; `codes` (N, T).
     """
-    found, there = neighbours_found(neighbours, codes, depth)
-    return _share(found.sum(), there.sum())
+    found, compared = neighbours_found(neighbours, codes, depth)
+    return _share(found.sum(), compared.sum())
 
 
 def neighbours_found(neighbours: np.ndarray, codes: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError, check_list
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
-from lmindexer.indexers.store import check_agreement, documents_and_ids, keep, load_documents
+from lmindexer.indexers.store import check_agreement, documents_and_perhaps_ids, keep, load_documents
 from lmindexer.progress import Progress
 from lmindexer.runs import changing
 
@@ -18,7 +18,8 @@ from lmindexer.runs import changing
 class Added:
     """What `add_documents` did."""
 
-    ids: IdTable  # of the new documents, in their order
+    doc_ids: tuple[str, ...]  # of the new documents, in their order
+    ids: IdTable | None  # theirs; None of a run without IDs
     known: int  # documents of the corpus that the run had already, with the same text
 
 
@@ -32,24 +33,29 @@ def add_documents(run: Path, corpus: Corpus, *, progress: Progress | None = None
     """
     with changing(run, progress) as change:
         indexer = load_indexer(run)
-        assert indexer.ids is not None
         old, ids = load_documents(change.run), indexer.ids
-        check_agreement(change.run, old, ids)
+        if ids is not None:
+            check_agreement(change.run, old, ids)
         new = []
         for row, document in enumerate(corpus):
-            if document.id not in ids:
+            if document.id not in old.row_of:
                 new.append(row)
             elif old[old.row_of[document.id]].text != document.text:
                 raise InputError(
                     f"{document.id!r} is in {run} with another text; to change it: lmindexer remove {run} "
                     f"{document.id}, then add it again"
                 )
+        doc_ids = tuple(corpus.doc_ids[row] for row in new)
+        known = len(corpus) - len(new)
         if not new:
-            return Added(ids.select([]), len(corpus))
-        found = indexer.index(Corpus.from_documents((corpus[row] for row in new), keep_empty=True), progress=progress)
+            return Added((), None if ids is None else ids.select([]), known)
         both = Corpus.from_documents(chain(old, (corpus[row] for row in new)), keep_empty=True)
+        if ids is None:
+            keep(change, None, both)
+            return Added(doc_ids, None, known)
+        found = indexer.index(Corpus.from_documents((corpus[row] for row in new), keep_empty=True), progress=progress)
         keep(change, ids.add(found.doc_ids, found.codes), both)
-        return Added(found, len(corpus) - len(new))
+        return Added(doc_ids, found, known)
 
 
 def remove_documents(run: Path, doc_ids: Iterable[str], *, progress: Progress | None = None) -> None:
@@ -61,9 +67,11 @@ def remove_documents(run: Path, doc_ids: Iterable[str], *, progress: Progress | 
     check_list(doc_ids, "the documents to remove")
     leaving = set(doc_ids)
     with changing(run, progress) as change:
-        corpus, ids = documents_and_ids(change.run)
-        ids = ids.remove(leaving)
-        if not len(ids):
+        corpus, ids = documents_and_perhaps_ids(change.run)
+        if unknown := leaving - corpus.row_of.keys():
+            raise InputError(f"{min(unknown)!r} cannot be removed: no document of {run} has that id")
+        ids = ids and ids.remove(leaving)
+        if len(corpus) == len(leaving):
             raise InputError(f"{run} would have no documents left; delete the folder instead")
         stays = (document for document in corpus if document.id not in leaving)
         keep(change, ids, Corpus.from_documents(stays, keep_empty=True))

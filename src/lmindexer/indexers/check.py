@@ -12,7 +12,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.registry import load_indexer
-from lmindexer.indexers.store import keep, load_documents, load_ids, save_table
+from lmindexer.indexers.store import has_ids, keep, load_documents, load_ids, save_table
 from lmindexer.progress import Progress
 from lmindexer.runs import Change, Run, changing
 from lmindexer.runs.contents import leftovers, listed_names
@@ -87,10 +87,15 @@ def _cache_faults(run: Run) -> Iterator[Fault]:
 
 def _agreement_faults(run: Run) -> Iterator[Fault]:
     try:
-        ids, corpus = load_ids(run), load_documents(run)
+        corpus = load_documents(run)
+        ids = load_ids(run) if has_ids(run) else None
     except InputError as error:
         if not run.fault("ids.parquet") and not run.fault("documents.parquet"):  # these are told already
             yield Fault(str(error))
+        return
+    if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
+        yield Fault("run.json names other documents than documents.parquet holds", "run.json follows")
+    if ids is None:
         return
     foreign, bare = set(ids.doc_ids) - set(corpus.doc_ids), set(corpus.doc_ids) - set(ids.doc_ids)
     if foreign:
@@ -99,8 +104,6 @@ def _agreement_faults(run: Run) -> Iterator[Fault]:
         yield Fault(f"{len(bare):,} documents have no ID, such as {min(bare)!r}", "the model gives them one")
     if not foreign and not bare and ids.doc_ids != corpus.doc_ids:
         yield Fault("IDs and documents stand in different orders", "brought into that of the IDs")
-    if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
-        yield Fault("run.json names other documents than documents.parquet holds", "run.json follows")
 
 
 def _left(run: Run) -> Iterator[Fault]:
@@ -112,6 +115,8 @@ def _left(run: Run) -> Iterator[Fault]:
 def _mend_table(change: Change) -> None:
     """ids.parquet from ids.jsonl, or the reverse, where one of them is damaged."""
     run = change.run
+    if not has_ids(run):
+        return
     if run.fault("ids.parquet"):
         save_table(change.path, IdTable.of_jsonl(run.file("ids.jsonl"), tuple(run.facts["sizes"])))
     elif run.fault("ids.jsonl"):
@@ -121,6 +126,11 @@ def _mend_table(change: Change) -> None:
 def _mend_agreement(change: Change) -> None:
     """IDs and documents of the same rows, where they are not."""
     run = change.run
+    if not has_ids(run):
+        corpus = load_documents(run)
+        if run.facts["corpus"]["fingerprint"] != corpus.fingerprint:
+            keep(change, None, corpus)
+        return
     ids, corpus = load_ids(run), load_documents(run)
     if ids.doc_ids == corpus.doc_ids and run.facts["corpus"]["fingerprint"] == corpus.fingerprint:
         return

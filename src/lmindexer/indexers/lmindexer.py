@@ -39,6 +39,7 @@ from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
 from lmindexer.runs import Run, writing
+from lmindexer.settings import check_counting
 from lmindexer.training import Trainer
 
 
@@ -55,6 +56,7 @@ class LMIndexer:
         if config is not None and settings:
             raise InputError("give LMIndexer either a LearnConfig or keywords, not both")
         self.config = config or from_mapping(settings)
+        check_counting(self.config, settings, "the settings")
         if self.config.indexer != "lmindexer":
             raise InputError(f"LMIndexer is not {self.config.indexer}; use TwoStepIndexer(indexer=...) for that")
         self._settings = self.config  # perhaps without sizes: each corpus has its own

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Protocol, Self
 
-from lmindexer.config import IMPORTED, LearnConfig
+from lmindexer.config import IMPORTED, NO_IDS, LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.imported import ImportedIndexer
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.quantisers import QUANTISERS
 from lmindexer.indexers.two_step import TwoStepIndexer
+from lmindexer.indexers.without_ids import WithoutIds
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
 
@@ -36,7 +37,7 @@ class Indexer(Protocol):
 
 
 INDEXERS: dict[str, type[Indexer]] = {"lmindexer": LMIndexer} | dict.fromkeys(QUANTISERS, TwoStepIndexer)
-_ALL: dict[str, type[Indexer]] = INDEXERS | {IMPORTED: ImportedIndexer}  # the last learns nothing
+_ALL: dict[str, type[Indexer]] = INDEXERS | {IMPORTED: ImportedIndexer, NO_IDS: WithoutIds}  # these learn nothing
 
 
 def make_indexer(config: LearnConfig) -> Indexer:

@@ -30,8 +30,8 @@ def with_sizes(config: LearnConfig, documents: int, begun: Path | None = None) -
     if config.indexer in WITHOUT_SIZES:
         return config
     if not config.sizes:
-        own = Run.open(begun, finished=False).config.sizes if begun is not None else ()
-        return config.replace(sizes=own or default_sizes(documents))
+        begun_sizes = Run.open(begun, finished=False).config.sizes if begun is not None else ()
+        return config.replace(sizes=begun_sizes or default_sizes(documents))
     if max(config.sizes) > documents:
         raise InputError(
             f"sizes {_shown(config.sizes)} ask for more codes than there are documents ({documents}); "

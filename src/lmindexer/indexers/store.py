@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmindexer.config import LearnConfig
+from lmindexer.config import NO_IDS, LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.corpus.fields import Fields
 from lmindexer.errors import InputError
@@ -88,12 +88,14 @@ def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:
     run.update(sizes=list(ids.sizes))
 
 
-def keep(change: Change, ids: IdTable, corpus: Corpus) -> None:
-    """Other documents and their IDs in a run that was learned; its report stays that of the learned ones."""
-    save_table(change.path, ids)
+def keep(change: Change, ids: IdTable | None, corpus: Corpus) -> None:
+    """Other documents, and their IDs where it has any, in a run; its report stays that of the learned ones."""
+    if ids is not None:
+        save_table(change.path, ids)
+        change.facts |= {"sizes": list(ids.sizes)}
     save_documents(change.path("documents.parquet"), corpus)
     of_corpus = {"documents": len(corpus), "fingerprint": corpus.fingerprint}
-    change.facts |= {"corpus": of_corpus, "changed_since_learned": True, "sizes": list(ids.sizes)}
+    change.facts |= {"corpus": of_corpus, "changed_since_learned": True}
     for stale in ("report.md", "explore.html"):
         (change.run.path / stale).unlink(missing_ok=True)
 
@@ -104,8 +106,23 @@ def save_table(place: Callable[[str], Path], ids: IdTable) -> None:
     ids.export(place("ids.jsonl"), "jsonl")
 
 
+def has_ids(run: Run) -> bool:
+    """Whether the documents of a run have IDs."""
+    return run.config.indexer != NO_IDS
+
+
+def no_ids(run: Run) -> InputError:
+    """What to say where a run of `--indexer none` is asked for IDs."""
+    return InputError(
+        f"{run.path} has documents and no IDs (--indexer none); learn it with another --indexer, or ask it by a "
+        "--method that needs none, such as bm25"
+    )
+
+
 def load_ids(run: Run) -> IdTable:
-    """The IDs of a run. Raises InputError when their file is missing or damaged."""
+    """The IDs of a run. Raises InputError when it has none, or when their file is missing or damaged."""
+    if not has_ids(run):
+        raise no_ids(run)
     path = run.file("ids.parquet")
     ids = IdTable.load(path)
     if ids.suffix is None:
@@ -113,6 +130,11 @@ def load_ids(run: Run) -> IdTable:
     if list(ids.sizes) != run.facts.get("sizes", list(ids.sizes)):
         raise InputError(f"{path} is of other codebooks than run.json says; learn the run anew")
     return ids
+
+
+def documents_and_perhaps_ids(run: Run) -> tuple[Corpus, IdTable | None]:
+    """As `documents_and_ids`, but of a run without IDs the documents alone."""
+    return documents_and_ids(run) if has_ids(run) else (load_documents(run), None)
 
 
 def documents_and_ids(run: Run) -> tuple[Corpus, IdTable]:

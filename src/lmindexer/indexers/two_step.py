@@ -40,6 +40,7 @@ from lmindexer.learn.simcse import train_simcse
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.progress import Progress
 from lmindexer.runs import Run, writing
+from lmindexer.settings import check_counting
 
 WEIGHTS = "quantiser.safetensors"
 
@@ -57,6 +58,7 @@ class TwoStepIndexer:
         if config is not None and settings:
             raise InputError("give TwoStepIndexer either a LearnConfig or keywords, not both")
         self.config = config or from_mapping({"indexer": "rq-kmeans"} | settings)
+        check_counting(self.config, settings, "the settings")
         if self.config.indexer not in QUANTISERS:
             raise InputError(f"indexer must be one of {', '.join(QUANTISERS)} here, not {self.config.indexer!r}")
         self._settings = self.config  # perhaps without sizes: each corpus has its own

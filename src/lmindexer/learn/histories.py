@@ -35,7 +35,7 @@ class HistoryMemories:
     def of(cls, reader: HistoryReader, items: Items, histories: Sequence[Sequence[int]]) -> "HistoryMemories":
         """Of lists of rows, oldest first."""
         offsets = np.cumsum([0, *map(len, histories)])
-        rows = np.fromiter((row for each in histories for row in each), np.int64, offsets[-1])
+        rows = np.fromiter((row for history in histories for row in history), np.int64, offsets[-1])
         return cls(reader, items, rows, offsets[:-1], offsets[1:])
 
     def __len__(self) -> int:

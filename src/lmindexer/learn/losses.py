@@ -67,7 +67,8 @@ def generation_loss(
     `smoothing` is the share of each target that is spread over all codes of its position.
     """
     nats = [
-        F.cross_entropy(each, codes[:, t], reduction="none", label_smoothing=smoothing) for t, each in enumerate(logits)
+        F.cross_entropy(logits_of_position, codes[:, t], reduction="none", label_smoothing=smoothing)
+        for t, logits_of_position in enumerate(logits)
     ]
     return (torch.stack(nats).sum(0) * weight).sum() / weight.sum()
 

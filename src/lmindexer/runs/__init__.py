@@ -3,7 +3,7 @@
 run.json (state, versions, corpus, and each file's present name and digest), config.toml, log.jsonl,
 checkpoint.safetensors while learning; then documents.parquet, ids.parquet, ids.jsonl, indexer.safetensors,
 reconstructor.safetensors, backbone/, report.json, report.md and curves.png. What fine-tuning adds is named in
-retrievers/finetuned and tasks/finetune. A change (add, remove) writes new generations of files beside the old
+methods/generative/folder and teaching/finetune. A change (add, remove) writes new generations of files beside the old
 ones, such as ids.1.parquet, and then run.json, which names them.
 """
 

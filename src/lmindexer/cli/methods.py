@@ -1,0 +1,85 @@
+"""The options that choose a method and say how it is asked, and notes on what it can tell."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmindexer.errors import InputError
+from lmindexer.methods.registry import METHODS, PARTNERS
+
+if TYPE_CHECKING:
+    from lmindexer.runs import Run
+
+ABOUT = ", ".join(f"{name}: {method.about}" for name, method in METHODS.items())
+
+
+def how_to_ask(command: Any) -> Any:
+    """The options that say how methods are asked; `options_of` reads them."""
+    for option in reversed(
+        [
+            click.option("--beams", type=click.IntRange(min=1), metavar="INT",
+                         help="How many prefixes of IDs the search keeps at each position. "
+                              "[20, or as fine-tuned]"),
+            click.option("--exact", is_flag=True, help="Find the true best, whatever it takes."),
+            click.option("--renormalise", is_flag=True,
+                         help="Score a code among those that exist below its prefix, not among all."),
+            click.option("--novelty", type=float, metavar="FLOAT",
+                         help="Nats that documents gain which came after fine-tuning; 0: none. "
+                              "[what fine-tuning found]"),
+            click.option("--fusion", type=click.Choice(["rank", "score"]),
+                         help="hybrid: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
+            click.option("--weights", metavar="FLOAT,FLOAT",
+                         help="hybrid: of the partner and of generated IDs. [1,1]"),
+            click.option("--partner", type=click.Choice(PARTNERS),
+                         help="hybrid: what generated IDs are fused with. [bm25; of histories dense]"),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def options_of(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By method, what each of `names` takes of the options of `how_to_ask` that were given.
+
+    Raises InputError for one that none of them takes.
+    """
+    given = {option: value for option, value in how.items() if value is not None and value is not False}
+    if "weights" in given:
+        try:
+            given["weights"] = [float(part) for part in given["weights"].split(",")]
+        except ValueError:
+            raise InputError(f"--weights must be numbers such as 1,0.3, not {how['weights']!r}") from None
+    options = {
+        name: {option: value for option, value in given.items() if option in METHODS[name].options} for name in names
+    }
+    for option in given:
+        if not any(option in taken for taken in options.values()):
+            takers = " or ".join(name for name, method in METHODS.items() if option in method.options)
+            raise InputError(f"--{option} says how --method {takers} is asked; choose that or leave it out")
+    return options
+
+
+def note_of_teaching(methods: Iterable[str], run: Path) -> None:
+    """Say so where generated IDs answer words though the run was not taught to."""
+    if not set(methods) & {"generative", "hybrid"}:
+        return
+    from lmindexer.methods.taught import read_config, taught_by
+
+    if taught_by(run) != "generative":
+        click.echo("note: this run is not fine-tuned; queries are read as if they were documents", err=True)
+    elif read_config(run).task == "recommend":
+        click.echo("note: this run was taught to recommend, not to search; --history asks it so", err=True)
+
+
+def note_of_novelty(methods: Iterable[str], run: "Run", how: dict[str, Any]) -> None:
+    """Say so where nothing tells how far generated IDs favour the documents that came after fine-tuning."""
+    if not set(methods) & {"generative", "hybrid"} or how.get("novelty") is not None:
+        return
+    from lmindexer.methods.taught import calibrated_novelty, taught_by
+
+    came_later = run.facts.get("changed_since_learned", False)
+    if came_later and taught_by(run.path) == "generative" and calibrated_novelty(run.path) is None:
+        reason = "an earlier version fine-tuned this run, so documents that came later are not favoured"
+        click.echo(f"note: {reason}; give --novelty, or fine-tune anew", err=True)

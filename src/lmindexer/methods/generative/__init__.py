@@ -1,0 +1,1 @@
+"""Generated IDs: a model that was learned or taught gives them to questions."""

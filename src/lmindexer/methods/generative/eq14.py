@@ -1,0 +1,46 @@
+"""Eq. 14: what is minimised in the warm-up and in learning a task, and what of the model learns."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmindexer.learn.losses import generation_loss
+from lmindexer.methods.generative.folder import encoder_that_learns
+from lmindexer.methods.generative.model import GenerativeModel
+from lmindexer.methods.generative.retriever import Asked, known_paths
+from lmindexer.training import adamw_groups
+
+
+def id_loss(finetuned: GenerativeModel, asked: Asked, rows: np.ndarray, codes: Tensor, weight: Tensor) -> Tensor:
+    """Eq. 14 of inputs `rows` whose answers have these codes (B, T)."""
+    hidden = finetuned.model(asked.memory(rows), codes[:, :-1])  # (B, T, D)
+    logits = [codebook.logits(hidden[:, t]) for t, codebook in enumerate(finetuned.model.codebooks)]
+    return generation_loss(logits, codes, weight, finetuned.config.label_smoothing)
+
+
+def id_codes(finetuned: GenerativeModel) -> Tensor:
+    """The codes of all documents that the model learns to give, (N, T) int64 on its device."""
+    return torch.from_numpy(known_paths(finetuned.ids, finetuned.model.sizes)).long().to(finetuned.device)
+
+
+def freeze_encoder(finetuned: GenerativeModel) -> bool:
+    """Set what of the encoder learns; whether any of it does."""
+    encoder = encoder_that_learns(finetuned.config)
+    finetuned.model.backbone.freeze(encoder, finetuned.config.top_layers)
+    return encoder != "frozen"
+
+
+def freeze_what_reads(finetuned: GenerativeModel) -> None:
+    """Leave to learn what decodes: of a causal model, whose one stack does both, as much as is to learn of it."""
+    encoder = encoder_that_learns(finetuned.config) if finetuned.model.backbone.is_one_stack else "frozen"
+    finetuned.model.backbone.freeze(encoder, finetuned.config.top_layers)
+
+
+def parameter_groups(finetuned: GenerativeModel, modules: nn.Module, rate: float) -> list[dict[str, Any]]:
+    """AdamW groups: the pretrained backbone learns at a rate of its own."""
+    config = finetuned.config
+    rates = dict.fromkeys(finetuned.model.backbone.pretrained(), config.encoder_learning_rate)
+    learning = [p for p in modules.parameters() if p.requires_grad]
+    return adamw_groups(((p, rates.get(p, rate)) for p in learning), config.weight_decay)

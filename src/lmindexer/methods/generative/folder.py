@@ -1,0 +1,188 @@
+"""A generative model in a run folder: made from an indexer's run, kept in one, and loaded."""
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lmindexer.checkpoints import are_finite
+from lmindexer.config import IMPORTED, FinetuneConfig, LearnConfig
+from lmindexer.corpus.documents import Corpus
+from lmindexer.devices import choose_device, device_to_load
+from lmindexer.errors import InputError
+from lmindexer.files import write_atomically
+from lmindexer.ids.table import IdTable
+from lmindexer.indexers.lmindexer import LMIndexer
+from lmindexer.indexers.store import check_agreement, load_documents, load_ids
+from lmindexer.learn.histories import Items, item_vectors
+from lmindexer.learn.memories import Memories
+from lmindexer.learn.reading import encoder_of, read_documents
+from lmindexer.methods.generative.model import GenerativeModel
+from lmindexer.methods.generative.retriever import known_paths
+from lmindexer.methods.taught import calibrated_novelty, is_finetuned, read_config
+from lmindexer.methods.vectors import UNREADABLE, keys_of, load_keys, save_keys, save_vectors, vectors_of
+from lmindexer.model.backbone import Backbone, load_backbone
+from lmindexer.model.history import HistoryReader
+from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.runs import Run
+
+WEIGHTS, BACKBONE, ITEMS = "retriever.safetensors", "retriever_backbone", "items.parquet"
+KNOWN = "known.parquet"  # the documents that were there in teaching
+
+
+def begin_model(run: Run, config: FinetuneConfig) -> GenerativeModel:
+    """What fine-tuning starts from: the model of LMIndexer, or the encoder of another indexer with a new decoder.
+
+    Its codebooks are the learned ones and, with `config.suffix`, one more for the suffix.
+    """
+    learned, ids = run.config, load_ids(run)
+    assert ids.suffix is not None
+    sizes = (*ids.sizes, int(ids.suffix.max()) + 1) if config.suffix else ids.sizes
+    device = choose_device(config.device)
+    torch.manual_seed(config.seed)
+    if learned.indexer == "lmindexer":
+        start = LMIndexer.load(run.path).model
+        assert start is not None
+        model = SemanticIndexer(start.backbone, sizes)
+        weights = start.state_dict()
+        centre = torch.zeros_like(model.centre)
+        centre[: len(ids.sizes)] = weights.pop("centre")
+        model.load_state_dict(weights | {"centre": centre}, strict=False)
+        if config.suffix:
+            nn.init.normal_(model.codebooks[len(ids.sizes)].weight, std=0.02)
+    else:
+        model = SemanticIndexer(_backbone(run, learned, config), sizes)
+    return _finetuned(run, config, model.to(device), ids)
+
+
+def load(run: Path) -> GenerativeModel:
+    """The fine-tuned model of a finished run folder. Raises InputError when it has none."""
+    folder = Run.open(run)
+    if folder.facts["state"] != "finished":
+        raise InputError(f"the fine-tuning of {run} is not finished; go on with: {folder.way_on}")
+    config, learned = read_config(run), folder.config
+    ids = load_ids(folder)
+    weights, kept = folder.file(WEIGHTS), folder.folder(BACKBONE)
+    try:
+        tensors = load_file(weights)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise InputError(f"{weights} cannot be read ({error}); fine-tune anew") from None
+    backbone = (
+        load_backbone(str(kept), learned.decoder_layers, config.dropout, encoder=_encoder_at_first(learned, config))
+        if kept is not None
+        else _backbone(folder, learned, config)
+    )
+    if kept is None and backbone.learns_with(encoder_that_learns(config)):
+        raise InputError(f"{run / BACKBONE} is missing; fine-tune anew")
+    positions = sum(name.startswith("indexer.codebooks.") and name.endswith("weight") for name in tensors)
+    if positions not in (len(ids.sizes), len(ids.sizes) + 1):
+        raise InputError(f"{weights} is not of this run; fine-tune anew")
+    device = device_to_load(config.device)
+    try:
+        model = SemanticIndexer(backbone, [len(tensors[f"indexer.codebooks.{t}.weight"]) for t in range(positions)])
+        loaded = model.load_state_dict(_below("indexer.", tensors), strict=False)  # items are read with these weights
+        if not are_finite(tensors.values()):
+            raise KeyError("a weight is no number")
+        missing = sorted(set(loaded.missing_keys) - backbone.pretrained_names("backbone."))
+        if missing or loaded.unexpected_keys:
+            raise KeyError((missing or loaded.unexpected_keys)[0])
+        finetuned = _finetuned(folder, config, model.to(device), ids)
+        if finetuned.reader is not None:
+            finetuned.reader.load_state_dict(_below("history.", tensors))
+    except (RuntimeError, KeyError):
+        raise InputError(f"{weights} is not of this run; fine-tune anew") from None
+    finetuned.modules.eval()
+    return replace(finetuned, new=_new(folder.file(KNOWN), finetuned.corpus), novelty=calibrated_novelty(run))
+
+
+def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
+    """Rows of the documents that are not in the file."""
+    try:
+        known = set(load_keys(path)[0])
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read ({error}); fine-tune anew") from None
+    return tuple(row for row, key in enumerate(keys_of(corpus)) if key not in known)
+
+
+def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+
+
+def save(run: Run, finetuned: GenerativeModel) -> None:
+    """Weights, the encoder where it has learned, the vectors of items, and which documents it was trained to give."""
+    keys, new = list(keys_of(finetuned.corpus)), set(finetuned.new)
+    save_keys(run.path / KNOWN, [key for row, key in enumerate(keys) if row not in new])
+    pretrained = finetuned.model.backbone.pretrained_names("indexer.backbone.")
+    tensors = {
+        name: x.detach().cpu().contiguous().clone()
+        for name, x in finetuned.modules.state_dict().items()
+        if name not in pretrained
+    }
+    write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
+    if finetuned.model.backbone.learns:
+        folder, part = run.path / BACKBONE, run.path / f".{BACKBONE}"
+        for old in (folder, part):  # of a stop in the middle of this
+            shutil.rmtree(old, ignore_errors=True)
+        finetuned.model.backbone.save(part)
+        part.rename(folder)
+    if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text:
+        save_vectors(run.path / ITEMS, keys, finetuned.items.vectors)
+
+
+def encoder_that_learns(config: FinetuneConfig) -> str:
+    """How much of the encoder: as `config.encoder`, but "frozen" where items are read once, as vectors."""
+    return "frozen" if config.reads_vectors else config.encoder
+
+
+def _encoder_at_first(learned: LearnConfig, config: FinetuneConfig) -> str:
+    """How much of the encoder learned when the decoder was made: with LMIndexer's IDs, or here."""
+    return learned.encoder if learned.indexer == "lmindexer" else encoder_that_learns(config)
+
+
+def _backbone(run: Run, learned: LearnConfig, config: FinetuneConfig) -> Backbone:
+    """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
+    kept = run.folder("backbone")
+    name = "bundled" if learned.indexer in ("random", IMPORTED) else encoder_of(learned)[1]
+    return load_backbone(
+        str(kept) if kept is not None else name,
+        learned.decoder_layers,
+        learned.dropout,
+        encoder=_encoder_at_first(learned, config),
+        held=learned.backbone_dtype,
+    )
+
+
+def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: IdTable) -> GenerativeModel:
+    model.backbone.set_dropout(config.dropout)
+    corpus = load_documents(run)
+    check_agreement(run, corpus, ids)
+    finetuned = GenerativeModel(config, model, corpus, ids, run.config.max_tokens, run.config.long)
+    if not config.reads_vectors:
+        return finetuned
+    read_ids = config.items in ("ids", "both")
+    reader = HistoryReader(
+        model.backbone.dim,
+        model.sizes if read_ids else (),
+        config.max_items,
+        config.history_layers,
+        config.dropout,
+        text=config.items != "ids",
+    ).to(finetuned.device)
+
+    def read(rows: list[int]) -> torch.Tensor:
+        part = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
+        tokens, _ = read_documents(part, model.backbone, finetuned.document_tokens, finetuned.long)
+        return item_vectors(Memories(model.backbone, tokens, finetuned.bf16))
+
+    if reader.text:
+        vectors = vectors_of(corpus, run.path / ITEMS, model.backbone.dim, read, keep=is_finetuned(run.path))
+    else:
+        vectors = torch.zeros(len(corpus), model.backbone.dim, dtype=torch.float16)
+    paths = torch.from_numpy(known_paths(ids, model.sizes)).long()
+    items = Items(vectors.to(finetuned.device), paths.to(finetuned.device))
+    return GenerativeModel(config, model, corpus, ids, run.config.max_tokens, run.config.long, reader, items)

@@ -1,0 +1,213 @@
+"""A network that reads sequences, with the items it knows: kept in a run folder, loaded, asked and taught."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lmindexer.checkpoints import are_finite
+from lmindexer.config import FinetuneConfig
+from lmindexer.corpus.documents import Corpus
+from lmindexer.devices import choose_bf16, choose_device, device_to_load
+from lmindexer.errors import InputError
+from lmindexer.files import write_atomically
+from lmindexer.ids.ties import tie_ranks
+from lmindexer.indexers.embeddings import read_with
+from lmindexer.indexers.store import load_documents
+from lmindexer.methods.retriever import Hit, Retriever, best_hits, history_rows
+from lmindexer.methods.sequential.losses import next_item_loss
+from lmindexer.methods.sequential.networks import NETWORKS, READ_TEXTS, Bert4Rec, SequenceNetwork
+from lmindexer.methods.taught import read_config
+from lmindexer.methods.teachable import Lesson, TeachingState
+from lmindexer.methods.vectors import UNREADABLE, keys_of, load_keys, save_keys
+from lmindexer.model.backbone import load_backbone
+from lmindexer.progress import Progress
+from lmindexer.questions.questions import HISTORY
+from lmindexer.questions.recommend_task import RecommendTask
+from lmindexer.questions.sequences import Sequences
+from lmindexer.questions.task import Task
+from lmindexer.runs import Run
+from lmindexer.training import Trainer, adamw_groups
+
+WEIGHTS, KNOWN = "sequence.safetensors", "known.parquet"
+BATCH = 256  # histories scored together
+
+
+class SequenceRetriever(Retriever):
+    """What a network finds after a history, among the documents that it was taught with.
+
+    Documents that came later have no embedding: they are never found, and are passed over in a history. A history
+    without any known item has no answer.
+    """
+
+    reads = (HISTORY,)
+
+    def __init__(self, network: SequenceNetwork, config: FinetuneConfig, corpus: Corpus, rows: np.ndarray) -> None:
+        """`rows` (N,) of the corpus are those of the network's items 1 to N; -1: the document left."""
+        self.network, self.config, self.doc_ids, self.settings = network, config, corpus.doc_ids, {}
+        self._row_of, self._ranks = corpus.row_of, tie_ranks(corpus.doc_ids)
+        self._rows, self._there = rows, rows >= 0
+        self._item_of = np.zeros(len(corpus), np.int64)
+        self._item_of[rows[self._there]] = np.flatnonzero(self._there) + 1
+
+    @torch.no_grad()
+    def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
+        self.network.eval()
+        known = [self._item_of[history] for history in history_rows(questions, self._row_of)]
+        allowed = np.ones(len(self.doc_ids), bool)
+        if rows is not None:
+            allowed[:] = False
+            allowed[rows] = True
+        hits: list[list[Hit]] = []
+        for at in range(0, len(known), BATCH):
+            part = [items[items > 0] for items in known[at : at + BATCH]]
+            for items, scores in zip(part, self._scores(part), strict=True):
+                of_documents = np.full(len(self.doc_ids), -np.inf, np.float32)
+                if len(items):
+                    of_documents[self._rows[self._there]] = scores[self._there]
+                of_documents[~allowed] = -np.inf
+                hits.append(best_hits(of_documents, self.doc_ids, k, self._ranks))
+        return hits
+
+    def _scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
+        """Of all items (b, N) after each of b histories of items from 1 on."""
+        network, most = self.network, self.config.max_items
+        newest = [items[-most:] for items in histories]
+        if isinstance(network, Bert4Rec):
+            newest = [np.append(items, network.mask) for items in newest]
+        device = network.embedding.weight.device
+        padded = _padded(newest).to(device)
+        last = torch.tensor([max(len(items) - 1, 0) for items in newest], device=device)
+        states = network(padded)[torch.arange(len(newest), device=device), last]
+        return (states @ network.catalogue().T).float().cpu().numpy()
+
+
+def _padded(sequences: Sequence[np.ndarray]) -> Tensor:
+    """(B, L) int64, 0 where nothing is."""
+    padded = np.zeros((len(sequences), max([1, *map(len, sequences)])), np.int64)
+    for row, items in zip(padded, sequences, strict=True):
+        row[: len(items)] = items
+    return torch.from_numpy(padded)
+
+
+def open_run(run: Path, kind: str, sequences: Sequences | None) -> SequenceRetriever:
+    """As `Method.open`, of a run that was taught by such a network. Raises InputError for another."""
+    folder = Run.open(run)
+    if folder.facts["state"] != "finished":
+        raise InputError(f"the fine-tuning of {run} is not finished; go on with: {folder.way_on}")
+    config, corpus = read_config(run), load_documents(folder)
+    path = folder.file(KNOWN)
+    try:
+        doc_ids = [doc_id for doc_id, _ in load_keys(path)[0]]
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read ({error}); fine-tune anew") from None
+    rows = np.array([corpus.row_of.get(doc_id, -1) for doc_id in doc_ids])
+    weights = folder.file(WEIGHTS)
+    try:
+        tensors = load_file(weights)
+        texts = tensors.pop("texts") if "texts" in tensors else None
+        network = NETWORKS[config.method](len(doc_ids), config, texts)
+        network.load_state_dict(tensors)
+        if not are_finite(tensors.values()):
+            raise ValueError("a weight is no number")
+    except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{weights} cannot be read ({reason}); fine-tune anew") from None
+    return SequenceRetriever(network.to(device_to_load(config.device)).eval(), config, corpus, rows)
+
+
+class TeachableSequence:
+    """The `Teachable` of these networks: every item of a training part is wanted after those before it."""
+
+    later_documents = False
+    frozen: frozenset[str] = frozenset()
+
+    def __init__(self, run: Run, config: FinetuneConfig) -> None:
+        self.config, self.corpus = config, load_documents(run)
+        self.device = choose_device(config.device)
+        texts = None
+        if config.method in READ_TEXTS:
+            learned = run.config
+            encoder = load_backbone("bundled").to(self.device).eval()
+            texts = read_with(encoder, self.corpus, learned.max_tokens, "auto", learned.long)[0].embeddings().cpu()
+        torch.manual_seed(config.seed)
+        self.network = NETWORKS[config.method](len(self.corpus), config, texts).to(self.device)
+        self._texts = texts
+
+    @property
+    def modules(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"network": self.network})
+
+    @property
+    def bf16(self) -> bool:
+        return choose_bf16(self.config.precision, self.device)
+
+    def unseen(self, task: Task) -> list[str]:
+        """As `Teachable.unseen`: every item is seen."""
+        return []
+
+    def prepare(self, trainer: Trainer[TeachingState], run: Run, progress: Progress, later: np.ndarray) -> None:
+        """As `Teachable.prepare`: nothing."""
+
+    def lesson(self, task: Task, folder: Path, progress: Progress) -> Lesson:
+        """As `Teachable.lesson`: one example a user, whose items are all read in one pass."""
+        assert isinstance(task, RecommendTask)
+        sequences, most = task.sequences, self.config.max_items + 1
+        ends = sequences.training_ends
+        starts = np.maximum(sequences.offsets[:-1], ends - most)
+        users = np.flatnonzero(ends - starts > 1)
+
+        def losses(users: np.ndarray) -> dict[str, Tensor]:
+            items = _padded([sequences.rows[starts[u] : ends[u]] + 1 for u in users]).to(self.device)
+            return {"loss": self._loss(items)}
+
+        return Lesson(lengths=ends - starts, tokens=None, epoch=lambda rng: users, losses=losses)
+
+    def _loss(self, items: Tensor) -> Tensor:
+        """Of sequences (B, L) of items from 1 on."""
+        config, network = self.config, self.network
+        if isinstance(network, Bert4Rec):
+            read, hidden = hide(items, config.mask_share, network.mask)
+            states, wanted = network(read)[hidden], items[hidden]
+        else:
+            present = items[:, 1:] > 0
+            states, wanted = network(items[:, :-1])[present], items[:, 1:][present]
+        return next_item_loss(states, network.catalogue(), wanted - 1, config.loss, config.negatives)
+
+    def parameter_groups(self, rate: float) -> list[dict[str, Any]]:
+        """As `Teachable.parameter_groups`."""
+        return adamw_groups(((p, rate) for p in self.network.parameters()), self.config.weight_decay)
+
+    def retriever(self, **how: Any) -> SequenceRetriever:
+        """As `Teachable.retriever`."""
+        return SequenceRetriever(self.network, self.config, self.corpus, np.arange(len(self.corpus)))
+
+    def retriever_with_later(self, rows: np.ndarray, novelty: float) -> SequenceRetriever:
+        """Never asked for: `later_documents` is False."""
+        raise ValueError("a network of item embeddings does not know later documents")
+
+    def save(self, run: Run, later: np.ndarray) -> None:
+        """As `Teachable.save`."""
+        save_keys(run.path / KNOWN, list(keys_of(self.corpus)))
+        tensors = {name: x.detach().cpu().contiguous().clone() for name, x in self.network.state_dict().items()}
+        tensors |= {} if self._texts is None else {"texts": self._texts.half()}
+        write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
+
+
+def hide(items: Tensor, share: float, mask: int) -> tuple[Tensor, Tensor]:
+    """Items with some hidden behind `mask`, and which (B, L): a `share`, and in one sequence of four the last alone."""
+    present = items > 0
+    last = torch.arange(items.shape[1], device=items.device) == present.sum(1, keepdim=True) - 1
+    hidden = (torch.rand(items.shape, device=items.device) < share) & present
+    only_last = (torch.rand(len(items), 1, device=items.device) < 0.25) | ~hidden.any(1, keepdim=True)
+    hidden = torch.where(only_last, last & present, hidden)
+    return items.masked_fill(hidden, mask), hidden
+
+
+begin = TeachableSequence  # of `Method.begin`

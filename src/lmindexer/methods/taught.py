@@ -1,0 +1,35 @@
+"""What a run folder says of how it was taught, without its model."""
+
+from pathlib import Path
+
+from lmindexer.config import RENAMED, FinetuneConfig
+from lmindexer.runs import Run
+from lmindexer.settings import parse, read_toml
+
+CONFIG = "finetune.toml"
+FACTS = "finetune.json"  # how teaching went
+
+
+def is_finetuned(run: Path) -> bool:
+    """Whether a run folder holds a model that was taught a task."""
+    return Run.is_begun(run) and Run(run).has(CONFIG)
+
+
+def taught_by(run: Path) -> str:
+    """The name of the method that a run folder was taught, or ""."""
+    return read_config(run).method if is_finetuned(run) else ""
+
+
+def read_config(run: Path) -> FinetuneConfig:
+    """The settings that it was taught with."""
+    values = read_toml(Run(run).file(CONFIG))
+    renamed = {RENAMED.get(name, name): value for name, value in values.items()}
+    return parse(FinetuneConfig, renamed, str(run / CONFIG))
+
+
+def calibrated_novelty(run: Path) -> float | None:
+    """What documents that came after fine-tuning gain, in nats; None where an earlier version fine-tuned the run."""
+    folder = Run(run)
+    facts = folder.read_json(FACTS) if folder.has(FACTS) else {}
+    with folder.trusting(FACTS):
+        return float(facts["novelty"]) if "novelty" in facts else None

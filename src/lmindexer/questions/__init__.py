@@ -1,0 +1,1 @@
+"""What people ask (section 3.3): queries, histories, and how they are parted."""

@@ -1,0 +1,250 @@
+"""Who took what, in order, and how it is parted to train on and to judge by: leave-one-out (section 4.3).
+
+Of a user with three items or more the last is for the test, the last but one for dev, the rest for training. They
+are parted once: a run keeps the parts of each user, so that where items go later no other takes their place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lmindexer.corpus.readers import READERS, RecordError
+from lmindexer.errors import InputError
+from lmindexer.files import json_text, write_text
+from lmindexer.questions.events import Taken
+from lmindexer.questions.interactions import read_interactions
+from lmindexer.questions.questions import Questions
+
+SEQUENCES = "sequences.jsonl"  # of a run: what it was taught
+PARTS = ("train", "dev", "test")  # of each user, in this order
+HELD_OUT = ("test", "dev")  # of these parts, an item each
+LOST = 0.5  # of the items or users; more is no note
+TOLD_AGAIN = 0.2  # of the users who take the same item twice in a row at the end
+FEWEST = 3  # items of a user who is evaluated
+LAST_TARGETS = 3  # the paper's authors draw among so many
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """What U users took, oldest first: `rows[offsets[u]:offsets[u + 1]]` are rows of the corpus, at least one."""
+
+    users: tuple[str, ...]  # U
+    rows: np.ndarray  # (R,) int32, of all users
+    offsets: np.ndarray  # (U + 1,) int64
+    parts: np.ndarray  # (R,) int8: in which of PARTS each row is; rises within a user
+    notes: tuple[str, ...] = ()  # what was left out
+
+    def __post_init__(self) -> None:
+        whole = self.offsets.shape == (len(self.users) + 1,) and self.offsets[0] == 0
+        if not whole or self.offsets[-1] != len(self.rows) or (self.lengths < 1).any():
+            raise ValueError(f"offsets must part {len(self.rows)} rows among {len(self.users)} users, to each some")
+        if self.parts.shape != self.rows.shape:
+            raise ValueError(f"each of {len(self.rows)} rows must be in a part, not {len(self.parts)} of them")
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How many items each user took, (U,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def training_ends(self) -> np.ndarray:
+        """(U,) where in `rows` each user's training part ends."""
+        return self.offsets[:-1] + np.add.reduceat(self.parts == 0, self.offsets[:-1], dtype=np.int64)
+
+
+def leave_one_out(lengths: np.ndarray) -> np.ndarray:
+    """The parts of users who took so many items (U,), one user after another; fewer than 3 are all for training."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    parts = np.zeros(lengths.sum(), np.int8)
+    parts[ends[lengths >= FEWEST] - 2] = PARTS.index("dev")
+    parts[ends[lengths >= FEWEST] - 1] = PARTS.index("test")
+    return parts
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """E times a history and what came next: sequence rows `start[e]:end[e]` (oldest first), then `target[e]`."""
+
+    sequences: Sequences
+    user: np.ndarray  # (E,)
+    start: np.ndarray  # (E,) in `sequences.rows`, as is `end`
+    end: np.ndarray  # (E,)
+    target: np.ndarray  # (E,) rows of the corpus
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def history(self, e: int) -> np.ndarray:
+        """Rows of the corpus, oldest first."""
+        return self.sequences.rows[self.start[e] : self.end[e]]
+
+    def select(self, places: np.ndarray) -> "Examples":
+        """Some of them, in this order."""
+        return Examples(self.sequences, *(x[places] for x in (self.user, self.start, self.end, self.target)))
+
+
+def training_examples(sequences: Sequences, samples: int = 0, seed: int = 0) -> Examples:
+    """Every item of a training part but the first, after all before it; in the order of users and items.
+
+    `samples` > 0 is what the paper's authors do: so many pairs a user, drawn with replacement among the at most
+    three last of these. By 5 the 22,363 users of Beauty become the paper's 111,815 pairs.
+    """
+    if samples < 0:
+        raise InputError(f"samples is how many pairs to draw a user; it must be 0 (all pairs) or more, not {samples}")
+    starts, ends = sequences.offsets[:-1], sequences.training_ends
+    targets = np.maximum(ends - starts - 1, 0)  # (U,) how many a user has
+    if samples:
+        users = np.flatnonzero(targets)
+        last = np.minimum(targets[users], LAST_TARGETS)[:, None]
+        back = np.random.default_rng(seed).integers(1, last + 1, size=(len(users), samples))
+        return _examples(sequences, np.repeat(users, samples), (ends[users, None] - back).reshape(-1))
+    users = np.repeat(np.arange(len(targets)), targets)
+    within = np.arange(len(users)) - np.repeat(np.cumsum(targets) - targets, targets)  # 0, 1, 2, ... of each user
+    return _examples(sequences, users, starts[users] + 1 + within)
+
+
+def held_out(sequences: Sequences, split: Literal["dev", "test"]) -> Examples:
+    """The item of each user in this part, after all before it: in the test that is the dev item, too.
+
+    A user of whom nothing is left before it is not asked.
+    """
+    positions = np.flatnonzero(sequences.parts == PARTS.index(split))
+    users = np.searchsorted(sequences.offsets, positions, side="right") - 1
+    has_history = positions > sequences.offsets[users]
+    return _examples(sequences, users[has_history], positions[has_history])
+
+
+def next_items(examples: Examples, doc_ids: Sequence[str]) -> Questions:
+    """What is asked of a recommender: each history, and the one item that came next.
+
+    Where users have several examples, their ids are numbered.
+    """
+    sequences = examples.sequences
+    histories = tuple([doc_ids[row] for row in examples.history(e).tolist()] for e in range(len(examples)))
+    users = [sequences.users[u] for u in examples.user.tolist()]
+    if len(set(users)) < len(users):
+        users = [f"{user}/{e}" for e, user in enumerate(users)]
+    new = ~seen_in_training(sequences, len(doc_ids))[examples.target]
+    relevant = tuple({doc_ids[row]: 1.0} for row in examples.target.tolist())
+    return Questions(histories, relevant, tuple(users), sequences.notes, unseen=tuple(np.flatnonzero(new).tolist()))
+
+
+def training_counts(sequences: Sequences, n_documents: int) -> np.ndarray:
+    """How often each document is in a training part, (N,) ints."""
+    return np.bincount(sequences.rows[sequences.parts == 0], minlength=n_documents)
+
+
+def seen_in_training(sequences: Sequences, n_documents: int) -> np.ndarray:
+    """(N,) whether a document is in any user's training part."""
+    return training_counts(sequences, n_documents) > 0
+
+
+def _examples(sequences: Sequences, user: np.ndarray, position: np.ndarray) -> Examples:
+    """Those whose targets stand at these positions of `sequences.rows`."""
+    return Examples(sequences, user, sequences.offsets[user], position, sequences.rows[position])
+
+
+def save_sequences(sequences: Sequences, doc_ids: Sequence[str], path: Path) -> None:
+    """As JSONL that `load_taught` reads back with the same `doc_ids`, in the same parts.
+
+    A line is {"user": ..., "train": [...]}, with "dev" and "test" where the user has an item there.
+    """
+    borders, lines = sequences.offsets[1:-1], []
+    rows_and_parts = zip(np.split(sequences.rows, borders), np.split(sequences.parts, borders), strict=True)
+    for user, (rows, parts) in zip(sequences.users, rows_and_parts, strict=True):
+        record: dict[str, Any] = {"user": user, "train": [doc_ids[row] for row in rows[parts == 0].tolist()]}
+        record |= {PARTS[part]: doc_ids[row] for row, part in zip(rows.tolist(), parts.tolist(), strict=True) if part}
+        lines.append(json_text(record) + "\n")
+    write_text(path, "".join(lines))
+
+
+def load_taught(path: Path, doc_ids: Sequence[str]) -> Sequences:
+    """What a run was taught, as `save_sequences` wrote it, in the same parts; of an older run without parts, too.
+
+    Items that left the run are left out of their part, and told in `notes`.
+    """
+    taken: Taken = {}
+    parts: list[int] = []
+    for number, record in READERS[".jsonl"].records(path, ()):
+        try:
+            if isinstance(record, RecordError):
+                raise record
+            if "train" in record:
+                held = [part for part in PARTS[1:] if part in record]
+                items = [*record["train"], *(record[part] for part in held)]
+                parts += [0] * len(record["train"]) + [PARTS.index(part) for part in held]
+            else:
+                items = record["items"]
+                parts += leave_one_out(np.array([len(items)])).tolist()
+            taken[record["user"]] = items
+        except (RecordError, KeyError, TypeError) as fault:
+            raise InputError(f"{path}, line {number} is damaged ({fault}); fine-tune the run anew") from None
+    return _known(path, taken, doc_ids, np.array(parts, np.int8))
+
+
+def load_sequences(path: Path, doc_ids: Sequence[str], *, keep_going: bool = False) -> Sequences:
+    """What users took of the documents `doc_ids`, users in the order of the file; the forms are `read_interactions`'.
+
+    Unknown items, and users who took no other, are left out and told in `notes`; the rest is parted. Raises
+    InputError that names file and line, when no known item is left, and when most items or users are unknown,
+    unless `keep_going`.
+    """
+    found = read_interactions(path)
+    known = _known(path, found.taken, doc_ids, keep_going=keep_going)
+    return replace(known, notes=(*found.notes, *known.notes))
+
+
+def _known(
+    path: Path, taken: Taken, doc_ids: Sequence[str], parts: np.ndarray | None = None, *, keep_going: bool = False
+) -> Sequences:
+    """Without the items that the corpus does not hold; parted after that, unless `parts` (of all items) are known."""
+    row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
+    users = list(taken)
+    rows = np.fromiter((row_of.get(item, -1) for items in taken.values() for item in items), np.int32)
+    user = np.repeat(np.arange(len(users)), [len(items) for items in taken.values()])  # of each row
+    known = rows >= 0
+    lengths = np.bincount(user[known], minlength=len(users))
+    notes = []
+    if (rows < 0).any():
+        unknown = next(item for items in taken.values() for item in items if item not in row_of)
+        if not known.any():
+            example = f" and of the corpus is, for example, {doc_ids[0]!r}" if doc_ids else ""
+            raise InputError(
+                f"no item of {path} is in the corpus: of the file is, for example, {unknown!r}{example}; "
+                "check that they belong together and name items alike"
+            )
+        notes.append(
+            f"{(rows < 0).sum():,} of {len(rows):,} items that users took are not in the corpus and are left out "
+            f"(the first: {unknown!r})"
+        )
+    if len(without := np.flatnonzero(lengths == 0)):
+        notes.append(
+            f"{len(without):,} of {len(users):,} users took no item of the corpus and are left out "
+            f"(the first: {users[without[0]]!r})"
+        )
+    for what, lost, count in (("items", (rows < 0).sum(), len(rows)), ("users", len(without), len(users))):
+        if parts is None and lost > LOST * count and not keep_going:
+            raise InputError(
+                f"{lost:,} of {count:,} {what} of {path} would be left out: {'; '.join(notes)}; check that file and "
+                "documents belong together, or go on with --keep-going"
+            )
+    if parts is not None and (gone := ((parts == PARTS.index("test")) & ~known).sum()):
+        notes.append(f"the test items of {gone:,} users are not in the corpus, and nothing takes their place")
+    kept = np.flatnonzero(lengths)
+    again = sum(len(items) >= FEWEST and items[-1] == items[-2] for items in taken.values())
+    if parts is None and again > TOLD_AGAIN * len(kept):
+        notes.append(
+            f"{again:,} of {len(kept):,} users took their last item just before, too: guessing it again is no "
+            "recommendation, so check that events do not stand twice"
+        )
+    if parts is None and len(short := kept[lengths[kept] < FEWEST]):
+        notes.append(
+            f"{len(short):,} of {len(kept):,} users took fewer than {FEWEST} items: these are for training only "
+            f"(the first: {users[short[0]]!r})"
+        )
+    offsets = np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64)
+    parts = leave_one_out(lengths[kept]) if parts is None else parts[known]
+    return Sequences(tuple(users[u] for u in kept), rows[known], offsets, parts, tuple(notes))

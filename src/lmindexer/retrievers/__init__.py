@@ -1,1 +1,0 @@
-"""Text -> documents: one file a retriever."""

@@ -1,0 +1,1 @@
+"""A method is taught a task: from files to a taught run."""

@@ -1,0 +1,266 @@
+"""Networks that read items in order: what they see, what is minimised, and that they learn, are kept and asked."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lmindexer import load_retriever
+from lmindexer.config import SEQUENTIAL, FinetuneConfig
+from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.errors import InputError
+from lmindexer.indexers.changes import add_documents, remove_documents
+from lmindexer.methods.registry import METHODS
+from lmindexer.methods.sequential.losses import next_item_loss
+from lmindexer.methods.sequential.model import SequenceRetriever, TeachableSequence, hide
+from lmindexer.methods.sequential.networks import HGN_WINDOW, NETWORKS, Bert4Rec, SequenceNetwork, windows
+from lmindexer.methods.taught import taught_by
+from lmindexer.questions.recommend_task import RecommendTask
+from lmindexer.questions.sequences import load_sequences
+from lmindexer.runs import Run
+from lmindexer.settings import parse
+from lmindexer.teaching.finetune import finetune
+from lmindexer.training import Trainer
+from small_tasks import QUIET, learn, write_sequences
+
+QUICK = {"epochs": 2, "batch_size": 32, "device": "cpu", "precision": "fp32", "dim": 16}
+BY_HEART = QUICK | {
+    "epochs": 60, "batch_size": 16, "learning_rate": (1e-2,), "dropout": 0.0, "patience": 0, "dev_metric": "recall@1",
+    "dim": 64,
+}  # fmt: skip
+HISTORIES = [["doc1"], ["doc5", "doc2", "doc5"], [f"doc{n}" for n in range(60)]]
+
+
+@pytest.fixture(scope="module")
+def home(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sequential")
+    write_sequences(folder / "taken.txt", corpus)
+    learn(corpus, folder / "run", indexer="none")
+    return folder
+
+
+@pytest.fixture(scope="module", params=SEQUENTIAL)
+def taught(request: pytest.FixtureRequest, home: Path) -> Path:
+    out = home / request.param
+    finetune(home / "run", out, sequences=home / "taken.txt", method=request.param, **BY_HEART, progress=QUIET)
+    return out
+
+
+def config_of(method: str, **settings: Any) -> FinetuneConfig:
+    return parse(FinetuneConfig, {"task": "recommend", "method": method, "dim": 8, "dropout": 0.0} | settings)
+
+
+def network_of(method: str, items: int = 20, **settings: Any) -> SequenceNetwork:
+    torch.manual_seed(0)
+    texts = torch.randn(items, 6)
+    return NETWORKS[method](items, config_of(method, **settings), texts if method == "fdsa" else None).eval()
+
+
+def test_the_lists_agree():
+    assert set(NETWORKS) == {name for name, method in METHODS.items() if method.only_taught}
+    assert set(NETWORKS) == set(SEQUENTIAL)
+
+
+# What a network sees
+
+
+@pytest.mark.parametrize("method", [name for name in SEQUENTIAL if name != "bert4rec"])
+def test_a_state_sees_its_item_and_those_before_it_alone(method: str):
+    network = network_of(method)
+    items = torch.tensor([[3, 7, 1, 9, 4, 2]])
+    states = network(items)
+    for at in range(6):
+        changed = items.clone()
+        changed[0, at] = 15
+        same = torch.isclose(network(changed), states, atol=1e-5).all(2)[0]
+        assert same[:at].all(), "nothing of what comes later"
+        assert not same[at], "its own item"
+        assert not same[-1] or (method == "hgn" and at + HGN_WINDOW < 6), "and what came before"
+
+
+def test_bert4rec_sees_what_comes_later():
+    network = network_of("bert4rec")
+    items = torch.tensor([[3, 7, 1, 9]])
+    changed = torch.tensor([[3, 7, 1, 8]])
+    assert not torch.isclose(network(changed)[0, 0], network(items)[0, 0], atol=1e-5).all()
+
+
+@pytest.mark.parametrize("method", SEQUENTIAL)
+def test_what_fills_up_a_batch_changes_nothing(method: str):
+    network = network_of(method)
+    alone = network(torch.tensor([[3, 7, 1]]))
+    beside = network(torch.tensor([[3, 7, 1, 0, 0], [4, 5, 6, 7, 8]]))
+    torch.testing.assert_close(beside[0, :3], alone[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", SEQUENTIAL)
+def test_the_catalogue_has_all_items_and_no_other(method: str):
+    assert network_of(method, items=20).catalogue().shape == (20, 8)
+
+
+def test_windows_by_hand():
+    states = torch.arange(1.0, 8.0).view(1, 7, 1)
+    found = windows(states)
+    assert found.shape == (1, 7, HGN_WINDOW, 1)
+    assert found[0, 0, :, 0].tolist() == [0, 0, 0, 0, 1]
+    assert found[0, 6, :, 0].tolist() == [3, 4, 5, 6, 7]
+
+
+def test_text_is_read_by_fdsa_alone():
+    one, other = network_of("fdsa"), network_of("fdsa")
+    other.texts[5] += 1.0  # type: ignore[union-attr, operator]
+    assert not torch.equal(one(torch.tensor([[5]])), other(torch.tensor([[5]])))
+    assert torch.equal(one(torch.tensor([[6]])), other(torch.tensor([[6]])))
+    with pytest.raises(ValueError, match="FDSA reads the texts of items"):
+        NETWORKS["fdsa"](20, config_of("fdsa"))
+
+
+# What is minimised
+
+
+def test_losses_by_hand(monkeypatch: pytest.MonkeyPatch):
+    items = torch.eye(3)
+    states, wanted = torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([1])
+    whole = math.log(math.exp(2) + math.exp(1) + 1) - 1
+    assert next_item_loss(states, items, wanted, "ce", 1).item() == pytest.approx(whole)
+    drawn = torch.tensor([[0, 1, 2]])  # the wanted one among them does not count
+    monkeypatch.setattr(torch, "randint", lambda *size, **_: drawn)
+    assert next_item_loss(states, items, wanted, "sampled", 3).item() == pytest.approx(whole)
+    binary = math.log(1 + math.exp(-1)) + (math.log(1 + math.exp(2)) + math.log(2) + 0) / 3
+    assert next_item_loss(states, items, wanted, "bce", 3).item() == pytest.approx(binary)
+
+
+def test_hidden_items_by_hand():
+    torch.manual_seed(0)
+    items = torch.tensor([[1, 2, 3, 4, 5, 0, 0]] * 4000)
+    read, hidden = hide(items, 0.3, mask=9)
+    assert (read[hidden] == 9).all()
+    assert (read[~hidden] == items[~hidden]).all()
+    assert not hidden[:, 5:].any()
+    assert hidden.any(1).all(), "of every sequence something is hidden"
+    alone = hidden[:, 4] & (hidden.sum(1) == 1)
+    some = hidden[~alone].float().mean(0)
+    assert alone.float().mean().item() == pytest.approx(0.25 + 0.75 * (0.7**5 + 0.3 * 0.7**4), abs=0.02)
+    assert some[:4].min() > 0.25
+
+
+def test_every_item_is_wanted_after_those_before_it(home: Path, corpus: Corpus):
+    (home / "few.txt").write_text("u1 doc3 doc4 doc5 doc6 doc7\nu2 doc8 doc9 doc3 doc4\nu3 doc1 doc2 doc3\n")
+    config = config_of("sasrec", max_items=2)
+    model = TeachableSequence(Run.open(home / "run"), config)
+    task = RecommendTask(load_sequences(home / "few.txt", corpus.doc_ids), corpus, config)
+    lesson = model.lesson(task, home, QUIET)
+    users = lesson.epoch(np.random.default_rng(0))
+    assert users.tolist() == [0, 1], "of the third user one item is left to learn from"
+    assert lesson.lengths[users].tolist() == [3, 2]
+    network = model.network.eval()
+    rows = [[corpus.row_of[f"doc{n}"] + 1 for n in items] for items in ([3, 4, 5], [8, 9])]
+    nats = []
+    for items in rows:
+        states = network(torch.tensor([items[:-1]]))[0]
+        scores = (states @ network.catalogue().T).log_softmax(1)
+        nats += [-scores[place, item - 1] for place, item in enumerate(items[1:])]
+    assert lesson.losses(users)["loss"].item() == pytest.approx(torch.stack(nats).mean().item(), rel=1e-4)
+
+
+# A whole run
+
+
+def test_it_learns_what_comes_next(taught: Path):
+    best = Run(taught).read_json("finetune.json")["best"]
+    assert best > (0.15 if taught.name == "bert4rec" else 0.9)
+    assert taught_by(taught) == taught.name
+
+
+def test_the_newest_items_are_read(taught: Path):
+    retriever = load_retriever(taught)
+    assert isinstance(retriever, SequenceRetriever)
+    most = retriever.config.max_items
+    (whole,), (newest,) = (retriever.recommend([history], 5) for history in (HISTORIES[2], HISTORIES[2][-most:]))
+    assert whole == newest
+    together = retriever.recommend(HISTORIES, 5)
+    for history, hits in zip(HISTORIES, together, strict=True):
+        (alone,) = retriever.recommend([history], 5)
+        assert [hit.doc_id for hit in alone] == [hit.doc_id for hit in hits]
+        assert [hit.score for hit in alone] == pytest.approx([hit.score for hit in hits], rel=1e-4)
+
+
+def test_documents_come_and_go(taught: Path):
+    before = load_retriever(taught).recommend(HISTORIES[:1], 100)[0]
+    add_documents(taught, Corpus.from_documents([Document("new", "a rose")]))
+    retriever = load_retriever(taught)
+    assert retriever.recommend(HISTORIES[:1], 100)[0] == before, "one that came later is not found"
+    assert retriever.recommend([["doc1", "new"]], 100)[0] == before, "and is passed over"
+    assert retriever.recommend([["new"]], 5) == [[]]
+    remove_documents(taught, ["new", "doc7"])
+    after = load_retriever(taught).recommend(HISTORIES[:1], 100)[0]
+    assert [hit for hit in before if hit.doc_id != "doc7"] == after
+    add_documents(taught, Corpus.from_documents([Document("doc7", "it is back")]))
+    assert load_retriever(taught).recommend(HISTORIES[:1], 100)[0] == before
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("method", SEQUENTIAL)
+def test_stopped_and_resumed_it_ends_the_same(home: Path, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    how = QUICK | {"sequences": home / "taken.txt", "method": method, "progress": QUIET, "dropout": 0.3}
+    finetune(home / "run", tmp_path / "whole", **how)
+    step, calls = Trainer._step, []
+
+    def stops(*arguments: Any) -> None:
+        calls.append(0)
+        if len(calls) == 4:
+            raise StoppedError
+        step(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_step", stops)
+        with pytest.raises(StoppedError):
+            finetune(home / "run", tmp_path / "out", **how)
+    finetune(home / "run", tmp_path / "out", **how, resume=True)
+    ends = [load_retriever(tmp_path / name).recommend(HISTORIES, 80) for name in ("whole", "out")]
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"method": "sasrec", "task": "search"}, "sasrec answers histories, not words; choose generative"),
+        ({"method": "sasrec", "heads": 3}, "dim 64 must be a multiple of heads, 3"),
+        ({"method": "gru4rec", "heads": 2}, "heads is a setting of sasrec or bert4rec or fdsa, not of gru4rec"),
+        ({"method": "hgn", "items": "ids"}, "items is a setting of generative to recommend, not of hgn"),
+        ({"method": "bert4rec", "mask_share": 1.0}, "mask_share must be above 0 and below 1"),
+        ({"method": "caser"}, "method must be one of generative, sasrec"),
+        ({"method": "sasrec", "loss": "softmax"}, "loss must be one of ce, sampled, bce"),
+    ],
+)
+def test_what_does_not_fit_is_refused(home: Path, settings: dict[str, Any], reason: str, tmp_path: Path):
+    with pytest.raises(InputError, match=reason):
+        finetune(home / "run", tmp_path / "out", sequences=home / "taken.txt", **settings, progress=QUIET)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_is_not_asked_by_a_method_that_it_was_not_taught(home: Path):
+    with pytest.raises(InputError, match="was not taught sasrec; run lmindexer finetune RUN SEQUENCES --method sasrec"):
+        load_retriever(home / "run", "sasrec")
+
+
+def test_a_damaged_one_is_refused(home: Path, tmp_path: Path):
+    finetune(home / "run", tmp_path / "out", sequences=home / "taken.txt", method="hgn", **QUICK, progress=QUIET)
+    run = Run.open(tmp_path / "out")
+    run.update(files={})  # so that no digest tells
+    (tmp_path / "out" / "sequence.safetensors").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"sequence\.safetensors cannot be read .*fine-tune anew"):
+        load_retriever(tmp_path / "out")
+
+
+def test_the_mask_is_no_item():
+    network = network_of("bert4rec", items=20)
+    assert isinstance(network, Bert4Rec)
+    assert network.mask == 21
+    assert network.embedding.num_embeddings == 22
