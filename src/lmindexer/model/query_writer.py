@@ -9,6 +9,7 @@ from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_device
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import Seq2SeqBackbone, load_backbone
+from lmindexer.model.published import is_causal
 from lmindexer.model.words import rows_without_token
 from lmindexer.progress import Progress
 
@@ -84,8 +85,9 @@ def load_query_writer(name: str, device: str = "auto") -> QueryWriter:
     chosen = choose_device(device)
     backbone = load_backbone(name)
     if not isinstance(backbone, Seq2SeqBackbone):
+        what = "goes on from a text" if is_causal(backbone.model.config) else "reads"
         raise InputError(
-            f"the model {name!r} reads and does not write; name a seq2seq model trained to write queries, "
+            f"the model {name!r} {what} and does not write; name a seq2seq model trained to write queries, "
             "such as castorini/doc2query-t5-base-msmarco"
         )
     begins = backbone.model.generation_config
