@@ -76,8 +76,7 @@ def gradients(config: LearnConfig, corpus: Corpus, batches: int) -> dict[str, Nu
 
 def _look(learner: Learner, t: int, stage: Stage, batches: int) -> Numbers:
     backbone, codebook = learner.indexer.backbone, learner.indexer.codebooks[t]
-    decoder = backbone.model.get_decoder() if backbone.small_decoder is None else backbone.small_decoder
-    parameters = [p for p in decoder.parameters() if p.requires_grad]
+    parameters = [p for p in backbone.decoder.parameters() if p.requires_grad]
     chosen = filled(learner.state.chosen).clone()
     quantize: Callable[..., Tensor] = codebook.quantize
     seen: list[Tensor] = []

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from lmindexer.ids.trie import Trie
-from lmindexer.model.backbone import Backbone, Memory, load_backbone
+from lmindexer.model.backbone import Memory, Seq2SeqBackbone, load_backbone
 from lmindexer.model.beam import beam_search, exact_search
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
@@ -68,9 +68,8 @@ def bundled(sizes: tuple[int, ...], a: argparse.Namespace) -> SemanticIndexer:
     """An indexer without training; the decoder's zero weights get values, so that no shortcut is timed."""
     torch.manual_seed(0)
     model = SemanticIndexer(load_backbone(a.backbone), sizes)
-    assert model.backbone.small_decoder is not None
     with torch.no_grad():
-        for weight in model.backbone.small_decoder.parameters():
+        for weight in model.backbone.decoder.parameters():
             if weight.ndim == 2:
                 weight.normal_(std=0.05)
     return model.eval().to(a.device)
@@ -91,7 +90,7 @@ def seq2seq(
     )  # fmt: skip
     t5: Any = T5ForConditionalGeneration(config)
     tokenizer = SimpleNamespace(pad_token_id=0, all_special_ids=[0, 1])
-    model = SemanticIndexer(Backbone(t5, tokenizer, None), sizes)
+    model = SemanticIndexer(Seq2SeqBackbone(t5, tokenizer), sizes)
     with torch.no_grad():
         model.start.copy_(t5.shared.weight[0])
         for t, codebook in enumerate(model.codebooks):

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from lmindexer.ids.trie import Trie
-from lmindexer.model.backbone import Backbone, Memory
+from lmindexer.model.backbone import EncoderBackbone, Memory
 from lmindexer.model.beam import beam_search
 from lmindexer.model.decoder import SmallDecoder
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -97,7 +97,7 @@ def random_model(sizes: tuple[int, ...]) -> SemanticIndexer:
     )
     tokenizer: Any = SimpleNamespace(pad_token_id=0, all_special_ids=[0])
     decoder = SmallDecoder(WIDTH, layers=2, heads=2, dropout=0.0)
-    model = SemanticIndexer(Backbone(BertModel(config), tokenizer, decoder), sizes)
+    model = SemanticIndexer(EncoderBackbone(BertModel(config), tokenizer, decoder), sizes)
     sharpness = float(torch.empty(()).uniform_(0.3, 3))  # from nearly even to nearly certain
     with torch.no_grad():
         for weight in decoder.parameters():

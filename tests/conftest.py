@@ -14,6 +14,8 @@ from jaxtyping import install_import_hook
 install_import_hook(["lmindexer.learn.losses", "lmindexer.learn.batches"], "beartype.beartype")
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ import pytest
 import torch
 
 from lmindexer.corpus.documents import Corpus
-from tiny import CHECKPOINTS, save_checkpoints, small_corpus, word_pieces
+from lmindexer.model.backbone import Backbone, load_backbone
+from tiny import ADAPTERS, CHECKPOINTS, save_checkpoints, small_corpus, word_pieces
 
 torch.set_num_threads(1)
 # no test is timed: on a busy machine a true statement takes longer
@@ -48,6 +51,13 @@ def checkpoints(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dic
 @pytest.fixture(params=CHECKPOINTS)
 def checkpoint(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> Path:
     return checkpoints[request.param]
+
+
+@pytest.fixture(params=ADAPTERS, ids="-".join)
+def load(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> Callable[..., Backbone]:
+    """Loads a checkpoint with the adapter that it has where so much of its encoder learns."""
+    name, encoder = request.param
+    return partial(load_backbone, str(checkpoints[name]), encoder=encoder)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def new_learner(
 ) -> Learner:
     """A learner that has learned nothing, or as much as a checkpoint in its trainer's folder says."""
     torch.manual_seed(config.seed)
-    backbone = load_backbone(str(checkpoint), config.decoder_layers, config.dropout)
+    backbone = load_backbone(str(checkpoint), config.decoder_layers, config.dropout, encoder=encoder)
     backbone.freeze(encoder, config.top_layers)
     tokens = Tokens.build(corpus, lambda texts: backbone.tokenize(texts, config.max_tokens))
     share, counts = document_frequency(tokens, len(backbone.vocabulary))

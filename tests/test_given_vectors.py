@@ -10,16 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from command_line import SMALL, entries, learned, lmindexer, write_items
-from lmindexer import LMIndexer, load_indexer
+from command_line import SMALL, counting_of, entries, learned, lmindexer, write_items
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
-from lmindexer.indexers.kept_vectors import AXES, VECTORS
-from lmindexer.indexers.store import load_documents
+from lmindexer.ids.table import IdTable
+from lmindexer.indexers.kept_vectors import AXES, VECTORS, load_given
+from lmindexer.indexers.lmindexer import LMIndexer
+from lmindexer.indexers.registry import load_indexer
+from lmindexer.indexers.store import load_documents, save_table
+from lmindexer.indexers.two_step import TwoStepIndexer
 from lmindexer.learn.vector_memories import states_of
-from lmindexer.methods.generative.model import load
+from lmindexer.methods.generative.folder import load
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
+from lmindexer.runs.contents import listing
 from small_tasks import write_queries, write_sequences
 from tiny import TOPICS, WIDTH
 
@@ -64,9 +68,7 @@ def test_the_run_remembers_what_it_was_learned_from(here: Path):
         facts = opened.facts["vectors"]
         assert (facts["file"], facts["width"], len(facts["digest"])) == ("items.parquet", 50, 32)
         assert VECTORS in opened.files
-    assert (
-        "Learned from vectors that were brought: items.parquet, 50 numbers each." in lmindexer("inspect", "kmeans").out
-    )
+    assert "Its vectors were brought: items.parquet, 50 numbers each." in lmindexer("inspect", "kmeans").out
     report = (here / "kmeans" / "report.md").read_text()
     assert "10 nearest by the vectors that share c1" in report
     assert "by the encoder" not in report
@@ -172,7 +174,7 @@ def test_rows_without_ids_count_records_left_out(here: Path):
     Path("broken.jsonl").write_text("\n".join([*lines[:7], "nonsense", *lines[7:]]))
     vectors = np.load("items.npy")
     np.save("broken.npy", np.insert(vectors, 7, np.nan, axis=0))
-    small = ("--indexer", "rq-kmeans", *SMALL, "--quiet", "--skip-bad")
+    small = counting_of(("--indexer", "rq-kmeans", *SMALL, "--quiet", "--skip-bad"))
     assert lmindexer("learn", "broken.jsonl", "--embeddings", "broken.npy", "--out", "skipped", *small).code == 0
     assert (here / "skipped" / "ids.jsonl").read_bytes() == (here / "kmeans" / "ids.jsonl").read_bytes()
     refused = lmindexer("learn", "broken.jsonl", "--embeddings", "items.npy", "--out", "made", *small)
@@ -184,7 +186,7 @@ def test_compare_judges_by_vectors(here: Path):
         answer = lmindexer("compare", "kmeans", "images", "--encoder", name, "--resamples", 0)
         assert answer.code == 0, answer.err
         assert f"10 nearest by {name} that share c1" in answer.out
-    of_texts = lmindexer("learn", "items.jsonl", "--indexer", "random", *SMALL, "--out", "random", "--quiet")
+    of_texts = learned("items.jsonl", "--indexer", "random", "--out", "random", "--quiet")
     assert of_texts.code == 0
     refused = lmindexer("compare", "random", "--encoder", "vectors")
     assert "none of the runs was learned from vectors; name an encoder, or a file of vectors" in refused.err
@@ -192,7 +194,7 @@ def test_compare_judges_by_vectors(here: Path):
 
 @pytest.mark.parametrize("run", ["kmeans", "images"])
 def test_a_recommender_reads_the_vectors_as_items(run: str, here: Path):
-    answer = lmindexer("finetune", run, "taken.txt", "--out", "taught", "--history", "both", *TEACH)
+    answer = lmindexer("finetune", run, "taken.txt", "--out", "taught", "--items", "both", *TEACH)
     assert answer.code == 0, answer.err
     finetuned = load(here / "taught")
     assert finetuned.items is not None
@@ -213,11 +215,35 @@ def test_a_recommender_reads_the_vectors_as_items(run: str, here: Path):
     assert lmindexer("search", "taught", "--history", "doc70,doc71", "--exact", "-k", 3).code == 0
 
 
-def test_search_is_taught_by_texts(here: Path):
-    answer = lmindexer("finetune", "kmeans", "--queries", "queries.jsonl", "--out", "taught", *TEACH)
+@pytest.mark.parametrize("run", ["kmeans", "images"])
+def test_search_is_taught_by_texts(run: str, here: Path):
+    answer = lmindexer("finetune", run, "--queries", "queries.jsonl", "--out", "taught", *TEACH)
     assert answer.code == 0, answer.err
     assert load(here / "taught").axes is None
     assert lmindexer("search", "taught", "the rose", "-k", 1).code == 0
+
+
+def test_texts_are_not_read_where_vectors_are(here: Path, corpus: Corpus):
+    indexer = load_indexer("kmeans")
+    assert isinstance(indexer, TwoStepIndexer)
+    with pytest.raises(InputError, match="no encoder reads texts here: the IDs were learned from vectors"):
+        indexer.vectors(corpus)
+
+
+def test_what_is_missing_is_mended_with_the_kept_vectors(here: Path):
+    """A document without an ID gets one of its own vector."""
+    opened = Run.open(here / "kmeans")
+    ids = IdTable.load(opened.file("ids.parquet"))
+    save_table(opened.path.joinpath, ids.remove({"doc7"}))
+    opened.update(files=listing(opened.path))
+    assert "1 documents have no ID, such as 'doc7'" in lmindexer("check", "kmeans").out
+    lmindexer("check", "kmeans", "--mend")
+    assert lmindexer("check", "kmeans").out == "kmeans is whole\n"
+    mended = IdTable.load(Run.open(here / "kmeans").file("ids.parquet"))
+    assert mended["doc7"][:2] == ids["doc7"][:2]
+    vectors = load_given(Run.open(here / "kmeans"), load_documents(Run.open(here / "kmeans")))
+    given = np.load("items.npy")[[int(doc_id.removeprefix("doc")) for doc_id in mended.doc_ids]]
+    np.testing.assert_array_equal(vectors, given)
 
 
 def test_damage_is_named(here: Path):

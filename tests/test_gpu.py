@@ -81,12 +81,13 @@ def test_what_was_learned_on_a_gpu_answers_alike_on_a_gpu_and_on_a_cpu(
     torch.testing.assert_close(scores(there.recommended, few), scores(here.recommended, few), rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.parametrize("backbone", ["bert", "t5", "bart", "roberta"])
+@pytest.mark.parametrize("backbone", ["bert", "t5", "bart", "roberta", "qwen2", "llama"])
 def test_states_and_gradients_are_those_of_the_cpu(backbone: str, gpu: str, few: Corpus, checkpoints: dict[str, Path]):
     def one_step(device: str) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """h of some documents, and the gradient of every weight, without dropout."""
         torch.manual_seed(0)
-        model = SemanticIndexer(load_backbone(str(checkpoints[backbone]), dropout=0.0), (4, 3)).to(device)
+        loaded = load_backbone(str(checkpoints[backbone]), dropout=0.0, encoder="full")
+        model = SemanticIndexer(loaded, (4, 3)).to(device)
         model.backbone.freeze("full", 0)
         model.train()
         tokens = Tokens.build(few, lambda texts: model.backbone.tokenize(texts, 32))

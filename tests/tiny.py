@@ -18,7 +18,11 @@ TOPICS = {
     "weather": "storm cloud frost thunder drizzle sunshine hail breeze",
 }
 EVERYWHERE = ["the", "a", "with", "and", "for", "of", "new", "old", "small", "large", "good"]
-CHECKPOINTS = ("t5", "mt5", "bart", "pair", "bert", "roberta", "distilbert")  # "pair": two BERTs, encoder and decoder
+CAUSAL = ("qwen2", "llama")
+# "pair": two BERTs, encoder and decoder
+CHECKPOINTS = ("t5", "mt5", "bart", "pair", "bert", "roberta", "distilbert", *CAUSAL)
+# how much of the encoder learns decides whether a causal model has the small decoder or is one stack
+ADAPTERS = [*((name, "frozen") for name in CHECKPOINTS), *((name, "full") for name in CAUSAL)]
 
 
 def small_corpus() -> Corpus:
@@ -79,13 +83,34 @@ def byte_pairs(corpus: Corpus) -> dict[str, Any]:
     return {"vocab": {token: n for n, token in enumerate([*tokens, "<mask>"])}, "merges": merges}
 
 
+def causal_tokenizer(corpus: Corpus, kind: str) -> Any:
+    """Qwen's puts nothing around a text, and its one special token pads, ends and is unknown; Llama's begins a text
+    with <s> and has no token for padding."""
+    import transformers as hf
+
+    pairs = byte_pairs(corpus)
+    if kind == "qwen2":
+        words = [token for token in pairs["vocab"] if not token.startswith("<")]
+        vocabulary = {token: n for n, token in enumerate([*words, "<|endoftext|>"])}
+        return hf.Qwen2Tokenizer(vocab=vocabulary, merges=pairs["merges"])
+    space = {token: token.replace("Ġ", "▁") for token in pairs["vocab"]}
+    vocabulary = {token: n for n, token in enumerate(["<unk>", "<s>", "</s>"])}
+    vocabulary |= {f"<0x{byte:02X}>": len(vocabulary) + byte for byte in range(256)}
+    for token in pairs["vocab"]:
+        vocabulary.setdefault(space[token], len(vocabulary))
+    merges = [(space.get(a, a), space.get(b, b)) for a, b in pairs["merges"]]
+    return hf.LlamaTokenizer(vocab=vocabulary, merges=merges, add_bos_token=True)
+
+
 def save_checkpoints(folder: Path, corpus: Corpus, names: Sequence[str] = CHECKPOINTS) -> dict[str, Path]:
     """Folders with a tiny random model of every kind and its tokenizer, as odd as the published ones are.
 
     t5: sentinel tokens, more rows than tokens, the head tied. mt5: the same with sentinels that are ordinary pieces,
     a token added later, gated layers and a head of its own. bart: pad is 1, a decoder that starts with </s>, <mask>
     without a row, and settings for a search by beams (as bart-large-cnn). pair: no token for padding. roberta: pad
-    is 1, and positions count from behind it. distilbert: layers that cannot be cut.
+    is 1, and positions count from behind it. distilbert: layers that cannot be cut. qwen2: no token around a text,
+    more rows than tokens, the head tied, held in bfloat16. llama: no token for padding, a head of its own. Both: fewer
+    heads for keys and values than for queries.
     """
     import torch
     import transformers as hf
@@ -105,9 +130,10 @@ def save_checkpoints(folder: Path, corpus: Corpus, names: Sequence[str] = CHECKP
         "bert": tokenizer,
         "roberta": bytes_,
         "distilbert": tokenizer,
+        **{kind: causal_tokenizer(corpus, kind) for kind in CAUSAL},
     }
     tokenizers["mt5"].add_tokens(["ISBN"])
-    more = {"t5": 28, "mt5": 12, "bart": -1}  # rows than tokens
+    more = {"t5": 28, "mt5": 12, "bart": -1, "qwen2": 19}  # rows than tokens
     rows = {name: len(tokenizers[name]) + more.get(name, 0) for name in CHECKPOINTS}
 
     start = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
@@ -123,6 +149,9 @@ def save_checkpoints(folder: Path, corpus: Corpus, names: Sequence[str] = CHECKP
     decoder = hf.BertConfig(vocab_size=rows["bert"], **outside, **bert)
     behind = bert | {"max_position_embeddings": 66, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
     distilled = {"dim": WIDTH, "n_heads": 2, "n_layers": 2, "hidden_dim": 64, "max_position_embeddings": 64}
+    causal = {"hidden_size": WIDTH, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64}
+    causal |= {"num_hidden_layers": 3, "max_position_embeddings": 80, "initializer_range": 0.2}
+    llama = causal | {"bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": False}
     makers = {
         "t5": lambda: hf.T5ForConditionalGeneration(hf.T5Config(vocab_size=rows["t5"], **t5)),
         "mt5": lambda: hf.MT5ForConditionalGeneration(hf.MT5Config(vocab_size=rows["mt5"], **t5)),
@@ -131,6 +160,10 @@ def save_checkpoints(folder: Path, corpus: Corpus, names: Sequence[str] = CHECKP
         "bert": lambda: hf.BertModel(inside),
         "roberta": lambda: hf.RobertaModel(hf.RobertaConfig(vocab_size=rows["roberta"], num_hidden_layers=3, **behind)),
         "distilbert": lambda: hf.DistilBertModel(hf.DistilBertConfig(vocab_size=rows["distilbert"], **distilled)),
+        "qwen2": lambda: hf.Qwen2ForCausalLM(
+            hf.Qwen2Config(vocab_size=rows["qwen2"], tie_word_embeddings=True, **causal)
+        ).bfloat16(),
+        "llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(vocab_size=rows["llama"], **llama)),
     }
     for name in names:
         torch.manual_seed(0)

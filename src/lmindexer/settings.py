@@ -60,7 +60,10 @@ def parse(kind: type[Config], values: Mapping[str, Any], origin: str = "the sett
 
 
 def counting(config: Any) -> "list[dataclasses.Field[Any]]":
-    """The settings that count for what the config is of: its `scopes` are the names that `of` may give."""
+    """The settings that count for what the config is of: its `scopes` are the names that `of` may give.
+
+    The config has a `title`, too, which is what it is of, in a word or three.
+    """
     return [f for f in dataclasses.fields(config) if not f.metadata["of"] or config.scopes & set(f.metadata["of"])]
 
 
@@ -69,10 +72,8 @@ def check_counting(config: Any, given: Iterable[str], origin: str) -> None:
     count = {f.name for f in counting(config)}
     for f in dataclasses.fields(config):
         if f.name in given and f.name not in count:
-            raise InputError(
-                f"{origin}: {f.name} is a setting of {' or '.join(f.metadata['of'])}, not of "
-                f"{' or '.join(sorted(config.scopes))}; leave it out"
-            )
+            known = " or ".join(f.metadata["of"])
+            raise InputError(f"{origin}: {f.name} is a setting of {known}, not of {config.title}; leave it out")
 
 
 def same_settings(one: Any, other: Any) -> bool:

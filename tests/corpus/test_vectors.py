@@ -94,6 +94,14 @@ def test_python_gives_rows_or_a_mapping():
     np.testing.assert_array_equal(read_vectors({2: [3.0], 1: [4.0]}, numbers).array, [[4], [3]])  # type: ignore[dict-item]
 
 
+@pytest.mark.parametrize("odd", [[[1.0], [1.0, 2.0], [3.0]], {"a": [[1.0], [1.0, 2.0]], "b": [1.0], "c": [1.0]}])
+def test_what_is_no_array_is_refused(odd: Any):
+    with pytest.raises(InputError, match="the given vectors are no numpy array and cannot be made one"):
+        read_vectors(odd, CORPUS)
+    with pytest.raises(InputError, match=r"the shape \(3,\), not \(documents, numbers\)"):
+        read_vectors(np.ones(3), CORPUS)
+
+
 def test_whole_numbers_are_numbers(tmp_path: Path):
     whole = (10 * X).astype(np.int8)
     np.save(tmp_path / "v.npy", whole)

@@ -104,7 +104,7 @@ def of_queries(dice: random.Random, home: Path, folder: Path) -> Case:
     def lost(answer: Answer) -> str:
         told = json.loads(answer.out)
         joined = sum(number(each[1]) for note in told["notes"] if (each := JOINED.match(note)))
-        asked = told["retrievers"]["bm25"]["queries"]
+        asked = told["tables"]["all"]["methods"]["bm25"]["queries"]
         is_lost = certain and asked + joined != made.records
         return f"{made.records} queries, {asked} asked and {joined} joined" if is_lost else ""
 

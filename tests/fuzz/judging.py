@@ -69,7 +69,7 @@ def _without_learning() -> Iterator[None]:
     """`learn` and `finetune` read files and resolve settings, and there they end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lmindexer.cli.learning._fit", lambda *arguments: None)
-        for name in ("_teach", "generative"):
+        for name in ("_teach", "load_retriever"):
             patch.setattr(f"lmindexer.teaching.finetune.{name}", lambda *arguments: None)
         yield
 

@@ -297,7 +297,7 @@ def test_the_report_names_the_vectors_and_judges_by_them(of_vectors: Indexer):
         "notes": ["ids in the given vectors that no document here has: 10; their vectors are left out"]
     }
     assert any(
-        line.startswith(f"Learned from vectors that were brought: the given vectors, {facts['width']} numbers")
+        line.startswith(f"Its vectors were brought: the given vectors, {facts['width']} numbers")
         for line in summary(report)
     )
     assert "unseen" not in report

@@ -13,6 +13,7 @@ from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.learn.learner import Learner, LearningState, hidden_states
 from lmindexer.learn.rebuild import rebuilding_quality
+from lmindexer.model.backbone import EncoderBackbone
 from lmindexer.model.decoder import pool, unit_rms
 from lmindexer.progress import Progress
 from lmindexer.training import filled
@@ -37,7 +38,7 @@ def make(corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path) -> Make:
             )
 
         learner = new_learner(corpus, checkpoints[backbone], encoder, config, trainer)
-        if learner.indexer.backbone.small_decoder is not None:
+        if isinstance(learner.indexer.backbone, EncoderBackbone):
             with torch.no_grad():  # a small decoder begins with zeros, behind which nothing has a gradient
                 for p in learner.indexer.backbone.small_decoder.parameters():
                     p.add_(torch.randn_like(p) * 0.05)
@@ -66,9 +67,9 @@ def is_still(parameters: nn.Module | Tensor) -> bool:
 
 
 def decoder_of(learner: Learner) -> nn.Module:
-    decoder = learner.indexer.backbone.small_decoder
-    assert decoder is not None
-    return decoder.layers[0].narrow  # type: ignore[union-attr]
+    backbone = learner.indexer.backbone
+    assert isinstance(backbone, EncoderBackbone)
+    return backbone.small_decoder.layers[0].narrow  # type: ignore[union-attr]
 
 
 # The total

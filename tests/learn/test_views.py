@@ -14,7 +14,7 @@ from lmindexer.learn import stages
 from lmindexer.learn.learner import Learner
 from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.stages import train_position
-from lmindexer.model.backbone import load_backbone
+from lmindexer.model.backbone import EncoderBackbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.progress import Progress
@@ -25,7 +25,7 @@ ROWS = np.array([7, 3, 11])
 
 
 def memories_of(checkpoint: Path, corpus: Corpus, encoder: str, dropout: float = 0.5) -> Memories:
-    backbone = load_backbone(str(checkpoint), dropout=dropout)
+    backbone = load_backbone(str(checkpoint), dropout=dropout, encoder=encoder)
     if encoder == "top" and backbone.layers is None:
         pytest.skip("its encoder cannot be cut")
     backbone.freeze(encoder, 1)
@@ -39,11 +39,14 @@ def memories_of(checkpoint: Path, corpus: Corpus, encoder: str, dropout: float =
 @torch.no_grad()
 def test_two_views_are_two_looks_of_an_encoder_that_learns(encoder: str, checkpoint: Path, corpus: Corpus):
     memories = memories_of(checkpoint, corpus, encoder)
+    torch.manual_seed(0)
     memory = memories.memory(ROWS, views=2)
     assert torch.equal(memory.mask[::2], memory.mask[1::2])
     assert torch.equal(memory.weight[::2], memory.weight[1::2])
     assert torch.equal(memory.mask[::2], memories.memory(ROWS).mask)
-    assert ((memory.states[::2] - memory.states[1::2])[memory.mask[::2]].abs().amax(-1) > 1e-3).all()
+    looks = memory.mask[::2].clone()
+    looks[:, 0] &= not memories.backbone.is_one_stack  # a first token that sees itself alone may come out the same
+    assert ((memory.states[::2] - memory.states[1::2])[looks].abs().amax(-1) > 1e-3).all()
     first = memory.first_of(len(ROWS))
     assert torch.equal(first.states, memory.states[::2])
     assert torch.equal(first.mask, memory.mask[::2])
@@ -77,7 +80,7 @@ def test_the_views_of_eq_9_come_from_two_masks_of_the_encoder(
     config = LearnConfig(sizes=(4,), epochs=1, batch_size=16, dropout=0.5, alignment=(0.0,))
     memories = memories_of(checkpoints["bert"], corpus, encoder)
     backbone = memories.backbone
-    assert backbone.small_decoder is not None
+    assert isinstance(backbone, EncoderBackbone)
     for layer in backbone.small_decoder.layers:
         layer.dropout = 0.0
     _, counts = document_frequency(memories.corpus_tokens, len(backbone.vocabulary))

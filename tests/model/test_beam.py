@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lmindexer.ids.trie import Trie
-from lmindexer.model.backbone import Backbone, Memory, load_backbone
+from lmindexer.model.backbone import Backbone, EncoderBackbone, Memory, load_backbone
 from lmindexer.model.beam import Found, beam_search, exact_search
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
@@ -22,7 +22,7 @@ BACKBONES = dict[str, Backbone]()  # by checkpoint: loading is slow, and the wei
 def make_model(checkpoint: Path, sizes: tuple[int, ...], seed: int, sharpness: float = 3.0) -> SemanticIndexer:
     torch.manual_seed(seed)
     if str(checkpoint) not in BACKBONES:
-        BACKBONES[str(checkpoint)] = load_backbone(str(checkpoint))
+        BACKBONES[str(checkpoint)] = load_backbone(str(checkpoint), encoder="full")
     model = SemanticIndexer(BACKBONES[str(checkpoint)], sizes)
     with torch.no_grad():
         model.start.normal_()
@@ -31,7 +31,7 @@ def make_model(checkpoint: Path, sizes: tuple[int, ...], seed: int, sharpness: f
             model.shift(t).normal_(std=0.1)
         for codebook in model.codebooks:
             codebook.weight.normal_(std=sharpness)
-        if model.backbone.small_decoder is not None:
+        if isinstance(model.backbone, EncoderBackbone):
             for weight in model.backbone.small_decoder.parameters():
                 weight.normal_(std=0.2)
     return model.eval()
@@ -89,7 +89,7 @@ def worlds(draw: st.DrawFn) -> tuple[tuple[int, ...], np.ndarray, list[int]]:
     return sizes, codes, sorted(draw(st.one_of(st.just(list(range(len(codes)))), rows)))
 
 
-@pytest.mark.parametrize("name", ["bert", "t5"])
+@pytest.mark.parametrize("name", ["bert", "t5", "qwen2", "llama"])
 @settings(max_examples=60)
 @given(
     worlds(), st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 30), st.integers(0, 99), st.booleans()
@@ -198,7 +198,7 @@ def test_the_exact_search_finds_what_a_narrow_beam_misses(checkpoints: dict[str,
     assert (narrow.scores[:, -1] < scores.topk(10).values[:, -1] - 1e-3).any()
 
 
-@pytest.mark.parametrize("name", ["bert", "t5"])
+@pytest.mark.parametrize("name", ["bert", "t5", "qwen2"])
 def test_no_answer_is_invalid_over_thousands_of_queries(name: str, checkpoints: dict[str, Path]):
     dice = np.random.default_rng(1)
     for seed, sizes in enumerate([(7, 5), (4, 9, 3), (5, 3, 4, 2)]):

@@ -1,17 +1,22 @@
 """What is no backbone is refused in one sentence that names what is."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import load_backbone
 from tiny import WIDTH
 
 SMALL = {"hidden_size": WIDTH, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
-KINDS = r"use 'bundled', an encoder such as BERT, RoBERTa or MPNet, or a seq2seq model such as T5, mT5 or BART"
+KINDS = (
+    "use 'bundled', an encoder such as BERT, RoBERTa or MPNet, a seq2seq model such as T5, mT5 or BART, or a causal "
+    "model such as Qwen, Llama or Mistral"
+)
 ADAPTED = {"num_key_value_heads": 2, "vocab_size": 120}
 
 
@@ -21,28 +26,52 @@ def folder_of(model: Any, tokenizer: Any, folder: Path) -> str:
     return str(folder)
 
 
-def refusal(folder: str) -> str:
+def refusal(folder: str, encoder: str = "frozen") -> str:
     with pytest.raises(InputError) as error:
-        load_backbone(folder)
+        load_backbone(folder, encoder=encoder)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2", "bert"])
-def test_a_causal_model_is_refused(kind: str, tokenizer: Any, tmp_path: Path):
+MADE: dict[str, Callable[[Any], Any]] = {
+    "gpt2": lambda hf: hf.GPT2LMHeadModel(
+        hf.GPT2Config(vocab_size=120, n_embd=WIDTH, n_layer=2, n_head=2, n_positions=64)
+    ),
+    "mistral": lambda hf: hf.MistralForCausalLM(hf.MistralConfig(**SMALL, **ADAPTED, sliding_window=24)),
+    "qwen3": lambda hf: hf.Qwen3ForCausalLM(hf.Qwen3Config(**SMALL, **ADAPTED, head_dim=24)),
+    "gemma2": lambda hf: hf.Gemma2ForCausalLM(hf.Gemma2Config(**SMALL, **ADAPTED, head_dim=16, sliding_window=24)),
+    "bert": lambda hf: hf.BertLMHeadModel(hf.BertConfig(**SMALL, vocab_size=120, is_decoder=True)),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+@torch.no_grad()
+def test_other_causal_models_need_no_code(kind: str, tokenizer: Any, tmp_path: Path):
     import transformers as hf
 
-    models = {
-        "gpt2": lambda: hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=120, n_embd=WIDTH, n_layer=1, n_head=2)),
-        "llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**SMALL, **ADAPTED)),
-        "qwen2": lambda: hf.Qwen2ForCausalLM(hf.Qwen2Config(**SMALL, **ADAPTED)),
-        "bert": lambda: hf.BertLMHeadModel(hf.BertConfig(**SMALL, vocab_size=120, is_decoder=True)),
-    }
-    name = folder_of(models[kind](), tokenizer, tmp_path / "model")
-    assert refusal(name) == (
-        f"the model {name!r} ({kind}) is a causal language model, as GPT-2, Llama and Qwen are, which is not "
-        f"supported yet; {KINDS}"
-    )
+    name = folder_of(MADE[kind](hf), tokenizer, tmp_path / "model")
+    backbone = load_backbone(name, encoder="full")
+    assert backbone.is_one_stack
+    assert not load_backbone(name).is_one_stack
+    L = min(backbone.longest, 40)
+    tokens = torch.randint(4, 110, (2, L))
+    mask = torch.arange(L) < torch.tensor([[L], [3]])
+    memory, inputs = backbone.remember(tokens, mask), torch.randn(2, 4, WIDTH)
+    decoded = backbone.decode(memory, inputs)
+    alone = backbone.remember(tokens[1:, :3], mask[1:, :3])
+    torch.testing.assert_close(backbone.decode(alone, inputs[1:])[0], decoded[1], rtol=1e-4, atol=1e-4)
+    read = backbone.reader(memory)
+    for step in range(4):
+        torch.testing.assert_close(read(inputs[:, : step + 1])[:, 0], decoded[:, step], rtol=1e-4, atol=1e-4)
+
+
+def test_a_causal_model_without_keys_and_values_reads_and_does_not_decode(tokenizer: Any, tmp_path: Path):
+    import transformers as hf
+
+    mamba = hf.MambaForCausalLM(hf.MambaConfig(vocab_size=120, hidden_size=WIDTH, num_hidden_layers=1))
+    name = folder_of(mamba, tokenizer, tmp_path / "model")
+    assert not load_backbone(name).is_one_stack
+    assert refusal(name, "full").endswith(f"); or leave it frozen; {KINDS}")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +81,7 @@ def test_a_causal_model_is_refused(kind: str, tokenizer: Any, tmp_path: Path):
         ("vision-encoder-decoder", "is an encoder-decoder model of something else than text"),
         ("seamless_m4t", "is an encoder-decoder model of something else than text"),
         ("vit", "is not a model that reads text alone"),
+        ("gemma3", "is not a model that reads text alone"),
         ("clip", "is not a model that reads text alone"),
         ("wav2vec2", "is not a model that reads text alone"),
     ],
@@ -64,6 +94,7 @@ def test_a_model_of_images_or_speech_is_refused_before_its_weights_are_read(
     config = {
         "whisper": hf.WhisperConfig,
         "vit": hf.ViTConfig,
+        "gemma3": hf.Gemma3Config,
         "clip": hf.CLIPConfig,
         "wav2vec2": hf.Wav2Vec2Config,
         "seamless_m4t": hf.SeamlessM4TConfig,
@@ -101,7 +132,7 @@ def test_an_encoder_that_cannot_leave_padding_out_is_refused(tokenizer: Any, tmp
     assert "depends on the padding behind it" in refusal(folder_of(model, tokenizer, tmp_path / "model"))
 
 
-@pytest.mark.parametrize("name", ["t5", "mt5", "bart", "pair", "bert", "roberta", "distilbert"])
+@pytest.mark.parametrize("name", ["t5", "mt5", "bart", "pair", "bert", "roberta", "distilbert", "qwen2"])
 def test_a_folder_without_a_tokenizer_is_refused(name: str, checkpoints: dict[str, Path], tmp_path: Path):
     """transformers makes one up: T5's of four pieces and a hundred sentinels."""
     folder = shutil.copytree(checkpoints[name], tmp_path / "model", ignore=shutil.ignore_patterns("*token*"))

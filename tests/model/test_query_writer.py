@@ -85,6 +85,8 @@ def test_progress_is_told(checkpoints: dict[str, Path], corpus: Corpus):
 def test_what_cannot_write_is_refused(checkpoints: dict[str, Path], tmp_path: Path):
     with pytest.raises(InputError, match=r"reads and does not write; name a seq2seq model"):
         load_query_writer(str(checkpoints["bert"]), "cpu")
+    with pytest.raises(InputError, match=r"goes on from a text and does not write; name a seq2seq model"):
+        load_query_writer(str(checkpoints["qwen2"]), "cpu")
     with pytest.raises(InputError, match=r"does not say by which token a text begins"):
         load_query_writer(str(checkpoints["pair"]), "cpu")
     with pytest.raises(InputError, match=r"cannot load the model '.*nowhere'"):

@@ -1,5 +1,6 @@
 """Eq. 1: all positions in one pass, none looking ahead; the greedy ID of a new document."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,30 +8,26 @@ import torch
 import torch.nn.functional as F
 
 from lmindexer.corpus.documents import Corpus
-from lmindexer.model.backbone import Memory, load_backbone
+from lmindexer.model.backbone import Backbone, EncoderBackbone, Memory, load_backbone
 from lmindexer.model.decoder import SmallDecoder, pool, unit_rms
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
 SIZES = (5, 7, 3)
 
 
-def make_indexer(name: str) -> SemanticIndexer:
+@pytest.fixture
+def indexer(load: Callable[..., Backbone]) -> SemanticIndexer:
     torch.manual_seed(1)
-    indexer = SemanticIndexer(load_backbone(name), SIZES)
+    indexer = SemanticIndexer(load(), SIZES)
     with torch.no_grad():
         indexer.start.normal_()
         indexer.centre.normal_(std=0.1)
         for t in range(1, len(SIZES)):
             indexer.shift(t).normal_(std=0.1)
-        if indexer.backbone.small_decoder is not None:
+        if isinstance(indexer.backbone, EncoderBackbone):
             for p in indexer.backbone.small_decoder.parameters():
                 p.normal_(std=0.2)
     return indexer.eval()
-
-
-@pytest.fixture
-def indexer(checkpoint: Path) -> SemanticIndexer:
-    return make_indexer(str(checkpoint))
 
 
 def remember(indexer: SemanticIndexer, texts: list[str]) -> Memory:
@@ -99,7 +96,8 @@ def test_save_then_load_changes_nothing(indexer: SemanticIndexer, corpus: Corpus
     indexer.backbone.weigh_tokens(torch.rand(len(indexer.backbone.vocabulary)))
     indexer.backbone.save(tmp_path / "backbone")
     torch.manual_seed(9)
-    loaded = SemanticIndexer(load_backbone(str(tmp_path / "backbone")), SIZES).eval()
+    encoder = "full" if indexer.backbone.is_one_stack else "frozen"
+    loaded = SemanticIndexer(load_backbone(str(tmp_path / "backbone"), encoder=encoder), SIZES).eval()
     loaded.load_state_dict(indexer.state_dict())
     texts = corpus.texts(range(8))
     prefix = torch.randint(3, (8, 2))

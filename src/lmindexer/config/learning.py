@@ -27,6 +27,7 @@ LEARNED = ("lmindexer", "simcse")  # where a pretrained model learns
 OPTIMISED = ("lmindexer", "simcse", "rq-vae")  # where anything is learned by gradients
 WITH_SIZES = ("lmindexer", "rq-vae", "rq-kmeans", "random")
 EMBED_FIRST = ("rq-vae", "hc", "rq-kmeans")
+PRETRAINED = ("lmindexer", *EMBED_FIRST)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,15 @@ class DocumentSettings:
         MODEL,
         ("cut", "pool"),
     )
-    decoder_layers: int = setting(2, "layers of the small decoder put on an encoder-only backbone", MODEL)
+    backbone_dtype: str = setting(
+        "fp32",
+        "precision in which the weights of a pretrained model are held; bf16 takes half the memory, and is for a model "
+        "of which nothing learns",
+        MODEL,
+        ("fp32", "bf16"),
+        of=PRETRAINED,
+    )
+    decoder_layers: int = setting(2, "layers of the small decoder put on a backbone that only reads", MODEL)
 
 
 @dataclass(frozen=True)
@@ -217,6 +226,11 @@ class LearnConfig(MachineSettings, TwoStepSettings, LMIndexerSettings, Pretraine
         return frozenset(names)
 
     @property
+    def title(self) -> str:
+        """What the settings are of."""
+        return self.indexer
+
+    @property
     def given_vectors(self) -> bool:
         """Whether users bring one vector a document, and no encoder reads their texts."""
         return self.embeddings == GIVEN or VECTOR_FILE.fullmatch(self.embeddings) is not None
@@ -255,6 +269,12 @@ def _check(config: LearnConfig) -> None:
         raise InputError(
             f"encoder {config.encoder} has nothing to learn from: with embeddings {config.embeddings} the vectors are "
             "read, not the texts; leave one of the two out"
+        )
+    learns = config.encoder != "frozen" if config.indexer == "lmindexer" else config.embeddings == "simcse"
+    if config.backbone_dtype == "bf16" and learns:
+        part = f"encoder {config.encoder}" if config.indexer == "lmindexer" else "embeddings simcse"
+        raise InputError(
+            f"backbone_dtype bf16 is for what does not learn, and with {part} the backbone does; leave one of them out"
         )
     positive = (
         "max_tokens",

@@ -129,7 +129,12 @@ class FinetuneConfig:
     @property
     def scopes(self) -> frozenset[str]:
         """What `of` a setting may name so that the setting counts."""
-        return frozenset({self.task, self.method, f"{self.method} to {self.task}"})
+        return frozenset({self.task, self.method, self.title})
+
+    @property
+    def title(self) -> str:
+        """What the settings are of."""
+        return f"{self.method} to {self.task}"
 
     @property
     def reads_vectors(self) -> bool:

@@ -127,7 +127,7 @@ def _columns(path: Path, schema: pa.Schema, id_column: str, column: str) -> tupl
 def _is_vector(kind: pa.DataType) -> bool:
     kind = getattr(kind, "storage_type", kind)
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return lists and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))
+    return bool(lists and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)))
 
 
 def _arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray]:

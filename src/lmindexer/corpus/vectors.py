@@ -77,7 +77,7 @@ def read_vectors(
     if isinstance(source, Mapping):
         array, extra = _gathered(_blocks_of(source, origin), corpus, doc_ids, origin)
         return _checked(array, origin, doc_ids, width, extra)
-    array = Rows.of(np.asarray(source), origin).array
+    array = Rows.of(_array(source, origin), origin).array
     if len(array) != len(corpus):
         raise InputError(f"{origin} are {len(array):,}, and there are {len(corpus):,} documents; give one a document")
     return _checked(_taken(array, some), origin, doc_ids, width)
@@ -144,7 +144,14 @@ def _gathered(blocks: Iterable[Block], corpus: Corpus, doc_ids: list[str], origi
 
 def _blocks_of(vectors: Mapping[str, Any], origin: str) -> Iterator[Block]:
     for doc_id, vector in vectors.items():
-        yield [str(doc_id)], Rows.of(np.asarray(vector)[None], f"{origin} of {excerpt(doc_id)}").array
+        yield [str(doc_id)], Rows.of(_array(vector, origin)[None], f"{origin} of {excerpt(doc_id)}").array
+
+
+def _array(value: Any, origin: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:  # of a tensor on a GPU, or rows of unlike width
+        raise InputError(f"{origin} are no numpy array and cannot be made one ({error}); give one of floats") from None
 
 
 def _checked(array: np.ndarray, origin: str, doc_ids: list[str], width: int | None, extra: int = 0) -> Vectors:

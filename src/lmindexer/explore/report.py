@@ -56,7 +56,7 @@ def summary(report: dict[str, Any]) -> list[str]:
     ]
     if "vectors" in report:
         given = report["vectors"]
-        lines.append(f"Learned from vectors that were brought: {given['file']}, {given['width']:,} numbers each.")
+        lines.append(f"Its vectors were brought: {given['file']}, {given['width']:,} numbers each.")
         lines += [f"Note: {note}." for note in given["notes"]]
     if "agreement" in report:
         share = report["agreement"]["all"]

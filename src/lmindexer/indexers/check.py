@@ -105,7 +105,7 @@ def _agreement_faults(run: Run) -> Iterator[Fault]:
         yield Fault(f"{len(bare):,} documents have no ID, such as {min(bare)!r}", "the model gives them one")
     if not foreign and not bare and ids.doc_ids != corpus.doc_ids:
         yield Fault("IDs and documents stand in different orders", "brought into that of the IDs")
-    if run.config.given_vectors and not run.fault(VECTORS):
+    if run.has(VECTORS) and not run.fault(VECTORS):
         try:
             load_given(run, corpus)
         except InputError as error:
@@ -142,7 +142,7 @@ def _mend_agreement(change: Change) -> None:
         return
     ids = ids.select([row for row, doc_id in enumerate(ids.doc_ids) if doc_id in corpus.row_of])
     bare = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in ids]
-    given = run.config.given_vectors
+    given = run.has(VECTORS)
     if bare:
         new = Corpus.from_documents((corpus[row] for row in bare), keep_empty=True)
         found = load_indexer(run.path).index(new, vectors=load_given(run, new) if given else None)

@@ -70,7 +70,7 @@ def load_given(run: Run, corpus: Corpus) -> np.ndarray:
     try:
         keys, table = load_keys(path, "vectors")
         flat = table["vectors"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        vectors = flat.reshape(len(keys), -1).copy()
+        vectors: np.ndarray = flat.reshape(len(keys), -1).copy()
         if vectors.dtype.kind != "f" or vectors.shape[1] != width or not np.isfinite(vectors).all():
             raise ValueError("its vectors are not the run's")
     except UNREADABLE as error:

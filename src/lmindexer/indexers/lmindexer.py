@@ -107,7 +107,7 @@ class LMIndexer:
         bf16 = choose_bf16(self.config.precision, device)
         torch.manual_seed(self.config.seed)
         progress.say(f"loading the model {self.config.backbone}")
-        backbone = load_backbone(self.config.backbone, self.config.decoder_layers, self.config.dropout)
+        backbone = _loaded(self.config, self.config.backbone)
         backbone.texts.room(self.config.max_tokens)
         backbone.freeze(self.config.encoder, self.config.top_layers)
         run = begin_run(self.config, corpus, out, resume, given, device=str(device), bf16=bf16)
@@ -140,9 +140,7 @@ class LMIndexer:
         """The indexer of a finished run folder. Raises InputError when it is none."""
         folder = Run.open(Path(run))
         config = folder.config
-        backbone = load_backbone(
-            str(folder.folder("backbone") or config.backbone), config.decoder_layers, config.dropout
-        )
+        backbone = _loaded(config, str(folder.folder("backbone") or config.backbone))
         model = SemanticIndexer(backbone, config.sizes)
         weights = folder.file("indexer.safetensors")
         try:
@@ -152,7 +150,7 @@ class LMIndexer:
                 raise ValueError("a weight is no number")
         except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
             raise InputError(f"{weights} cannot be read ({error}); learn the run anew") from None
-        if unexpected or any(not name.startswith("backbone.model.") for name in missing):
+        if unexpected or not set(missing) <= backbone.pretrained_names("backbone."):
             raise InputError(f"{weights} is not of this run; learn the run anew")
         indexer = cls(config)
         indexer.run, indexer.ids = folder, load_ids(folder)
@@ -202,6 +200,13 @@ class LMIndexer:
         return self
 
 
+def _loaded(config: LearnConfig, name: str) -> Backbone:
+    """The pretrained model of these settings, by a name or in a folder."""
+    return load_backbone(
+        name, config.decoder_layers, config.dropout, encoder=config.encoder, held=config.backbone_dtype
+    )
+
+
 def _learner(
     config: LearnConfig,
     backbone: Backbone,
@@ -232,7 +237,7 @@ def _learner(
         memories = VectorMemories(backbone, given.array, axes, tokens)
     else:
         memories = Memories(backbone, tokens, bf16, run.path)
-        if backbone.cut is not None:
+        if backbone.caches:
             progress.say(f"encoding {len(corpus):,} documents, once")
     memories.fill(progress)
     trainer = Trainer(
@@ -243,7 +248,7 @@ def _learner(
         bf16=bf16,
         checkpoint_seconds=config.checkpoint_seconds,
         progress=progress,
-        frozen=backbone.frozen_names("indexer.backbone.model."),
+        frozen=backbone.frozen_names("indexer.backbone."),
         state=LearningState(torch.zeros(len(corpus), 0, dtype=torch.long, device=device)),
     )
     return Learner(config, indexer, reconstructor, memories, trainer), unseen if given is None else None
@@ -264,11 +269,10 @@ def _without_text(config: LearnConfig) -> LearnConfig:
 
 def _save(run: Run, learner: Learner) -> None:
     """The weights. The pretrained model is copied unless it is the bundled one, unchanged."""
+    elsewhere = learner.memories.backbone.pretrained_names("backbone.") | {"vocabulary"}
     for name, module in (("indexer", learner.indexer), ("reconstructor", learner.reconstructor)):
         tensors = {
-            key: x.detach().cpu().contiguous().clone()
-            for key, x in module.state_dict().items()
-            if not key.startswith("backbone.model.") and key != "vocabulary"
+            key: x.detach().cpu().contiguous().clone() for key, x in module.state_dict().items() if key not in elsewhere
         }
         write_atomically(run.path / f"{name}.safetensors", partial(save_file, tensors))
     if learner.config.backbone != "bundled" or learner.memories.backbone.learns:

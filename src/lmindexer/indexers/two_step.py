@@ -111,7 +111,7 @@ class TwoStepIndexer:
         if config.indexer != "random" and given is None:
             _, name = encoder_of(config)
             progress.say(f"loading the model {name}")
-            self.encoder = load_backbone(name, dropout=config.dropout).to(device).eval()
+            self.encoder = load_backbone(name, dropout=config.dropout, held=config.backbone_dtype).to(device).eval()
             self.encoder.texts.room(config.max_tokens)
         self.run = run = begin_run(config, corpus, out, resume, given, device=str(device), bf16=bf16)
         if run.facts["state"] == "finished":
@@ -164,7 +164,7 @@ class TwoStepIndexer:
             indexer.quantiser = QUANTISERS[indexer.config.indexer].of(tensors, indexer.config)
         if indexer.config.indexer != "random" and not indexer.config.given_vectors:
             name = str(folder.folder("backbone") or encoder_of(indexer.config)[1])
-            indexer.encoder = load_backbone(name).to(device).eval()
+            indexer.encoder = load_backbone(name, held=indexer.config.backbone_dtype).to(device).eval()
         indexer.run, indexer.ids = folder, load_ids(folder)
         if indexer.quantiser.sizes != indexer.ids.sizes:
             raise InputError(f"{weights} is not of the run's IDs (other numbers of codes); learn the run anew")
@@ -199,8 +199,13 @@ class TwoStepIndexer:
         return load_documents(self.run)
 
     def vectors(self, corpus: Corpus, progress: Progress | None = None) -> Tensor:
-        """What is quantised of texts, (N, D): embeddings, or for random IDs numbers that know nothing of the text."""
+        """What is quantised of texts, (N, D): embeddings, or for random IDs numbers that know nothing of the text.
+
+        Raises InputError where users brought the vectors.
+        """
         if self.encoder is None:
+            if self.config.indexer != "random":
+                raise InputError("no encoder reads texts here: the IDs were learned from vectors; bring those")
             return random_vectors(corpus.doc_ids, len(self.config.sizes), self.config.seed)
         memories, unseen = self._read(corpus)
         if progress is not None:

@@ -81,8 +81,8 @@ class Memories:
 
     @torch.no_grad()
     def fill(self, progress: Progress) -> None:
-        """Compute the frozen part's output for every document, once."""
-        if self.backbone.cut is None or self.cache is not None:
+        """Compute the frozen part's output for every document, once, where there is something to keep."""
+        if not self.backbone.caches or self.cache is not None:
             return
         self.backbone.eval()
         total = int(self.lengths.sum())

@@ -45,7 +45,7 @@ def train_simcse(memories: Memories, config: LearnConfig, folder: Path, resume: 
     )
     if resume:
         trainer.resume()
-    weights = [p for p in backbone.model.parameters() if p.requires_grad]
+    weights = [p for p in backbone.pretrained() if p.requires_grad]
     trainer.run(
         Stage(
             name="SimCSE",

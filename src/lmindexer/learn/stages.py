@@ -237,7 +237,7 @@ def _groups(
     """
     config, indexer = learner.config, learner.indexer
     rates = {p: config.at("indexer_learning_rate", t) for p in indexer.parameters()}
-    rates |= dict.fromkeys(indexer.backbone.model.parameters(), config.encoder_learning_rate)
+    rates |= dict.fromkeys(indexer.backbone.pretrained(), config.encoder_learning_rate)
     still = set(indexer.codebooks.parameters()) - set(() if codebook is None else codebook.parameters())
     learning = [p for module in modules for p in module.parameters() if p.requires_grad and p not in still]
     return adamw_groups(((p, rates.get(p, config.learning_rate)) for p in learning), config.weight_decay)

@@ -28,7 +28,7 @@ def axes_of(vectors: np.ndarray, dim: int, seed: int) -> Tensor | None:
     for at in range(0, len(rows), 4096):
         part = F.normalize(torch.from_numpy(np.asarray(vectors[rows[at : at + 4096]])).float(), dim=1)
         moment += part.T @ part
-    axes = torch.linalg.eigh(moment.double()).eigenvectors[:, -dim:].flip(1)  # (width, dim)
+    axes: Tensor = torch.linalg.eigh(moment.double()).eigenvectors[:, -dim:].flip(1)  # (width, dim)
     largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     return (axes * largest.sign()).float().contiguous()  # an axis has no sign of its own: the same everywhere
 
@@ -39,7 +39,7 @@ def states_of(vectors: Tensor, dim: int, axes: Tensor | None) -> Tensor:
     """
     vectors = F.normalize(vectors.float(), dim=1)
     vectors = vectors @ axes if axes is not None else F.pad(vectors, (0, dim - vectors.shape[1]))
-    return F.normalize(vectors, dim=1) * dim**0.5
+    return F.normalize(vectors, dim=1).mul(dim**0.5)
 
 
 class VectorMemories:

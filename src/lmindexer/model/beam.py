@@ -62,8 +62,8 @@ def beam_search(
     """The k best documents among those that `beams` prefixes a position lead to.
 
     Always k documents where the trie has them: to a query whose prefixes lead to fewer, rounds with twice as many
-    prefixes each append others. With the small decoder the keys and values of a query are computed once a round and
-    shared by its beams; other decoders go through `Backbone.decode`, which repeats the memory for each.
+    prefixes each append others. The keys and values of a query are computed once a round (`Backbone.reader`); with
+    the small decoder its beams share them, other decoders repeat them for each.
     """
     _check(model, trie, k, beams)
     found = _round(model, memory, trie, k, beams, renormalise)
@@ -71,8 +71,7 @@ def beam_search(
         if beams >= _widest(trie):
             raise ValueError(f"every path was scored, yet fewer than {min(k, len(trie))} documents came out")
         beams *= 2
-        some = Memory(memory.states[short], memory.mask[short], memory.weight[short])
-        longer = _appended(found, short, _round(model, some, trie, k, beams, renormalise))
+        longer = _appended(found, short, _round(model, memory.rows(short), trie, k, beams, renormalise))
         found.rows[short], found.scores[short] = longer.rows, longer.scores
     return found
 

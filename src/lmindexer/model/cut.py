@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 
 def layers_of(encoder: Any) -> nn.ModuleList | None:
-    """The layers of an encoder that can be cut: BERT and those built like it, T5, mT5 and BART; else None."""
+    """The layers of an encoder that can be cut: BERT and Llama and those built like them, T5, mT5, BART; else None."""
     places = {"t5": "block", "mt5": "block", "bart": "layers"}
     if encoder.config.model_type in places:
         layers = getattr(encoder, places[encoder.config.model_type], None)
+    elif _like_llama(encoder):
+        layers = encoder.layers
     else:
         layers = getattr(getattr(encoder, "encoder", None), "layer", None)
     return layers if isinstance(layers, nn.ModuleList) else None
@@ -30,6 +32,8 @@ def lower_part(encoder: Any, cut: int) -> nn.Module:
         return _view(encoder, block=encoder.block[:cut], **whole).eval()
     if encoder.config.model_type == "bart":
         return _view(encoder, layers=encoder.layers[:cut]).eval()
+    if _like_llama(encoder):
+        return _view(encoder, layers=encoder.layers[:cut], norm=nn.Identity()).eval()
     return _view(encoder, encoder=_view(encoder.encoder, layer=encoder.encoder.layer[:cut])).eval()
 
 
@@ -42,8 +46,16 @@ def upper_part(encoder: Any, cut: int) -> nn.Module:
     if encoder.config.model_type == "bart":
         start = {"embed_positions": _Zero(), "layernorm_embedding": nn.Identity(), "dropout": 0.0}
         return _view(encoder, layers=encoder.layers[cut:], **start)
+    if _like_llama(encoder):
+        return _view(encoder, layers=encoder.layers[cut:])
     upper = _view(encoder.encoder, layer=encoder.encoder.layer[cut:])
     return _view(encoder, encoder=upper, embeddings=_PassOn())
+
+
+def _like_llama(encoder: Any) -> bool:
+    """A causal model whose layers are all of one kind and know the positions themselves."""
+    kinds = getattr(encoder.config, "layer_types", None) or ()
+    return encoder.config.model_type in ("llama", "mistral", "qwen2", "qwen3") and len(set(kinds)) <= 1
 
 
 def _view(module: nn.Module, **parts: Any) -> nn.Module:

@@ -8,7 +8,8 @@ import torch
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_device
 from lmindexer.errors import InputError
-from lmindexer.model.backbone import Backbone, load_backbone
+from lmindexer.model.backbone import Seq2SeqBackbone, load_backbone
+from lmindexer.model.published import is_causal
 from lmindexer.model.words import rows_without_token
 from lmindexer.progress import Progress
 
@@ -20,7 +21,7 @@ TOP_K = 10
 class QueryWriter:
     """Samples from the `TOP_K` most likely tokens. Make one with `load_query_writer`."""
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Seq2SeqBackbone) -> None:
         self.backbone = backbone.eval()
         self._silent = rows_without_token(backbone.tokenizer, len(backbone.vocabulary))
 
@@ -83,9 +84,10 @@ def load_query_writer(name: str, device: str = "auto") -> QueryWriter:
     """A hub name or a folder. Raises InputError where it cannot be loaded, or is no model that writes."""
     chosen = choose_device(device)
     backbone = load_backbone(name)
-    if backbone.small_decoder is not None:
+    if not isinstance(backbone, Seq2SeqBackbone):
+        what = "goes on from a text" if is_causal(backbone.model.config) else "reads"
         raise InputError(
-            f"the model {name!r} reads and does not write; name a seq2seq model trained to write queries, "
+            f"the model {name!r} {what} and does not write; name a seq2seq model trained to write queries, "
             "such as castorini/doc2query-t5-base-msmarco"
         )
     begins = backbone.model.generation_config

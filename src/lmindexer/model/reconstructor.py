@@ -27,7 +27,8 @@ class Reconstructor(nn.Module):
         self.layers = nn.ModuleList(ReconstructorLayer(D, self.heads, dropout) for _ in range(layers))
         self.out_norm = nn.LayerNorm(D)
         self.bias = nn.Parameter(torch.zeros(V))
-        self.register_buffer("vocabulary", vocabulary.detach() / vocabulary.detach().square().mean().sqrt())
+        vocabulary = vocabulary.detach().float()
+        self.register_buffer("vocabulary", vocabulary / vocabulary.square().mean().sqrt())
         self.document = nn.Sequential(nn.Linear(D, D), nn.GELU(), nn.Linear(D, D))
 
     def forward(self, codes: Sequence[Tensor], tokens: Tensor, hints: Tensor, slots: Tensor) -> Tensor:

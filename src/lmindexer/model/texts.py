@@ -50,7 +50,20 @@ class TextReader:
         return [self._known(self.tokenizer.build_inputs_with_special_tokens(part)) for part in parts]
 
     def _known(self, tokens: list[int]) -> list[int]:
-        """A token that the tokenizer has and the model has no row for (<mask> of published BARTs) is unknown."""
+        """A token that the tokenizer has and the model has no row for (<mask> of published BARTs) is unknown.
+
+        Of a text without any token (an empty one, where the tokenizer puts none around it) one is read, so that there
+        is something to look at.
+        """
+        return self._with_rows(tokens) or [self._end]
+
+    @property
+    def _end(self) -> int:
+        """The token that stands for the end of a text, or whatever there is."""
+        tokens = (self.tokenizer.eos_token_id, self.tokenizer.bos_token_id, self.tokenizer.pad_token_id)
+        return next((token for token in tokens if token is not None and token < self.rows), 0)
+
+    def _with_rows(self, tokens: list[int]) -> list[int]:
         if len(self.tokenizer) <= self.rows:
             return tokens
         unknown = self.tokenizer.unk_token_id

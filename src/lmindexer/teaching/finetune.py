@@ -16,7 +16,7 @@ from lmindexer.files import write_atomically
 from lmindexer.indexers.kept_vectors import AXES, VECTORS
 from lmindexer.indexers.store import has_ids, load_documents
 from lmindexer.methods.dense import KEPT
-from lmindexer.methods.registry import HISTORY, METHODS, TEXT
+from lmindexer.methods.registry import HISTORY, METHODS, TEXT, load_retriever
 from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.taught import CONFIG, is_finetuned, read_config
 from lmindexer.progress import Progress
@@ -108,7 +108,7 @@ def finetune(
         task = SearchTask(train_on, splits, corpus, config)
     with writing(out, wait=False, make=True):
         _teach(source, config, task, out, resume, progress)
-    return METHODS[config.method].open(out)
+    return load_retriever(out)
 
 
 def _teach(

@@ -32,9 +32,15 @@ def freeze_encoder(finetuned: GenerativeModel) -> bool:
     return encoder != "frozen"
 
 
+def freeze_what_reads(finetuned: GenerativeModel) -> None:
+    """Leave to learn what decodes: of a causal model, whose one stack does both, as much as is to learn of it."""
+    encoder = encoder_that_learns(finetuned.config) if finetuned.model.backbone.is_one_stack else "frozen"
+    finetuned.model.backbone.freeze(encoder, finetuned.config.top_layers)
+
+
 def parameter_groups(finetuned: GenerativeModel, modules: nn.Module, rate: float) -> list[dict[str, Any]]:
     """AdamW groups: the pretrained backbone learns at a rate of its own."""
     config = finetuned.config
-    rates = dict.fromkeys(finetuned.model.backbone.model.parameters(), config.encoder_learning_rate)
+    rates = dict.fromkeys(finetuned.model.backbone.pretrained(), config.encoder_learning_rate)
     learning = [p for p in modules.parameters() if p.requires_grad]
     return adamw_groups(((p, rates.get(p, rate)) for p in learning), config.weight_decay)

@@ -67,7 +67,7 @@ def begin_model(run: Run, config: FinetuneConfig) -> GenerativeModel:
         if config.suffix:
             nn.init.normal_(model.codebooks[len(ids.sizes)].weight, std=0.02)
     else:
-        model = SemanticIndexer(_backbone(run, learned), sizes)
+        model = SemanticIndexer(_backbone(run, learned, config), sizes)
     return _finetuned(run, config, model.to(device), ids)
 
 
@@ -84,11 +84,11 @@ def load(run: Path) -> GenerativeModel:
     except (FileNotFoundError, SafetensorError) as error:
         raise InputError(f"{weights} cannot be read ({error}); fine-tune anew") from None
     backbone = (
-        load_backbone(str(kept), learned.decoder_layers, config.dropout)
+        load_backbone(str(kept), learned.decoder_layers, config.dropout, encoder=_encoder_at_first(learned, config))
         if kept is not None
-        else _backbone(folder, learned)
+        else _backbone(folder, learned, config)
     )
-    if kept is None and (backbone.small_decoder is None or encoder_that_learns(config) != "frozen"):
+    if kept is None and backbone.learns_with(encoder_that_learns(config)):
         raise InputError(f"{run / BACKBONE} is missing; fine-tune anew")
     positions = sum(name.startswith("indexer.codebooks.") and name.endswith("weight") for name in tensors)
     if positions not in (len(ids.sizes), len(ids.sizes) + 1):
@@ -99,7 +99,7 @@ def load(run: Path) -> GenerativeModel:
         loaded = model.load_state_dict(_below("indexer.", tensors), strict=False)  # items are read with these weights
         if not are_finite(tensors.values()):
             raise KeyError("a weight is no number")
-        missing = [name for name in loaded.missing_keys if not name.startswith("backbone.model.")]
+        missing = sorted(set(loaded.missing_keys) - backbone.pretrained_names("backbone."))
         if missing or loaded.unexpected_keys:
             raise KeyError((missing or loaded.unexpected_keys)[0])
         finetuned = _finetuned(folder, config, model.to(device), ids)
@@ -128,10 +128,11 @@ def save(run: Run, finetuned: GenerativeModel) -> None:
     """Weights, the encoder where it has learned, the vectors of items, and which documents it was trained to give."""
     keys, new = list(keys_of(finetuned.corpus)), set(finetuned.new)
     save_keys(run.path / KNOWN, [key for row, key in enumerate(keys) if row not in new])
+    pretrained = finetuned.model.backbone.pretrained_names("indexer.backbone.")
     tensors = {
         name: x.detach().cpu().contiguous().clone()
         for name, x in finetuned.modules.state_dict().items()
-        if not name.startswith("indexer.backbone.model.")
+        if name not in pretrained
     }
     write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
     if finetuned.model.backbone.learns:
@@ -151,12 +152,23 @@ def encoder_that_learns(config: FinetuneConfig) -> str:
     return "frozen" if config.reads_vectors else config.encoder
 
 
-def _backbone(run: Run, learned: LearnConfig) -> Backbone:
+def _encoder_at_first(learned: LearnConfig, config: FinetuneConfig) -> str:
+    """How much of the encoder learned when the decoder was made: with LMIndexer's IDs, or here."""
+    return learned.encoder if learned.indexer == "lmindexer" else encoder_that_learns(config)
+
+
+def _backbone(run: Run, learned: LearnConfig, config: FinetuneConfig) -> Backbone:
     """The encoder that the IDs were made with; the bundled one for IDs that were made without."""
     kept = run.folder("backbone")
     without = learned.indexer in ("random", IMPORTED) or (learned.given_vectors and learned.indexer != "lmindexer")
     name = "bundled" if without else encoder_of(learned)[1]
-    return load_backbone(str(kept) if kept is not None else name, learned.decoder_layers, learned.dropout)
+    return load_backbone(
+        str(kept) if kept is not None else name,
+        learned.decoder_layers,
+        learned.dropout,
+        encoder=_encoder_at_first(learned, config),
+        held=learned.backbone_dtype,
+    )
 
 
 def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: IdTable) -> GenerativeModel:

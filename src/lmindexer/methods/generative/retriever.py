@@ -1,6 +1,7 @@
 """Find documents by generating their IDs (section 3.3): the search never leaves the IDs that exist."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -99,7 +100,7 @@ class GenerativeRetriever(Retriever):
         for rows in asked.batches(BATCH if isinstance(asked, Memories) else HISTORIES):
             with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
                 memory = asked.memory(rows)
-            memory = Memory(memory.states.float(), memory.mask, memory.weight.float())
+            memory = replace(memory, states=memory.states.float(), weight=memory.weight.float())
             found = self._find(self.model, memory, trie, min(k, len(trie)))
             for row, documents, scores in zip(rows, found.rows.tolist(), found.scores.tolist(), strict=True):
                 hits[row] = [Hit(self.ids.doc_ids[d], s) for d, s in zip(documents, scores, strict=True) if d >= 0]

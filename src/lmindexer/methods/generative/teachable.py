@@ -40,7 +40,7 @@ class TeachableGenerator:
     def __init__(self, run: Run, config: FinetuneConfig) -> None:
         self.config, self.model, self._indexed_by = config, begin_model(run, config), run.config
         self.learns_encoder = freeze_encoder(self.model)
-        self.frozen = self.model.model.backbone.frozen_names("indexer.backbone.model.")
+        self.frozen = self.model.model.backbone.frozen_names("indexer.backbone.")
 
     @property
     def corpus(self) -> Corpus:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer.corpus.tokens import length_bucketed_batches
-from lmindexer.methods.generative.eq14 import id_codes, id_loss, parameter_groups
+from lmindexer.methods.generative.eq14 import freeze_what_reads, id_codes, id_loss, parameter_groups
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import Asked
 from lmindexer.methods.teachable import TeachingState
@@ -21,14 +21,14 @@ def warm_up(
     progress: Progress,
     later: np.ndarray,
 ) -> None:
-    """Document -> its ID, by the decoder alone; skipped where a checkpoint says that it was done.
+    """Document -> its ID, by what decodes alone; skipped where a checkpoint says that it was done.
 
     Of the documents `later` (rows) nothing is learned.
     """
     config, model = finetuned.config, finetuned.model
     codes = id_codes(finetuned)
     if "agreement" not in trainer.done:
-        model.backbone.freeze("frozen", 0)
+        freeze_what_reads(finetuned)
         documents = finetuned.documents(run.path)
         documents.fill(progress)
         learned = np.ones(len(documents), dtype=bool)
