@@ -26,7 +26,8 @@ from lmindexer.indexers.store import load_documents
 from lmindexer.judging.evaluate import evaluate
 from lmindexer.methods.registry import HISTORY, METHODS, TEXT
 from lmindexer.progress import Progress
-from lmindexer.questions.queries import SPLITS, Queries, load_queries, splits_of, text_key
+from lmindexer.questions.queries import Queries, load_queries, splits_of, text_key
+from lmindexer.questions.query_records import SPLITS
 from lmindexer.questions.sequences import held_out, load_sequences, next_items
 from lmindexer.runs import Run
 from lmindexer.settings import parse

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmindexer import Corpus, LMIndexer
+from lmindexer import Corpus
+from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.methods.generative.finetuned import FinetunedRetriever
 from lmindexer.methods.generative.retriever import GenerativeRetriever
 from lmindexer.methods.registry import load_retriever

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,11 @@ from lmindexer.progress import Progress
 WORDS = ("rose", "pan", "mast", "violin", "storm", "oven", "soil", "drum")
 FILLERS = ("the", "old")
 QUIET = Progress(None)
-QUICK = {  # one look at the data
+LEARN: dict[str, Any] = {  # LMIndexer
+    "sizes": (6, 4), "epochs": 1, "warmup_epochs": 1, "reconstructor_epochs": 1, "settle_epochs": 1, "batch_size": 32,
+    "precision": "fp32", "device": "cpu",
+}  # fmt: skip
+QUICK: dict[str, Any] = {  # one look at the data
     "epochs": 1, "warmup_epochs": 1, "batch_size": 64, "device": "cpu", "precision": "fp32",
 }  # fmt: skip
 BY_HEART = {"warmup_epochs": 2, "dropout": 0.0, "dev_metric": "recall@1", "patience": 0}

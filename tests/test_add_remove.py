@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from command_line import learned, lmindexer, write_items
-from lmindexer import load_indexer
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.registry import load_indexer
 from lmindexer.runs import Run
 
 

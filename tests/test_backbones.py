@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from command_line import SMALL, lmindexer, write_items
-from lmindexer import Corpus, Document, LMIndexer
+from lmindexer import Corpus, Document
 from lmindexer.config import FinetuneConfig
 from lmindexer.errors import InputError
+from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.two_step import TwoStepIndexer
 from lmindexer.methods.generative.eq14 import freeze_encoder, freeze_what_reads
 from lmindexer.methods.generative.folder import begin_model, load

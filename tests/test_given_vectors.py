@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from command_line import SMALL, counting_of, entries, learned, lmindexer, write_items
-from lmindexer import LMIndexer, load_indexer
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.kept_vectors import AXES, VECTORS, load_given
+from lmindexer.indexers.lmindexer import LMIndexer
+from lmindexer.indexers.registry import load_indexer
 from lmindexer.indexers.store import load_documents, save_table
 from lmindexer.indexers.two_step import TwoStepIndexer
 from lmindexer.learn.vector_memories import states_of

@@ -11,9 +11,10 @@ import torch
 
 from fake_device import fake_cuda
 from journey import LEARN, ask, scores, stop_and_resume, travel
-from lmindexer import LMIndexer, devices
+from lmindexer import devices
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
+from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.learn.memories import Memories
 from lmindexer.methods.dense import DenseRetriever
 from lmindexer.model.backbone import load_backbone

@@ -94,3 +94,28 @@ def test_quiet_work_still_warns(clock: SimpleNamespace):
 
 def test_silence_is_silence():
     Progress(None).warn("nobody hears it")
+
+
+class Cell(Terminal):
+    """What a kernel of a notebook has for standard error."""
+
+
+Cell.__module__ = "ipykernel.iostream"
+
+
+def test_a_notebook_has_no_live_line_and_few_others(clock: SimpleNamespace):
+    stream = Cell()
+    progress = Progress(stream)
+    for step in range(10_000):
+        clock.now += 0.01
+        progress.at("learning", 0, 1, step / 10_000)
+        progress.doing("embedding")
+    assert len(stream.getvalue().splitlines()) == 3
+    assert "\r" not in stream.getvalue()
+
+
+def test_standard_error_is_the_one_of_the_moment(monkeypatch: pytest.MonkeyPatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(module.sys, "stderr", stream)
+    Progress().say("here")
+    assert stream.getvalue() == "here\n"

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -43,11 +46,53 @@ def test_the_python_of_the_readme_runs(
         file.writelines(json.dumps(item) + "\n" for item in items)
     new = [{"id": "new1", "title": "blue soap", "brand": "b"}, {"id": "4711", "title": "known", "brand": "k"}]
     Path("new.jsonl").write_text("".join(json.dumps(item) + "\n" for item in new))
+    write_beir("squad", {"red soap": "4701", "cheap comb": "4739"})
     (snippet,) = blocks(README, "python")
     exec(compile(snippet, "README.md", "exec"), {})
     ids = re.findall(r"^(?:(\S+) )?(\(\d+, \d+, \d+\))$", capsys.readouterr().out, re.MULTILINE)
     assert [name for name, _ in ids] == ["", "new1", "4711"]
     assert ids[0][1] == ids[2][1], "what was learned keeps its ID"
+
+
+def write_beir(folder: str, answers: dict[str, str]) -> None:
+    """Test queries, each with the document that answers it."""
+    (Path(folder) / "qrels").mkdir(parents=True)
+    lines = [json.dumps({"_id": f"q{n}", "text": text}) + "\n" for n, text in enumerate(answers)]
+    Path(folder, "queries.jsonl").write_text("".join(lines))
+    judged = [f"q{n}\t{doc_id}\t1\n" for n, doc_id in enumerate(answers.values())]
+    Path(folder, "qrels", "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))
+
+
+@pytest.mark.slow
+def test_the_python_of_the_guide_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for snippet in blocks((ROOT / "docs/usage.md").read_text(encoding="utf-8"), "python"):
+        exec(compile(snippet, "usage.md", "exec"), names)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "tree.html"]
+    shown = capsys.readouterr().out
+    assert "| recall@10 |" in shown
+    assert "Hit(doc_id=" in shown
+    assert "True [Document(" in shown, "index and add give the same ID"
+
+
+@pytest.mark.slow
+def test_the_python_of_the_pages_is_typed(tmp_path: Path):
+    pages = [ROOT / "README.md", ROOT / "docs/usage.md", ROOT / "docs/guide.md"]
+    for page in pages:
+        if page.exists() and (snippets := blocks(page.read_text(encoding="utf-8"), "python")):
+            (tmp_path / f"{page.stem.lower()}.py").write_text("\n".join(snippets))
+    assert len(list(tmp_path.iterdir())) >= 2
+    cells = json.loads((ROOT / "examples/lmindexer.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    (tmp_path / "notebook.py").write_text("\n\n".join(code))
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / ".mypy"), str(tmp_path)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"MYPYPATH": "src"})
+    complaints = [line for line in found.stdout.splitlines() if str(tmp_path) in line]
+    assert found.returncode in (0, 1), found.stderr
+    assert complaints == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -4,45 +4,78 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lmindexer.api.evaluation import evaluate
+    from lmindexer.api.learning import LMIndexer, TwoStepIndexer, import_ids, without_ids
+    from lmindexer.api.run import OpenRun, load
     from lmindexer.config import LearnConfig
     from lmindexer.corpus.documents import Corpus, Document
     from lmindexer.errors import InputError
     from lmindexer.ids.table import IdTable
-    from lmindexer.indexers.lmindexer import LMIndexer
-    from lmindexer.indexers.registry import load_indexer
-    from lmindexer.indexers.two_step import TwoStepIndexer
-    from lmindexer.methods.registry import load_retriever
-    from lmindexer.teaching.finetune import finetune
+    from lmindexer.judging.evaluate import Evaluation
+    from lmindexer.methods.retriever import Hit, Retriever
+    from lmindexer.progress import Progress
+    from lmindexer.questions.histories import Histories
+    from lmindexer.questions.queries import Queries
+    from lmindexer.questions.questions import Questions
+
+    __version__: str
 
 _HOMES = {
     "Corpus": "lmindexer.corpus.documents",
     "Document": "lmindexer.corpus.documents",
+    "Evaluation": "lmindexer.judging.evaluate",
+    "Histories": "lmindexer.questions.histories",
+    "Hit": "lmindexer.methods.retriever",
     "IdTable": "lmindexer.ids.table",
     "InputError": "lmindexer.errors",
-    "LMIndexer": "lmindexer.indexers.lmindexer",
+    "LMIndexer": "lmindexer.api.learning",
     "LearnConfig": "lmindexer.config",
-    "TwoStepIndexer": "lmindexer.indexers.two_step",
-    "finetune": "lmindexer.teaching.finetune",
-    "load_indexer": "lmindexer.indexers.registry",
-    "load_retriever": "lmindexer.methods.registry",
+    "OpenRun": "lmindexer.api.run",
+    "Progress": "lmindexer.progress",
+    "Queries": "lmindexer.questions.queries",
+    "Questions": "lmindexer.questions.questions",
+    "Retriever": "lmindexer.methods.retriever",
+    "TwoStepIndexer": "lmindexer.api.learning",
+    "evaluate": "lmindexer.api.evaluation",
+    "import_ids": "lmindexer.api.learning",
+    "load": "lmindexer.api.run",
+    "without_ids": "lmindexer.api.learning",
 }
 
 __all__ = [
     "Corpus",
     "Document",
+    "Evaluation",
+    "Histories",
+    "Hit",
     "IdTable",
     "InputError",
     "LMIndexer",
     "LearnConfig",
+    "OpenRun",
+    "Progress",
+    "Queries",
+    "Questions",
+    "Retriever",
     "TwoStepIndexer",
-    "finetune",
-    "load_indexer",
-    "load_retriever",
+    "__version__",
+    "evaluate",
+    "import_ids",
+    "load",
+    "without_ids",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: `lmindexer --help` must not wait for torch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("lmindexer")
     if name not in _HOMES:
         raise AttributeError(f"module 'lmindexer' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from typing import TextIO
+from typing import Literal, TextIO
 
 from lmindexer.errors import LONGEST, shortened
 
@@ -12,15 +12,15 @@ REPEATED = 30.0  # seconds between two lines of one epoch, off a terminal
 
 
 class Progress:
-    """Stages, epochs and their numbers, told to a stream (standard error by default); None: silent.
+    """Stages, epochs and their numbers, told to a stream (by default standard error, as it is then); None: silent.
 
     Warnings and notes go to the stream `warnings`, where that is another one.
     """
 
-    def __init__(self, stream: TextIO | None = sys.stderr, warnings: TextIO | None = None) -> None:
-        self.stream = stream
-        self._warnings = warnings or stream
-        self.live = bool(stream is not None and stream.isatty())
+    def __init__(self, stream: TextIO | Literal["stderr"] | None = "stderr", warnings: TextIO | None = None) -> None:
+        self.stream = sys.stderr if isinstance(stream, str) else stream
+        self._warnings = warnings or self.stream
+        self.live = self.stream is not None and self.stream.isatty() and not _is_notebook(self.stream)
         self._began = time.monotonic()
         self._drawn = self._said = self._began
 
@@ -91,6 +91,11 @@ class Progress:
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self._began)
         return f"{seconds // 60:3d}:{seconds % 60:02d}"
+
+
+def _is_notebook(stream: TextIO) -> bool:
+    """Whether a stream is a cell of a notebook: it may call itself a terminal, but keeps every state of a live line."""
+    return type(stream).__module__.startswith("ipykernel.")
 
 
 def _place(epoch: int, epochs: int, share: float) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmindexer import Corpus, Document, InputError, LMIndexer
+from lmindexer import Corpus, Document, InputError
+from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.progress import Progress
 
 SMALL = {

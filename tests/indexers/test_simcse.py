@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lmindexer import InputError, TwoStepIndexer
+from lmindexer import InputError
 from lmindexer.config import from_mapping
 from lmindexer.corpus.documents import Corpus
+from lmindexer.indexers.two_step import TwoStepIndexer
 from lmindexer.learn.simcse import TEMPERATURE, simcse_loss
 from lmindexer.progress import Progress
 from lmindexer.training import Trainer

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lmindexer import load_retriever
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.methods import registry
-from lmindexer.methods.registry import HISTORY, METHODS, PARTNERS, TEXT
+from lmindexer.methods.registry import HISTORY, METHODS, PARTNERS, TEXT, load_retriever
 from lmindexer.methods.retriever import Retriever
 from lmindexer.questions import questions
 from lmindexer.runs import Run

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmindexer import LMIndexer
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
+from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.methods.generative.retriever import GenerativeRetriever
 from lmindexer.progress import Progress
 

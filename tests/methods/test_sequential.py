@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from lmindexer import load_retriever
 from lmindexer.config import SEQUENTIAL, FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.indexers.changes import add_documents, remove_documents
-from lmindexer.methods.registry import METHODS
+from lmindexer.methods.registry import METHODS, load_retriever
 from lmindexer.methods.sequential import losses
 from lmindexer.methods.sequential.losses import next_item_loss
 from lmindexer.methods.sequential.model import SequenceRetriever, TeachableSequence, hide

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lmindexer.errors import InputError
-from lmindexer.questions.queries import Queries, load_queries, save_queries, split_name, splits_of
+from lmindexer.questions.queries import Queries, load_queries, save_queries, splits_of
+from lmindexer.questions.query_records import split_name
 
 DOC_IDS = ("d1", "d2", "7")
 RECORDS = [{"_id": "a", "text": " red  rose "}, {"_id": "b", "text": "drum"}, {"_id": "c", "text": "elsewhere"}]

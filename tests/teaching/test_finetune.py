@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lmindexer import load_retriever, training
+from lmindexer import training
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
@@ -19,6 +19,7 @@ from lmindexer.indexers.registry import INDEXERS
 from lmindexer.methods.generative.finetuned import FinetunedRetriever
 from lmindexer.methods.generative.folder import WEIGHTS, load
 from lmindexer.methods.generative.teachable import TeachableGenerator
+from lmindexer.methods.registry import load_retriever
 from lmindexer.methods.retriever import Hit
 from lmindexer.methods.taught import is_finetuned
 from lmindexer.questions.queries import load_queries

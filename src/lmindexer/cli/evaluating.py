@@ -82,7 +82,8 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     from lmindexer.indexers.store import load_documents
     from lmindexer.judging.evaluate import evaluate as evaluate_methods
     from lmindexer.judging.results import keep_results
-    from lmindexer.questions.queries import QUERIES, split_name
+    from lmindexer.questions.queries import QUERIES
+    from lmindexer.questions.query_records import split_name
     from lmindexer.questions.sequences import SEQUENCES
 
     split = split_name(split)

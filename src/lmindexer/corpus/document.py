@@ -5,17 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lmindexer.corpus.records import RecordError
+from lmindexer.errors import excerpt
 
 MAX_CHARACTERS = 1_000_000
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can write one, UTF-8 cannot
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Document:
     id: str
     text: str
     label: tuple[str, ...] = ()  # a path from coarse to fine: ("Beauty", "Makeup", "Nails")
+
+    def __repr__(self) -> str:
+        label = f", {self.label!r}" if self.label else ""
+        return f"Document({excerpt(self.id)}, {excerpt(self.text)}{label})"
 
 
 def checked_text(parts: Sequence[str], source: str, keep_empty: bool = False) -> str:

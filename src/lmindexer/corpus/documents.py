@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from lmindexer.corpus.document import LONE_SURROGATE, Document, checked_text, clean
 from lmindexer.corpus.fields import Fields
-from lmindexer.corpus.files import Paths
+from lmindexer.corpus.files import Paths, are_paths
+from lmindexer.corpus.memory import Records, records_of
 from lmindexer.corpus.reading import Reading
 from lmindexer.corpus.records import RecordError
 from lmindexer.errors import InputError, excerpt
@@ -28,7 +29,7 @@ _BATCH_CHARACTERS = 2**24  # a batch of long texts is written sooner
 
 
 class Corpus:
-    """Documents by row. Make one with `Corpus.read` or `Corpus.from_documents`."""
+    """Documents by row. Make one with `Corpus.of` or `Corpus.from_documents`."""
 
     def __init__(
         self,
@@ -49,9 +50,9 @@ class Corpus:
     @classmethod
     def read(
         cls,
-        paths: Paths,
+        paths: Paths | Records,
         *,
-        text: Sequence[str] = (),
+        text: str | Sequence[str] = (),
         id: str = "",
         label: str = "",
         like: Fields | None = None,
@@ -77,6 +78,33 @@ class Corpus:
         )  # fmt: skip
         table = _store(reading.documents())
         return cls(table, reading.skipped, reading.fields, reading.notes, reading.records, reading.record_of)
+
+    @classmethod
+    def of(
+        cls,
+        data: object,
+        *,
+        id: str = "",
+        text: str | Sequence[str] = (),
+        label: str = "",
+        like: Fields | None = None,
+        skip_bad: bool = False,
+        keep_empty: bool = False,
+        keep_markup: bool = False,
+        keep_going: bool = False,
+        textless: bool = False,
+    ) -> "Corpus":
+        """Documents of a data frame (pandas, polars), an Arrow table, a Hugging Face data set, a list of dicts,
+        {id: text}, {id: record}, or files.
+
+        Columns are chosen, and cells, labels and bad records treated, as `read` does it with files; a record is named
+        by its row, counted from 0.
+        """
+        return cls.read(
+            data if are_paths(data) else records_of(data), id=id, text=text, label=label, like=like,
+            skip_bad=skip_bad, keep_empty=keep_empty, keep_markup=keep_markup, keep_going=keep_going,
+            textless=textless,
+        )  # fmt: skip
 
     @classmethod
     def from_documents(cls, documents: Iterable[Document], *, keep_empty: bool = False) -> "Corpus":

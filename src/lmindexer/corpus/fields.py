@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lmindexer.corpus.cells import id_in
@@ -29,7 +28,7 @@ class Fields:
     @classmethod
     def choose(
         cls,
-        path: Path,
+        path: object,
         columns: Mapping[str, bool],
         *,
         id: str,

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
+from lmindexer.corpus.memory import MEMORY, Records
 from lmindexer.corpus.readers import READERS, Reader
 from lmindexer.corpus.streams import COMPRESSED
 from lmindexer.errors import InputError, printable
 
 Paths = str | Path | Sequence[str | Path]
+Readable = Path | Records  # what is read as one: a file, or records in memory
 
 NAMES_TOLD = 5  # of what was passed over
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json"}  # of data, no data
@@ -27,6 +30,13 @@ _CAUSES = {
     ".dat": "is of an unknown kind, such as MovieLens' with '::' and no header; write it as CSV with a header",
     ".inter": "holds what users took, not items; name the .item file",
 }
+
+
+def are_paths(data: object) -> TypeGuard[Paths]:
+    """Whether these are files: a path, or a list of nothing but paths."""
+    if isinstance(data, str | Path):
+        return True
+    return isinstance(data, list | tuple) and bool(data) and all(isinstance(part, str | Path) for part in data)
 
 
 def find_files(paths: Paths) -> list[Path]:
@@ -54,18 +64,23 @@ def find_files(paths: Paths) -> list[Path]:
     return files
 
 
-def passed_over(paths: Paths) -> list[str]:
+def passed_over(paths: Paths | Records) -> list[str]:
     """A note for each folder in which something is not read."""
     notes = []
-    for path in _given(paths):
+    for path in () if isinstance(paths, Records) else _given(paths):
         if path.is_dir() and (others := _parted(path)[1]):
             queries = "; its queries are no documents" if _is_beir(path) else ""
             notes.append(f"passed over in {path}: {_names(others)}{queries}")
     return notes
 
 
-def reader_of(path: Path) -> Reader:
-    return READERS[_extension(path)]
+def readables(paths: Paths | Records) -> list[Readable]:
+    """The files behind `paths` as `find_files` finds them, or the records themselves."""
+    return [paths] if isinstance(paths, Records) else [*find_files(paths)]
+
+
+def reader_of(source: Readable) -> Reader:
+    return MEMORY if isinstance(source, Records) else READERS[_extension(source)]
 
 
 def _given(paths: Paths) -> list[Path]:

@@ -46,7 +46,7 @@ def survey(path: Path) -> Survey:
             literals, first_literal = literals + 1, first_literal or number
         for name, value in record.items():
             if not columns.get(name, False):
-                columns[name] = _holds_text(value)
+                columns[name] = holds_text(value)
     notes = []
     if literals:
         notes.append(
@@ -159,10 +159,10 @@ def _two_values() -> RecordError:
     return RecordError("two values of one name", "a name stands twice in it, with two values; keep one")
 
 
-def _holds_text(value: Any, depth: int = 0) -> bool:
+def holds_text(value: Any, depth: int = 0) -> bool:
     if isinstance(value, str):
         return not value.isspace() and value != ""
-    return isinstance(value, list | tuple) and depth < DEEPEST and any(_holds_text(part, depth + 1) for part in value)
+    return isinstance(value, list | tuple) and depth < DEEPEST and any(holds_text(part, depth + 1) for part in value)
 
 
 def _is_whole(text: str) -> bool:

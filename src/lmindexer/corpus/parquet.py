@@ -30,7 +30,7 @@ def records(path: Path, names: Sequence[str] = ()) -> Iterator[tuple[int, Record
     number = 0
     try:
         for batch in file.iter_batches(batch_size=_BATCH, columns=present):
-            for record in _rows(batch):
+            for record in of_batch(batch):
                 number += 1
                 yield number, record
     except (pa.ArrowException, OSError) as error:
@@ -63,14 +63,14 @@ def broken(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} is not a whole Parquet file ({cause}); write or fetch it again")
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[Record | RecordError]:
+def of_batch(batch: pa.RecordBatch) -> Iterator[Record | RecordError]:
     names = batch.schema.names
     try:
         columns = [_values(column) for column in batch.columns]
     except (ValueError, OverflowError, pa.ArrowException) as error:  # find the rows that can be read
         if batch.num_rows > 1:
             for row in range(batch.num_rows):
-                yield from _rows(batch.slice(row, 1))
+                yield from of_batch(batch.slice(row, 1))
         elif isinstance(error, UnicodeDecodeError):
             yield not_utf8(error)
         else:

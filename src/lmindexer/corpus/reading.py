@@ -1,5 +1,6 @@
-"""Files become documents: each record is read once, as a document, as one left out, or as one that is there twice.
+"""Files, or records in memory, become documents: each record is read once.
 
+It is a document then, one that was left out, or one that is there twice.
 Two passes: the first finds which columns hold what, over all records; the second reads them. What they count must
 agree.
 """
@@ -8,12 +9,12 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from lmindexer.corpus.cells import Cells
 from lmindexer.corpus.document import Document, checked_text
 from lmindexer.corpus.fields import ID_NAMES, TEXT_NAMES, Fields, usual_names, usual_text
-from lmindexer.corpus.files import Paths, find_files, passed_over, reader_of
+from lmindexer.corpus.files import Paths, Readable, passed_over, readables, reader_of
+from lmindexer.corpus.memory import Records
 from lmindexer.corpus.records import Record, RecordError, Survey
 from lmindexer.errors import InputError, excerpt
 
@@ -25,7 +26,7 @@ class Reading:
 
     def __init__(
         self,
-        paths: Paths,
+        paths: Paths | Records,
         *,
         id: str = "",
         text: Sequence[str] = (),
@@ -38,7 +39,7 @@ class Reading:
         textless: bool = False,
     ) -> None:
         self.textless = textless
-        self.files = find_files(paths)
+        self.files = readables(paths)
         self.surveys = [reader_of(path).survey(path) for path in self.files]
         self.notes = [*passed_over(paths), *(note for survey in self.surveys for note in survey.notes)]
         keep_markup = keep_markup or (like is not None and like.keep_markup)
@@ -138,7 +139,7 @@ class Reading:
         raise RecordError("duplicate id", f"the id {excerpt(id)} was already in {place}; rename one")
 
     def _fields(
-        self, path: Path, survey: Survey, id: str, text: Sequence[str], label: str, like: Fields | None
+        self, path: Readable, survey: Survey, id: str, text: Sequence[str], label: str, like: Fields | None
     ) -> Fields:
         columns = survey.columns
         if not columns:  # without a single sound record there is nothing to check; its faults come later
@@ -152,7 +153,7 @@ class Reading:
         return Fields.choose(path, columns, id=id, text=text, label=label, headed=survey.headed,
                              textless=self.textless)  # fmt: skip
 
-    def _of_run(self, path: Path, columns: dict[str, bool], like: Fields) -> tuple[str, ...]:
+    def _of_run(self, path: Readable, columns: dict[str, bool], like: Fields) -> tuple[str, ...]:
         """The columns that a run was learned from; some may be missing where records need not be alike."""
         present = tuple(name for name in like.text if name in columns)
         if not present and not self.textless:
@@ -164,7 +165,7 @@ class Reading:
             self.notes.append(f"{path} has {', '.join(map(excerpt, other))}, too, which the run was not learned from")
         return present
 
-    def _note_other_ids(self, path: Path, columns: dict[str, bool]) -> None:
+    def _note_other_ids(self, path: Readable, columns: dict[str, bool]) -> None:
         chosen, *others = usual_names(columns, ID_NAMES) or ("",)
         if others:
             other = ", ".join(map(excerpt, others[:3]))

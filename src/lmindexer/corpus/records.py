@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 Record = dict[str, Any]
@@ -36,5 +35,5 @@ class Survey:
 class Reader:
     """One file format. A fault of the whole file raises InputError."""
 
-    survey: Callable[[Path], Survey]
-    records: Callable[[Path, Sequence[str]], Iterator[tuple[int, Record | RecordError]]]  # the named columns; (): all
+    survey: Callable[[Any], Survey]  # of its path, as is the next
+    records: Callable[[Any, Sequence[str]], Iterator[tuple[int, Record | RecordError]]]  # the named columns; (): all

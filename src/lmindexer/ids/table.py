@@ -4,21 +4,22 @@ Learning appends one column of codes per position; `with_suffix` ends the ID and
 on documents come (`add`) and go (`remove`), and nobody else's ID changes.
 """
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmindexer.errors import InputError, check_list
+from lmindexer.extras import optional
 from lmindexer.files import json_text, write_atomically
+from lmindexer.values import DocId, id_text, id_texts
 
 if TYPE_CHECKING:
+    import pandas
     import pyarrow
 
 
@@ -34,7 +35,7 @@ def path_ids(codes: np.ndarray) -> np.ndarray:
     return paths
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IdTable:
     """Row n of `codes`, then `suffix[n]`, is the ID of document `doc_ids[n]`."""
 
@@ -90,11 +91,10 @@ class IdTable:
         suffix = np.concatenate([old, continued.astype(np.int32)])
         return IdTable(self.doc_ids + new.doc_ids, all_codes, self.sizes, suffix)
 
-    def remove(self, doc_ids: Iterable[str]) -> "IdTable":
+    def remove(self, doc_ids: Iterable[DocId]) -> "IdTable":
         """Without these documents; the others keep their IDs. Raises InputError for one that is not there."""
-        check_list(doc_ids, "the documents to remove")
         stays = np.ones(len(self), dtype=bool)
-        for doc_id in doc_ids:
+        for doc_id in id_texts(doc_ids, "the documents to remove"):
             if doc_id not in self.row_of:
                 raise InputError(f"{doc_id!r} cannot be removed: no document of this table has that id")
             stays[self.row_of[doc_id]] = False
@@ -135,16 +135,20 @@ class IdTable:
             way_out = "call ids.with_suffix() first" if self.suffix is None else "the table is damaged, learn it anew"
             raise ValueError(f"{a!r} and {b!r} share the ID {path}; {way_out}")
 
-    def __getitem__(self, doc_id: str) -> tuple[int, ...]:
+    def __getitem__(self, doc_id: DocId) -> tuple[int, ...]:
         """The ID of a document: its learned codes and, once there is one, its suffix."""
-        if doc_id not in self.row_of:
+        row = self.row_of.get(id_text(doc_id))
+        if row is None:
             raise KeyError(f"no document of this table has the id {doc_id!r}")
-        row = self.row_of[doc_id]
         codes = tuple(self.codes[row].tolist())
         return codes if self.suffix is None else (*codes, int(self.suffix[row]))
 
     def __contains__(self, doc_id: object) -> bool:
-        return doc_id in self.row_of
+        return (doc_id if isinstance(doc_id, str) else id_text(doc_id)) in self.row_of
+
+    def __repr__(self) -> str:
+        sizes = " x ".join(map(str, self.sizes)) or "no"
+        return f"IdTable({len(self):,} documents, {sizes} codes)"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.doc_ids)
@@ -208,55 +212,24 @@ class IdTable:
             raise InputError(f"{path} is not a list of IDs which lmindexer wrote ({error})") from None
         return table
 
-    def export(self, path: Path, format: str) -> None:
-        """The full IDs for other programs, as "jsonl", "csv", "parquet" or "index.json" (of LETTER and LC-Rec)."""
-        writers = {
-            "jsonl": self._write_jsonl,
-            "csv": self._write_csv,
-            "parquet": self.save,
-            "index.json": self._write_index,
-        }
-        if format not in writers:
-            raise InputError(f"{format!r} is not a format of IDs; choose one of {', '.join(writers)}")
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row a document: id, c1 ... cT, suffix. Raises InputError where pandas is not installed."""
+        optional("pandas", "to_pandas()")
+        return self._columns().to_pandas()
+
+    def export(self, path: str | Path, format: str) -> None:
+        """The full IDs for other programs, in a format of `ids.formats`: "jsonl", "csv", "parquet" or "index.json"."""
+        from lmindexer.ids.formats import WRITERS
+
+        if format not in WRITERS:
+            raise InputError(f"{format!r} is not a format of IDs; choose one of {', '.join(WRITERS)}")
         self._suffix()  # an ID which is not unique yet is of no use outside
-        writers[format](path)
+        WRITERS[format](self, Path(path))
 
     def jsonl_lines(self) -> Iterator[str]:
         """One line a document: {"id": "B004756YJA", "codes": [17, 401, 0]}."""
         for doc_id, codes in zip(self.doc_ids, self.paths.tolist(), strict=True):
             yield json_text({"id": doc_id, "codes": codes}, ensure_ascii=False)
-
-    def _write_jsonl(self, path: Path) -> None:
-        def write(to: Path) -> None:
-            with to.open("w", encoding="utf-8") as file:
-                file.writelines(line + "\n" for line in self.jsonl_lines())
-
-        write_atomically(path, write)
-
-    def _write_csv(self, path: Path) -> None:
-        def write(to: Path) -> None:
-            with to.open("w", encoding="utf-8", newline="") as file:
-                rows = csv.writer(file, lineterminator="\n")
-                rows.writerow(["id", *(f"c{position + 1}" for position in range(len(self.sizes))), "suffix"])
-                rows.writerows(
-                    [doc_id, *codes] for doc_id, codes in zip(self.doc_ids, self.paths.tolist(), strict=True)
-                )
-
-        write_atomically(path, write)
-
-    def _write_index(self, path: Path) -> None:
-        """One JSON object, {"B004756YJA": ["<a_17>", "<b_401>", "<c_0>"]}: tokens for a language model."""
-        if len(self.sizes) >= len(ascii_lowercase):
-            raise InputError(f"index.json has letters for {len(ascii_lowercase)} positions, not {len(self.sizes) + 1}")
-
-        def write(to: Path) -> None:
-            ids = {
-                doc_id: [f"<{letter}_{code}>" for letter, code in zip(ascii_lowercase, path, strict=False)]
-                for doc_id, path in zip(self.doc_ids, self.paths.tolist(), strict=True)
-            }
-            to.write_text(json_text(ids, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-
-        write_atomically(path, write)
 
     def _columns(self) -> "pyarrow.Table":
         import pyarrow

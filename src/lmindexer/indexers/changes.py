@@ -9,7 +9,7 @@ import numpy as np
 
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.vectors import Source
-from lmindexer.errors import InputError, check_list
+from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.kept_vectors import load_given
 from lmindexer.indexers.registry import load_indexer
@@ -22,6 +22,7 @@ from lmindexer.indexers.store import (
 )
 from lmindexer.progress import Progress
 from lmindexer.runs import changing
+from lmindexer.values import DocId, id_texts
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,13 @@ def add_documents(
         return Added(doc_ids, found, known)
 
 
-def remove_documents(run: Path, doc_ids: Iterable[str], *, progress: Progress | None = None) -> None:
+def remove_documents(run: Path, doc_ids: Iterable[DocId], *, progress: Progress | None = None) -> None:
     """Take documents out of a run; the others keep their IDs. Another process that changes it is waited for.
 
     Raises:
         InputError: when one of them is not there or none would be left. Then nothing is changed.
     """
-    check_list(doc_ids, "the documents to remove")
-    leaving = set(doc_ids)
+    leaving = set(id_texts(doc_ids, "the documents to remove"))
     with changing(run, progress) as change:
         corpus, ids = documents_and_perhaps_ids(change.run)
         if unknown := leaving - corpus.row_of.keys():

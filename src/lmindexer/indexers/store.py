@@ -158,7 +158,7 @@ def width_of(run: Run) -> int:
 def check_type(corpus: object) -> None:
     """Raise InputError unless it is a Corpus."""
     if not isinstance(corpus, Corpus):
-        raise InputError(f"the documents must be a Corpus, not {corpus!r}; make one with Corpus.read or from_documents")
+        raise InputError(f"the documents must be a Corpus, not {excerpt(corpus)}; make one with Corpus.of")
 
 
 def save_ids(run: Run, ids: IdTable, corpus: Corpus) -> None:

@@ -2,22 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lmindexer.errors import InputError
 from lmindexer.evaluation.metrics import Judged, Metric, judge
 from lmindexer.evaluation.significance import Difference, differences_to_first, to_dict, to_table
-from lmindexer.methods.retriever import ByWords, Hit, Retriever
+from lmindexer.extras import optional
+from lmindexer.methods.retriever import ByWords, Hit
 from lmindexer.progress import Progress
 from lmindexer.questions.queries import Queries
 from lmindexer.questions.questions import HISTORY, TEXT, Question, Questions
+
+if TYPE_CHECKING:
+    import pandas
 
 AT_ONCE = 256  # questions in one call, so that progress shows; retrievers read as many or a part of them at a time
 
 Lists = list[list[Hit]]
 
 
-@dataclass(frozen=True)
+class Answers(Protocol):
+    """What can be evaluated: a retriever, or anything else that answers as one does."""
+
+    def answer(self, questions: Sequence[Any], k: int = ..., /) -> list[list[Hit]]:
+        """The best k documents for each question, best first."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
 class Table:
     """The methods side by side on some of the questions; `differences` of each method to the first, by metric."""
 
@@ -44,7 +56,7 @@ class Table:
         return "\n".join(to_table(self.judged, self.differences, list(next(iter(self.judged.values())).values))) + "\n"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """What `evaluate` found.
 
@@ -62,6 +74,33 @@ class Evaluation:
         """The table of all questions and whole lists."""
         return next(iter(self.tables.values()))
 
+    def __repr__(self) -> str:
+        methods = ", ".join(self.first.judged)
+        return f"Evaluation({methods}; {self.first.questions:,} questions)"
+
+    def __str__(self) -> str:
+        return self.to_markdown()
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row a table, method and metric, with the mean, its interval, and p of the difference to the first method.
+
+        Raises InputError where pandas is not installed.
+        """
+        return optional("pandas", "to_pandas()").DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of `to_pandas`."""
+        return [
+            {"table": name, "method": method, "metric": metric, "mean": mean, **_bounds(judged, metric),
+             "p": table.differences[method][metric].p_holm if method in table.differences else None}
+            for name, table in self.tables.items()
+            for method, judged in table.judged.items()
+            for metric, mean in judged.means.items()
+        ]  # fmt: skip
+
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         tables = {name: table.to_dict() for name, table in self.tables.items()}
@@ -76,8 +115,13 @@ class Evaluation:
         return "\n".join(["A query here is a user's history.\n", *parts, *(f"{note}\n" for note in notes)])
 
 
+def _bounds(judged: Judged, metric: str) -> dict[str, float | None]:
+    interval = judged.intervals[metric]
+    return {"low": interval.low if interval else None, "high": interval.high if interval else None}
+
+
 def evaluate(
-    methods: Mapping[str, Retriever],
+    methods: Mapping[str, Answers],
     questions: Questions | Queries,
     metrics: Sequence[Metric],
     *,
@@ -165,7 +209,7 @@ def _about_unseen(questions: Questions) -> str:
     )
 
 
-def _notes_of_words(methods: Mapping[str, Retriever], texts: Sequence[str]) -> list[str]:
+def _notes_of_words(methods: Mapping[str, Answers], texts: Sequence[str]) -> list[str]:
     """How many queries each method that goes by words has nothing to go by for."""
     counts = {name: len(m.without_words(texts)) for name, m in methods.items() if isinstance(m, ByWords)}
     return [
@@ -176,7 +220,7 @@ def _notes_of_words(methods: Mapping[str, Retriever], texts: Sequence[str]) -> l
 
 
 def _ask(
-    name: str, method: Retriever, questions: Sequence[Question], depths: Sequence[int], progress: Progress | None
+    name: str, method: Answers, questions: Sequence[Question], depths: Sequence[int], progress: Progress | None
 ) -> Lists:
     """The first `depths[n]` documents for question n, asked in parts so that progress shows.
 

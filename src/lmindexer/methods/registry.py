@@ -53,9 +53,11 @@ class Method:
                 f"{run} was not taught {self.name}; run lmindexer finetune RUN SEQUENCES --method {self.name}, or "
                 "choose another --method"
             )
-        return import_module(f"{__package__}.{self.module}").open_run(
+        retriever: Retriever = import_module(f"{__package__}.{self.module}").open_run(
             Path(run), kind or self._usual_kind(Path(run)), sequences, **options
         )
+        retriever.name = self.name
+        return retriever
 
     def check_kind(self, kind: str) -> None:
         """Raise InputError where it does not answer this kind of questions."""

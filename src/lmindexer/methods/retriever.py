@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict, cast, runtime_checkable
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 
 from lmindexer.corpus.document import LONE_SURROGATE
 from lmindexer.errors import InputError, check_list, excerpt
-from lmindexer.questions.questions import HISTORY, TEXT, Question
+from lmindexer.questions.questions import HISTORY, TEXT
+from lmindexer.values import DocId, id_texts, plain
 
 WORDS_FOR = {TEXT: "words", HISTORY: "histories"}
 
@@ -34,38 +35,40 @@ class How(TypedDict, total=False):
 class Retriever(ABC):
     """Answers texts, histories, or both, as `reads` says, with documents of `doc_ids` (N)."""
 
+    name: str = "retriever"  # of the method, in tables
     reads: tuple[str, ...]  # of TEXT and HISTORY
     doc_ids: Sequence[str]
     settings: dict[str, Any]  # how it searches, as far as that changes the answer
 
     def answer(
-        self, questions: Sequence[Question], k: int = 10, *, only: Iterable[str] | None = None
+        self, questions: Sequence[str | Sequence[DocId]], k: int = 10, *, only: Iterable[DocId] | None = None
     ) -> list[list[Hit]]:
         """The best k documents for each question, best first; fewer only where fewer exist or match.
 
         A question is a text, or a history: the ids of the documents that a user took, oldest first, which may be
         found again. The first j of k documents are the first j of any larger k, with the same scores. Of equal scores
         the document with the lower `ids.ties.tie_key` comes first. `only` restricts the answer to some documents,
-        exactly. Raises InputError as `check_questions` and `rows_of` do, and for a kind of question that it does not
+        exactly. Raises InputError as `checked_questions` and `rows_of` do, and for a kind of question that it does not
         read.
         """
-        kind = check_questions(questions, k)
-        if questions and kind not in self.reads:
+        kind, asked = checked_questions(questions, k)
+        if asked and kind not in self.reads:
             raise InputError(f"this method answers {WORDS_FOR[self.reads[0]]}, not {WORDS_FOR[kind]}; choose another")
         rows = None if only is None else rows_of(only, self.doc_ids)
-        return self._answer(list(questions), kind, k, rows) if questions else []
+        return self._answer(asked, kind, k, rows) if asked else []
 
-    def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[str] | None = None) -> list[list[Hit]]:
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name}, {len(self.doc_ids):,} documents)"
+
+    def search(self, texts: Sequence[str], k: int = 10, *, only: Iterable[DocId] | None = None) -> list[list[Hit]]:
         """`answer` of texts."""
-        check_texts(texts)
-        return self.answer(texts, k, only=only)
+        return self.answer(checked_texts(texts), k, only=only)
 
     def recommend(
-        self, histories: Sequence[Sequence[str]], k: int = 10, *, only: Iterable[str] | None = None
+        self, histories: Sequence[Sequence[DocId]], k: int = 10, *, only: Iterable[DocId] | None = None
     ) -> list[list[Hit]]:
         """`answer` of histories."""
-        check_histories(histories)
-        return self.answer(histories, k, only=only)
+        return self.answer(checked_histories(histories), k, only=only)
 
     @abstractmethod
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
@@ -81,49 +84,53 @@ class ByWords(Protocol):
         ...
 
 
-def check_questions(questions: Sequence[Question], k: int) -> str:
-    """The kind of these questions.
+def checked_questions(questions: Sequence[str | Sequence[DocId]], k: int) -> tuple[str, list[Any]]:
+    """The kind of these questions, and the questions as lists of strings are.
 
-    Raises InputError for a text in place of a list, for texts beside histories, as `check_texts` and
-    `check_histories`, and for a k below 1.
+    Raises InputError for a text in place of a list, for texts beside histories, as `checked_texts` and
+    `checked_histories`, and for a k below 1.
     """
     check_list(questions, "questions")
     if k < 1:
         raise InputError(f"k is how many documents to find; it must be at least 1, not {k}")
-    if all(isinstance(question, str) for question in questions):
-        check_texts(cast("Sequence[str]", questions))
-        return TEXT
-    if any(isinstance(question, str) for question in questions):
+    asked = list(plain(questions))
+    are_texts = [isinstance(question, str) for question in asked]
+    if all(are_texts):
+        return TEXT, checked_texts(asked)
+    if any(are_texts):
         raise InputError("some questions are texts and others histories; ask each kind by itself")
-    return HISTORY
+    return HISTORY, checked_histories(asked)
 
 
-def check_texts(texts: Sequence[str]) -> None:
-    """Raise InputError for a text in place of a list of texts, and for one that is empty or no Unicode."""
+def checked_texts(texts: Iterable[object]) -> list[str]:
+    """The texts. Raises InputError for a text in place of a list of them, and for one that is empty or no Unicode."""
     check_list(texts, "queries")
-    for n, text in enumerate(texts, 1):
+    found = list[str]()
+    for n, text in enumerate(plain(texts), 1):
+        if not isinstance(text, str):
+            raise InputError(f"query {n} is {excerpt(text)}, not a text; give a list of texts")
         if not text.strip():
             raise InputError(f"query {n} is empty; give it at least one word")
         if LONE_SURROGATE.search(text):  # so Python hands on what a terminal of another encoding sent
             raise InputError(f"query {n} is not in UTF-8: {excerpt(text)}; write it in that encoding")
+        found.append(text)
+    return found
 
 
-def check_histories(histories: Sequence[Sequence[str]]) -> None:
-    """Raise InputError for a text in place of a list of histories, or of one of them."""
+def checked_histories(histories: Iterable[Iterable[object]]) -> list[list[str]]:
+    """The histories. Raises InputError for a text in place of a list of histories, or of one of them."""
     check_list(histories, "histories")
-    for history in histories:
-        check_list(history, "a history")
+    return [id_texts(history, "a history") for history in plain(histories)]
 
 
-def rows_of(only: Iterable[str], doc_ids: Sequence[str]) -> np.ndarray:
+def rows_of(only: Iterable[DocId], doc_ids: Sequence[str]) -> np.ndarray:
     """The rows of the documents a search is restricted to, ascending.
 
     Raises InputError for none, an unknown one, or a text in place of a list.
     """
-    check_list(only, "the documents of only=")
     row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
     rows = []
-    for doc_id in only:
+    for doc_id in id_texts(only, "the documents of only="):
         if doc_id not in row_of:
             raise InputError(f"{doc_id!r} is none of the {len(row_of):,} documents; leave it out of the search")
         rows.append(row_of[doc_id])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from lmindexer.corpus.document import LONE_SURROGATE
@@ -52,7 +51,7 @@ def time_in(value: Any) -> float | None:
     return value if isinstance(value, int) else float(value) if math.isfinite(value) else None
 
 
-def by_user(path: Path, unit: str, found: Iterable[tuple[int, str, list[str]]]) -> Taken:
+def by_user(path: object, unit: str, found: Iterable[tuple[int, str, list[str]]]) -> Taken:
     """Of number, user and items of each record. Raises InputError for a user who is there twice or took nothing."""
     taken: Taken = {}
     places: dict[str, int] = {}

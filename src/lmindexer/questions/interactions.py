@@ -5,7 +5,6 @@ twice would make the next item easy to guess.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from lmindexer.corpus.readers import JSON, READERS, TSV, Reader
 from lmindexer.corpus.records import Record, RecordError
 from lmindexer.corpus.streams import COMPRESSED, lines
 from lmindexer.errors import InputError, excerpt
-from lmindexer.questions.events import Event, Taken, by_user, in_order, time_in
+from lmindexer.questions.events import Event, by_user, in_order, time_in
+from lmindexer.questions.histories import Histories
 
 USER_NAMES = ("user", "user_id", "userid", "reviewerID", "reviewer_id", "uid", "customer_id", "visitorid", "session_id")
 ITEMS_NAMES = ("items", "item_ids", "item_id_list")
@@ -32,15 +32,7 @@ UNIX_TIMES = (1e8, 1e14)  # s or ms of any year that a log is of
 Words = list[tuple[int, list[str]]]  # line, its words
 
 
-@dataclass(frozen=True)
-class Interactions:
-    """What every user took."""
-
-    taken: Taken
-    notes: tuple[str, ...] = ()
-
-
-def read_interactions(path: Path) -> Interactions:
+def read_interactions(path: Path) -> Histories:
     """What users took, users in the order of the file; plain or compressed:
 
     - .txt: a line `user item item ...` each, parted by white space, oldest first; or `user item` where users repeat;
@@ -77,10 +69,10 @@ def read_interactions(path: Path) -> Interactions:
 # Text
 
 
-def _of_text(path: Path) -> Interactions:
+def _of_text(path: Path) -> Histories:
     rows = _words(path, None)
     if not rows:
-        return Interactions({})
+        return Histories({})
     first = rows[0][1]
     if "::" in first[0]:
         return _of_movielens(path, rows)
@@ -95,8 +87,8 @@ def _of_text(path: Path) -> Interactions:
     users = [words[0] for _, words in rows]
     if all(len(words) == 2 for _, words in rows) and len(set(users)) < len(users):
         pairs = f"{path} has two words a line and its users repeat; each line is read as one event, oldest first"
-        return Interactions(in_order(Event(words[0], words[1], None) for _, words in rows)[0], (*notes, pairs))
-    return Interactions(by_user(path, "line", ((number, words[0], words[1:]) for number, words in rows)), notes)
+        return Histories(in_order(Event(words[0], words[1], None) for _, words in rows)[0], (*notes, pairs))
+    return Histories(by_user(path, "line", ((number, words[0], words[1:]) for number, words in rows)), notes)
 
 
 def _check_words(path: Path, rows: Words) -> None:
@@ -114,7 +106,7 @@ def _check_words(path: Path, rows: Words) -> None:
         )
 
 
-def _of_movielens(path: Path, rows: Words) -> Interactions:
+def _of_movielens(path: Path, rows: Words) -> Histories:
     def events() -> Iterator[Event]:
         for number, words in rows:
             fields = " ".join(words).split("::") if "::" in words[0] else words
@@ -126,7 +118,7 @@ def _of_movielens(path: Path, rows: Words) -> Interactions:
             yield Event(fields[0].strip(), fields[1].strip(), float(fields[3]))
 
     taken, notes = in_order(events())
-    return Interactions(taken, notes)
+    return Histories(taken, notes)
 
 
 def _words(path: Path, separator: str | None) -> Words:
@@ -153,14 +145,14 @@ def _is_rating(word: str) -> bool:
 # Records
 
 
-def _of_records(path: Path, reader: Reader) -> Interactions:
+def _of_records(path: Path, reader: Reader) -> Histories:
     survey = reader.survey(path)
     columns = survey.columns
     users, items = usual_names(columns, USER_NAMES), usual_names(columns, ITEM_NAMES)
     records = _sound(path, survey.unit, reader)
     is_json = reader is JSON
     if usual_names(columns, ITEMS_NAMES) or (is_json and not items):
-        return Interactions(by_user(path, survey.unit, _lists(path, survey.unit, records)), survey.notes)
+        return Histories(by_user(path, survey.unit, _lists(path, survey.unit, records)), survey.notes)
     for what, names, usual in (("users", users, USER_NAMES), ("items", items, ITEM_NAMES)):
         if not names and columns and not is_json:
             present = ", ".join(excerpt(name, 30) for name in list(columns)[:8])
@@ -175,10 +167,10 @@ def _of_records(path: Path, reader: Reader) -> Interactions:
         notes = (f"{path} has no column of times, such as timestamp: its order is taken for that of time", *notes)
     if len(items) > 1:
         notes = (f"items of {path} are taken from {excerpt(items[0])}, not from {excerpt(items[1])}", *notes)
-    return Interactions(taken, (*survey.notes, *notes))
+    return Histories(taken, (*survey.notes, *notes))
 
 
-def _of_json(path: Path) -> Interactions:
+def _of_json(path: Path) -> Histories:
     """A file {user: [item, ...]}, or one array of records."""
     shape = json_records.layout(path)
     first = next(json_records.values(path, shape), None)
@@ -190,7 +182,7 @@ def _of_json(path: Path) -> Interactions:
         (number, str(key), _items(path, f"record {number}", value)) for number, key, value in
         json_records.values(path, shape)
     )  # fmt: skip
-    return Interactions(by_user(path, "record", found))
+    return Histories(by_user(path, "record", found))
 
 
 def _sound(path: Path, unit: str, reader: Reader) -> Iterator[tuple[int, Record]]:

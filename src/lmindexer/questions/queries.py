@@ -1,31 +1,26 @@
 """Queries and the documents relevant to them: a BEIR folder, two files, or one JSONL file of both."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lmindexer.corpus.document import clean
-from lmindexer.corpus.fields import Fields
-from lmindexer.corpus.files import find_files, reader_of
-from lmindexer.corpus.readers import READERS, Record, RecordError
-from lmindexer.errors import InputError
+from lmindexer.corpus.documents import Corpus
+from lmindexer.errors import InputError, excerpt
 from lmindexer.evaluation.trec import read_qrels
 from lmindexer.files import json_text, write_text
+from lmindexer.questions.query_records import documents_in, file_of_split, records_in, split_in, split_name, text_in
 from lmindexer.questions.questions import Questions
+from lmindexer.values import DocId, id_text, id_texts, plain
 
 QUERIES = "queries.jsonl"  # of a run: what it was taught
-ID_NAMES = ("_id", "id")
-TEXT_NAMES = ("query", "text")
-DOCUMENT_NAMES = ("item_ids", "doc_ids")
-SPLITS = ("train", "dev", "test")
-DEV_NAMES = ("dev", "val", "valid", "validation")
-LARGEST = 1e9  # grade
+
+Relevant = Iterable[DocId] | Mapping[Any, float]  # documents, or their grades
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Queries:
-    """Q queries, each of another text."""
+    """Q queries, each of another text; make some with `Queries.read` or `Queries.of`."""
 
     query_ids: tuple[str, ...]  # Q
     texts: tuple[str, ...]  # Q
@@ -33,8 +28,51 @@ class Queries:
     notes: tuple[str, ...] = ()  # what was left out, joined or missing
     joined_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # query id -> others of the same text
 
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        split: str = "test",
+        *,
+        qrels: str | Path | None = None,
+        documents: Corpus | Iterable[str] | None = None,
+    ) -> "Queries":
+        """The queries of a BEIR folder, two files or one, as `load_queries` says.
+
+        With `documents`, what of the relevant ones is not among these is told in `notes`.
+        """
+        doc_ids = documents.doc_ids if isinstance(documents, Corpus) else documents
+        return load_queries(Path(path), None if qrels is None else Path(qrels), split, doc_ids)
+
+    @classmethod
+    def of(
+        cls,
+        data: "QueryData",
+        *,
+        documents: Iterable[str] | None = None,
+        answerable: bool = False,
+    ) -> "Queries":
+        """Of {text: ids of the relevant documents}, {text: {id: grade}}, or queries as they are.
+
+        Texts are joined and documents checked as in files, by `load_queries`. Raises InputError as it does.
+        """
+        source = "the queries"
+        if isinstance(data, Queries):
+            found = [Found(id, text, grades, data.joined_ids.get(id, ()))
+                     for id, text, grades in zip(data.query_ids, data.texts, data.relevant, strict=True)]  # fmt: skip
+        elif isinstance(data, Mapping):
+            found = [Found(str(n), text_in({"text": text}, f"{source}, row {n}"), _grades(relevant, text))
+                     for n, (text, relevant) in enumerate(data.items())]  # fmt: skip
+        else:
+            raise InputError(f"queries are {{text: ids}} or {{text: {{id: grade}}}}, not {excerpt(data)}; give a dict")
+        notes = list(data.notes) if isinstance(data, Queries) else []
+        return _of_found(source, found, documents, notes, answerable)
+
     def __len__(self) -> int:
         return len(self.query_ids)
+
+    def __repr__(self) -> str:
+        return f"Queries({len(self):,} queries, {sum(map(len, self.relevant)):,} relevant documents)"
 
     @property
     def questions(self) -> Questions:
@@ -58,7 +96,7 @@ def load_queries(
     queries: Path,
     qrels: Path | None,
     split: str,
-    doc_ids: Iterable[str],
+    doc_ids: Iterable[str] | None,
     sources: Sequence[str] = (),
     *,
     answerable: bool = False,
@@ -74,8 +112,9 @@ def load_queries(
     The dev split may be called val, valid or validation, too. Queries of the same text, whatever its case and white
     space, are one: with the id of the first, the documents of all, and the highest grades. Relevant documents that
     are not among `doc_ids`, the corpus, stay, and so do queries without a relevant one; with `answerable` both are
-    left out. What was joined, is missing or left out is told in `notes`. Raises InputError that names file and line,
-    also for an empty query and when documents of the corpus answer none.
+    left out; without `doc_ids` nothing is known to be missing. What was joined, is missing or left out is told in
+    `notes`. Raises InputError that names file and line, also for an empty query and when documents of the corpus answer
+    none.
     """
     if queries.is_dir():
         qrels = qrels or queries / "qrels"
@@ -87,27 +126,13 @@ def load_queries(
     if qrels is None:
         found = list(_with_documents(queries, split_name(split), sources))
     else:
-        judgements = read_qrels(_of_split(qrels, split) if qrels.is_dir() else qrels)
+        judgements = read_qrels(file_of_split(qrels, split) if qrels.is_dir() else qrels)
         found = list(_with_judgements(queries, judgements))
         known = {query.id for query in found}
         missing = [query_id for query_id in judgements if query_id not in known]
         if missing:
             notes.append(f"{len(missing):,} queries of {qrels} are not in {queries} (the first: {missing[0]!r})")
-    if not found:
-        raise InputError(f"there is no query of this split in {queries}; check that the files belong together")
-    joined = _joined(found)
-    if len(joined) < len(found):
-        notes.append(
-            f"{len(found) - len(joined):,} of {len(found):,} queries of {queries} have the words of an earlier one "
-            "and are joined with it, their answers together"
-        )
-    return _checked(queries, joined, set(doc_ids), notes, answerable)
-
-
-def split_name(name: str) -> str:
-    """The usual name of a split: dev for val, valid and validation, too, whatever the case."""
-    plain = name.strip().lower()
-    return "dev" if plain in DEV_NAMES else plain if plain in SPLITS else name
+    return _of_found(queries, found, doc_ids, notes, answerable)
 
 
 def text_key(text: str) -> str:
@@ -127,22 +152,22 @@ class Found:
 
 def _with_judgements(path: Path, judgements: dict[str, dict[str, float]]) -> Iterator[Found]:
     """The queries that have any; the others are of other splits."""
-    for where, id, record in _records(path, numbered=False):
+    for where, id, record in records_in(path, numbered=False):
         if id in judgements:
-            yield Found(id, _text(record, where), judgements[id])
+            yield Found(id, text_in(record, where), judgements[id])
 
 
 def _with_documents(path: Path, split: str, sources: Sequence[str]) -> Iterator[Found]:
     """The queries of `split` and of none; with `sources`, of these alone."""
     splits: set[str] = set()
     marks: set[str] = set()
-    for where, id, record in _records(path, numbered=True):
-        splits.add(its_split := _split(record) or split)
+    for where, id, record in records_in(path, numbered=True):
+        splits.add(its_split := split_in(record) or split)
         marks.add(mark := str(record.get("source", "")))
         if its_split == split and (not sources or mark in sources):
             joined = record.get("joined_ids")
             others = tuple(map(str, joined)) if isinstance(joined, list) else ()
-            yield Found(id, _text(record, where), _documents(record, where), others)
+            yield Found(id, text_in(record, where), documents_in(record, where), others)
     if split not in splits and splits:
         raise InputError(f"{path} has no split {split!r}, only {', '.join(map(repr, sorted(splits)))}; name one")
     if missing := set(sources) - marks:
@@ -159,7 +184,7 @@ def splits_of(queries: Path, qrels: Path | None) -> set[str]:
         return {split_name(path.stem) for path in (qrels or queries / "qrels").glob("*.tsv")}
     if qrels is not None:
         return set()
-    splits = {_split(record) for _, _, record in _records(queries, numbered=True)}
+    splits = {split_in(record) for _, _, record in records_in(queries, numbered=True)}
     if None in splits and len(splits) > 1:
         raise InputError(f"in {queries} some queries have no 'split', and would be in all of them; give each its own")
     return {split for split in splits if split is not None}
@@ -194,9 +219,36 @@ def _joined(found: Iterable[Found]) -> list[Found]:
     return joined
 
 
-def _checked(path: Path, found: list[Found], known: set[str], notes: list[str], answerable: bool) -> Queries:
-    """As Queries with what is relevant to them; what of it the corpus lacks is told, and with `answerable` left out."""
+def _grades(relevant: Relevant, text: str) -> dict[str, float]:
+    """The grade of each document in a value of {text: relevant}. Raises InputError for what is no list and no dict."""
+    if not isinstance(relevant, Mapping):
+        return dict.fromkeys(id_texts(relevant, f"the documents of the query {excerpt(text)}"), 1.0)
+    graded = {id_text(doc_id): plain(grade) for doc_id, grade in relevant.items()}
+    return documents_in({"doc_ids": list(graded), "grades": list(graded.values())}, f"the query {excerpt(text)}")
+
+
+def _of_found(
+    source: object, found: list[Found], doc_ids: Iterable[str] | None, notes: list[str], answerable: bool
+) -> Queries:
+    """As Queries: of each text one, checked."""
+    if not found:
+        raise InputError(f"there is no query of this split in {source}; check that the files belong together")
+    joined = _joined(found)
+    if len(joined) < len(found):
+        notes.append(
+            f"{len(found) - len(joined):,} of {len(found):,} queries of {source} have the words of an earlier one "
+            "and are joined with it, their answers together"
+        )
+    return _checked(source, joined, None if doc_ids is None else set(doc_ids), notes, answerable)
+
+
+def _checked(source: object, found: list[Found], known: Set[str] | None, notes: list[str], answerable: bool) -> Queries:
+    """As Queries with what is relevant to them; what of it the corpus lacks is told, and with `answerable` left out.
+
+    `known` are the ids of the corpus; None: whatever is relevant is in it.
+    """
     relevant = tuple({d: grade for d, grade in query.grades.items() if grade > 0} for query in found)
+    known = {d for grades in relevant for d in grades} if known is None else known
     missing = [d for grades in relevant for d in grades if d not in known]
     judged = sum(map(len, relevant))
     without = [query.id for query, grades in zip(found, relevant, strict=True) if not grades.keys() & known]
@@ -209,7 +261,7 @@ def _checked(path: Path, found: list[Found], known: set[str], notes: list[str], 
     if len(without) == len(found):
         example = f"; of the corpus is, for example, {min(known)!r}" if known else ""
         raise InputError(
-            f"to none of {len(found):,} queries of {path} is any document of the corpus relevant"
+            f"to none of {len(found):,} queries of {source} is any document of the corpus relevant"
             f" ({'; '.join(notes) or 'no grade is above 0'}{example}); check that they belong together"
         )
     if without:
@@ -224,67 +276,4 @@ def _checked(path: Path, found: list[Found], known: set[str], notes: list[str], 
     return queries.within(known) if answerable else queries
 
 
-def _records(path: Path, numbered: bool) -> Iterator[tuple[str, str, Record]]:
-    """Where a record stands, its id, and the record; if `numbered`, one without id has its line's number for it."""
-    (path,) = find_files(path)
-    if reader_of(path) is not READERS[".jsonl"]:
-        raise InputError(f"{path} is not JSONL; write queries as one JSON object a line, in a file named .jsonl")
-    seen: dict[tuple[str | None, str], str] = {}  # an id may be in several splits of a file that has them
-    for number, record in READERS[".jsonl"].records(path, ()):
-        where = f"{path}, line {number}"
-        try:
-            if isinstance(record, RecordError):
-                raise record
-            name = next((name for name in ID_NAMES if name in record), ID_NAMES[0])
-            id = str(number) if numbered and name not in record else Fields(name, (), "").id_of(record)
-        except RecordError as fault:
-            raise InputError(f"{where}: {fault}") from None
-        key = (_split(record) if numbered else None, id)
-        if seen.setdefault(key, where) != where:
-            raise InputError(f"{where}: the id {id!r} was already in {seen[key]}; rename one")
-        yield where, id, record
-
-
-def _split(record: Record) -> str | None:
-    """None where the record says nothing of a split, or null."""
-    return None if record.get("split") is None else split_name(str(record["split"]))
-
-
-def _text(record: Record, where: str) -> str:
-    text = next((record[name] for name in TEXT_NAMES if record.get(name) is not None), None)
-    if text is None:
-        raise InputError(f"{where}: there is no query; give it as text in 'query' or 'text'")
-    if not isinstance(text, str) or not clean(text):
-        raise InputError(f"{where}: the query is empty; give it at least one word in 'query' or 'text'")
-    return clean(text)
-
-
-def _documents(record: Record, where: str) -> dict[str, float]:
-    """Document -> grade of a record that holds both."""
-    doc_ids = next((record[name] for name in DOCUMENT_NAMES if name in record), None)
-    if not isinstance(doc_ids, list) or not all(type(doc_id) in (str, int) for doc_id in doc_ids):
-        raise InputError(f"{where}: there is no list of ids in 'item_ids' or 'doc_ids'; give one, or name the qrels")
-    grades = record.get("grades", [1] * len(doc_ids))
-    if not isinstance(grades, list) or len(grades) != len(doc_ids) or not all(map(_is_number, grades)):
-        raise InputError(f"{where}: 'grades' must be a list of {len(doc_ids)} numbers, one for each document")
-    found: dict[str, float] = {}
-    for doc_id, grade in zip(doc_ids, grades, strict=True):
-        if found.setdefault(str(doc_id).strip(), float(grade)) != grade:
-            raise InputError(f"{where}: document {doc_id!r} has two grades; keep one")
-    return found
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < LARGEST  # not so for nan
-
-
-def _of_split(folder: Path, split: str) -> Path:
-    paths = sorted(folder.glob("*.tsv"))
-    of_split = [path for path in paths if split_name(path.stem) == split_name(split)]
-    if not of_split:
-        present = ", ".join(repr(path.stem) for path in paths) or "none"
-        raise InputError(f"{folder} has no {split}.tsv; the splits there are {present}")
-    if len(of_split) > 1:
-        names = " and ".join(path.name for path in of_split)
-        raise InputError(f"{folder} has {names}, which are one split; keep one of them")
-    return of_split[0]
+QueryData = Queries | Mapping[str, Relevant]

@@ -11,7 +11,7 @@ Question = str | Sequence[str]  # a text, or a history: ids of documents, oldest
 TEXT, HISTORY = "text", "history"  # the kinds of questions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Questions:
     """Q questions of one kind, and the documents relevant to each."""
 
@@ -28,6 +28,9 @@ class Questions:
 
     def __len__(self) -> int:
         return len(self.asked)
+
+    def __repr__(self) -> str:
+        return f"Questions({len(self):,} {'queries' if self.kind == TEXT else 'histories'})"
 
     @property
     def kind(self) -> str:

@@ -8,10 +8,8 @@ from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.questions.queries import Queries
 from lmindexer.questions.questions import TEXT, Questions
-from lmindexer.questions.splits import dev_apart, keep_apart
+from lmindexer.questions.splits import PART, dev_apart, keep_apart
 from lmindexer.questions.task import fingerprint_of, sample
-
-PART = 8  # words of a text that stand for a question
 
 
 class SearchTask:

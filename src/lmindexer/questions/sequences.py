@@ -15,7 +15,7 @@ from lmindexer.corpus.readers import READERS, RecordError
 from lmindexer.errors import InputError
 from lmindexer.files import json_text, write_text
 from lmindexer.questions.events import Taken
-from lmindexer.questions.interactions import read_interactions
+from lmindexer.questions.histories import Histories, HistoryData
 from lmindexer.questions.questions import Questions
 
 SEQUENCES = "sequences.jsonl"  # of a run: what it was taught
@@ -132,6 +132,13 @@ def next_items(examples: Examples, doc_ids: Sequence[str]) -> Questions:
     return Questions(histories, relevant, tuple(users), sequences.notes, unseen=tuple(np.flatnonzero(new).tolist()))
 
 
+def asked_of(sequences: Sequences, split: str, doc_ids: Sequence[str]) -> Questions:
+    """The histories of a split, "dev" or "test", and what came next. Raises InputError for another split."""
+    if split not in HELD_OUT:
+        raise InputError(f"the splits of histories are {' and '.join(HELD_OUT)}, not {split!r}")
+    return next_items(held_out(sequences, "test" if split == "test" else "dev"), doc_ids)
+
+
 def training_counts(sequences: Sequences, n_documents: int) -> np.ndarray:
     """How often each document is in a training part, (N,) ints."""
     return np.bincount(sequences.rows[sequences.parts == 0], minlength=n_documents)
@@ -185,20 +192,20 @@ def load_taught(path: Path, doc_ids: Sequence[str]) -> Sequences:
     return _known(path, taken, doc_ids, np.array(parts, np.int8))
 
 
-def load_sequences(path: Path, doc_ids: Sequence[str], *, keep_going: bool = False) -> Sequences:
-    """What users took of the documents `doc_ids`, users in the order of the file; the forms are `read_interactions`'.
+def load_sequences(data: HistoryData, doc_ids: Sequence[str], *, keep_going: bool = False) -> Sequences:
+    """What users took of the documents `doc_ids`, users in their order; the forms are those of `Histories.of`.
 
     Unknown items, and users who took no other, are left out and told in `notes`; the rest is parted. Raises
     InputError that names file and line, when no known item is left, and when most items or users are unknown,
     unless `keep_going`.
     """
-    found = read_interactions(path)
-    known = _known(path, found.taken, doc_ids, keep_going=keep_going)
+    found = Histories.of(data)
+    known = _known(found.source, found.taken, doc_ids, keep_going=keep_going)
     return replace(known, notes=(*found.notes, *known.notes))
 
 
 def _known(
-    path: Path, taken: Taken, doc_ids: Sequence[str], parts: np.ndarray | None = None, *, keep_going: bool = False
+    path: object, taken: Taken, doc_ids: Sequence[str], parts: np.ndarray | None = None, *, keep_going: bool = False
 ) -> Sequences:
     """Without the items that the corpus does not hold; parted after that, unless `parts` (of all items) are known."""
     row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}

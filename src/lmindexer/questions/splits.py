@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
-from lmindexer.questions.queries import SPLITS, Queries, load_queries, splits_of, text_key
+from lmindexer.questions.queries import Queries, load_queries, splits_of, text_key
+from lmindexer.questions.query_records import SPLITS
 
 DEV_SHARE = 0.1  # of training queries without a dev split
+PART = 8  # words of a document that stand for a query
 FEW_DEV = 200  # queries: fewer choose by luck, so that pseudo-queries are asked, too
 
 
@@ -97,6 +100,19 @@ def dev_apart(train: Sequence[Queries], seed: int) -> tuple[list[Queries], Queri
         f" and {len(whole) - len(dev[0]):,} others" if of_others else ""
     )
     return left, whole, f"there are no dev queries, so {apart} are kept apart to choose by"
+
+
+def beginnings(queries: Queries, corpus: Corpus) -> Queries:
+    """The first words of the documents that answer `queries`, to choose by where there is no second query."""
+    found = {}
+    for doc_id in dict.fromkeys(doc_id for grades in queries.relevant for doc_id in grades):
+        text = " ".join(corpus[corpus.row_of[doc_id]].text.split()[:PART])
+        if text and text_key(text) not in _keys(queries):
+            found[text] = [doc_id]
+    if not found:
+        return Queries((), (), ())
+    note = "there is only one training query and none for dev; the first words of its documents choose the epoch"
+    return replace(Queries.of(found), notes=(note,))
 
 
 def with_note_of_training(queries: Queries, taught: Queries) -> Queries:

@@ -1,8 +1,8 @@
-"""Fine-tune a run's model for a task, from files (section 3.3): what `lmindexer finetune` does."""
+"""Fine-tune a run's model for a task, from files or data in memory (section 3.3): what `lmindexer finetune` does."""
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,12 @@ from lmindexer.methods.registry import HISTORY, METHODS, TEXT, load_retriever
 from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.taught import CONFIG, is_finetuned, read_config
 from lmindexer.progress import Progress
-from lmindexer.questions.queries import QUERIES, load_queries, save_queries
+from lmindexer.questions.histories import HistoryData
+from lmindexer.questions.queries import QUERIES, Queries, QueryData, load_queries, save_queries
 from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.search_task import SearchTask
 from lmindexer.questions.sequences import SEQUENCES, load_sequences, save_sequences
-from lmindexer.questions.splits import load_splits
+from lmindexer.questions.splits import beginnings, load_splits
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run, writing
 from lmindexer.settings import check_counting, parse, same_settings, to_toml
@@ -49,8 +50,10 @@ def finetune(
     run: str | Path,
     out: str | Path,
     *,
-    sequences: str | Path | None = None,
-    queries: str | Path | None = None,
+    sequences: HistoryData | None = None,
+    queries: QueryData | str | Path | None = None,
+    dev: QueryData | None = None,
+    test: QueryData | None = None,
     qrels: str | Path | None = None,
     pseudo: Sequence[str | Path] = (),
     sources: Sequence[str] = (),
@@ -63,9 +66,10 @@ def finetune(
     """Teach the model of `run` to recommend from `sequences`, or to search from `queries`; the new run is `out`.
 
     `finetune(run, out, sequences="sequences.txt.gz", epochs=5)` takes every setting of `FinetuneConfig`. The new
-    run has all that `run` has, and the task's data: every verb works on it. `pseudo` are files of pseudo-queries
-    to train on, too; with `sources` only those of these marks. With `keep_going`, most of what users took may be of
-    unknown documents.
+    run has all that `run` has, and the task's data: every verb works on it. Data in memory are as `Histories.of` and
+    `Queries.of` say: then `queries` are all learned from, `dev` chosen by and `test` kept to be asked; files of queries
+    name their splits themselves. `pseudo` are files of pseudo-queries to train on, too; with `sources` only those of
+    these marks. With `keep_going`, most of what users took may be of unknown documents.
 
     Raises:
         InputError: for files that do not fit the run's documents, a setting out of range, or `out` that exists
@@ -76,7 +80,7 @@ def finetune(
     run, out, progress = Path(run), Path(out), progress or Progress()
     if config is not None and settings:
         raise InputError("give finetune either a FinetuneConfig or keywords, not both")
-    config = config or parse(FinetuneConfig, {"task": "recommend" if sequences else "search"} | settings)
+    config = config or parse(FinetuneConfig, {"task": "search" if sequences is None else "recommend"} | settings)
     check_counting(config, settings, "the settings")
     parse_metric(config.dev_metric)
     METHODS[config.method].check_kind(HISTORY if config.task == "recommend" else TEXT)
@@ -89,15 +93,19 @@ def finetune(
     corpus = load_documents(source)
     task: RecommendTask | SearchTask
     if config.task == "recommend":
-        if sequences is None or queries is not None or qrels is not None or pseudo or sources:
+        others = (queries, dev, test, qrels)
+        if sequences is None or any(data is not None for data in others) or pseudo or sources:
             raise InputError("the task recommend learns from SEQUENCES alone: a file of users and what they took")
-        task = RecommendTask(load_sequences(Path(sequences), corpus.doc_ids, keep_going=keep_going), corpus, config)
+        task = RecommendTask(load_sequences(sequences, corpus.doc_ids, keep_going=keep_going), corpus, config)
     else:
         if sequences is not None or (queries is None and not pseudo):
             raise InputError("the task search learns from --queries, --pseudo, or both; name at least one")
         if (qrels is not None and queries is None) or (sources and not pseudo):
             raise InputError("--qrels go with --queries, and --sources with --pseudo; name the file they belong to")
-        task = _search_task(corpus, config, queries, qrels, pseudo, sources)
+        made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources, answerable=True) for file in pseudo]
+        splits = _splits(corpus, queries, qrels, {"dev": dev, "test": test})
+        train_on = [splits["train"], *made] if "train" in splits else made
+        task = SearchTask(train_on, splits, corpus, config)
     with writing(out, wait=False, make=True):
         _teach(source, config, task, out, resume, progress)
     return load_retriever(out)
@@ -124,19 +132,32 @@ def _teach(
     train(folder, model, task, progress, resume=resume)
 
 
-def _search_task(
+def _splits(
     corpus: Corpus,
-    config: FinetuneConfig,
-    queries: str | Path | None,
+    queries: QueryData | str | Path | None,
     qrels: str | Path | None,
-    pseudo: Sequence[str | Path],
-    sources: Sequence[str],
-) -> SearchTask:
-    made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources, answerable=True) for file in pseudo]
-    if queries is None:
-        return SearchTask(made, {}, corpus, config)
-    splits = load_splits(Path(queries), None if qrels is None else Path(qrels), corpus.row_of)
-    return SearchTask([splits["train"], *made], splits, corpus, config)
+    others: Mapping[str, QueryData | None],
+) -> dict[str, Queries]:
+    """The queries by split, with `others` beside those to learn from where they are in memory; none of None."""
+    in_memory = {split: data for split, data in others.items() if data is not None}
+    if isinstance(queries, str | Path):
+        if in_memory:
+            raise InputError(f"{queries} names its splits itself; leave out {next(iter(in_memory))}=")
+        return load_splits(Path(queries), None if qrels is None else Path(qrels), corpus.row_of)
+    if qrels is not None:
+        raise InputError("qrels belong to a file of queries; name that, too, or give {text: {id: grade}}")
+    if queries is not None:
+        in_memory = {"train": queries} | in_memory
+    splits = {
+        split: Queries.of(data, documents=corpus.row_of, answerable=split == "train")
+        for split, data in in_memory.items()
+    }
+    if "train" in splits and "dev" not in splits and len(splits["train"]) == 1:
+        splits["dev"] = beginnings(splits["train"], corpus)
+    notes = tuple(f"{split}: {note}" for split in ("dev", "test") if split in splits for note in splits[split].notes)
+    if "train" in splits:
+        splits["train"] = replace(splits["train"], notes=splits["train"].notes + notes)
+    return splits
 
 
 def _begun(source: Run, config: FinetuneConfig, task: Task, out: Path) -> Run:
