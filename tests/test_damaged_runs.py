@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from command_line import SMALL, entries, learned, lmindexer, write_items
+from command_line import SMALL, counting_of, entries, learned, lmindexer, write_items
 from lmindexer.corpus.documents import Corpus
 from lmindexer.runs import Run
 from lmindexer.runs.contents import entry_of
@@ -125,7 +125,8 @@ def test_a_run_that_was_learning_nothing(here: Path):
     path = here / "random" / "run.json"
     facts = json.loads(path.read_text()) | {"state": "learning"}
     path.write_text(json.dumps({name: value for name, value in facts.items() if name != "corpus"}))
-    answer = lmindexer("learn", "items.jsonl", "--indexer", "random", *SMALL, "--resume", "--out", "random")
+    words = counting_of(("items.jsonl", "--indexer", "random", *SMALL, "--resume", "--out", "random"))
+    answer = lmindexer("learn", *words)
     assert answer.code == 2
     assert "was learning another corpus" in answer.err
 

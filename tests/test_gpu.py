@@ -71,7 +71,7 @@ def test_what_was_learned_on_a_gpu_answers_alike_on_a_gpu_and_on_a_cpu(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    travel(few, checkpoints[backbone], tmp_path, gpu, items=history, encoder=encoder)
+    travel(few, checkpoints[backbone], tmp_path, gpu, history=history, encoder=encoder)
     there = ask(few, tmp_path)
     with on_the_cpu(monkeypatch):
         here = ask(few, tmp_path)
