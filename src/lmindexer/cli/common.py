@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmindexer.cli.options import option, together
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import write_text
 from lmindexer.progress import Progress
@@ -32,21 +33,13 @@ def steps() -> Iterator[Progress]:
         progress.clear()
 
 
-def how_to_read(command: Any) -> Any:
-    """The options that say how the files of documents are read: keywords of `Corpus.read`."""
-    for option in reversed(
-        [
-            click.option("--skip-bad", is_flag=True,
-                         help="Leave out broken records and count them, instead of stopping."),
-            click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text."),
-            click.option("--keep-markup", is_flag=True, help="Leave HTML tags and entities as they are."),
-            click.option("--keep-going", is_flag=True, help="Go on even if --skip-bad leaves out most records."),
-        ]
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
+# How the files of documents are read; the values are keywords of `Corpus.read`.
+how_to_read = together(
+    option("--skip-bad", is_flag=True, help="Leave out broken records and count them, instead of stopping."),
+    option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text."),
+    option("--keep-markup", is_flag=True, help="Leave HTML tags and entities as they are."),
+    option("--keep-going", is_flag=True, help="Go on even if --skip-bad leaves out most records."),
+)
 READ_BY = ("skip_bad", "keep_empty", "keep_markup", "keep_going")  # of `how_to_read`
 
 

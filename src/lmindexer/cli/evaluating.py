@@ -11,6 +11,7 @@ import click
 from lmindexer.cli.app import app
 from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, write_or_print
 from lmindexer.cli.methods import ABOUT, how_to_ask, note_of_novelty, note_of_teaching, options_of
+from lmindexer.cli.options import option
 from lmindexer.errors import InputError
 from lmindexer.files import json_text
 from lmindexer.methods.registry import METHODS, method_for
@@ -31,33 +32,34 @@ Lists = dict[str, list[tuple[str, float]]]  # query -> documents and their score
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--queries", type=click.Path(path_type=Path),
-              help="A BEIR folder, or JSONL of queries (with their documents, or with --qrels). "
-                   "[those the run was fine-tuned with]")  # fmt: skip
-@click.option("--qrels", type=click.Path(path_type=Path), help="Judgements: query, document and grade a line.")
-@click.option("--sequences", type=click.Path(path_type=Path),
-              help="Recommend: what users took. [those the run was fine-tuned with]")  # fmt: skip
-@click.option("--split", default="test", show_default=True, metavar="TEXT", help="Which queries, or held-out items.")
-@click.option("--metrics", default="", metavar="TEXT",
-              help=f"Of recall, ndcg, map, mrr, precision and hit. [{SEARCH_METRICS}; of recommendation "
-                   f"{RECOMMEND_METRICS}]")  # fmt: skip
-@click.option("--method", "methods", multiple=True, type=click.Choice(list(METHODS)),
-              help=f"What answers; several times: side by side, tested against the first. {ABOUT}. "
-                   "[as RUN was taught, else generative]")  # fmt: skip
+@option("--queries", type=click.Path(path_type=Path),
+        help="A BEIR folder, or JSONL of queries (with their documents, or with --qrels). "
+             "[those the run was fine-tuned with]")  # fmt: skip
+@option("--qrels", type=click.Path(path_type=Path), help="Judgements: query, document and grade a line.")
+@option("--sequences", type=click.Path(path_type=Path),
+        help="Recommend: what users took. [those the run was fine-tuned with]")  # fmt: skip
+@option("--split", default="test", metavar="TEXT", help="The split whose queries, or whose held-out items, are asked.")
+@option("--metrics", default="", metavar="TEXT",
+        help="What is measured, such as 'recall@1,10 mrr@10': recall, ndcg, map, mrr, precision or hit. "
+             f"[{SEARCH_METRICS}; of recommendation {RECOMMEND_METRICS}]")  # fmt: skip
+@option("--method", "methods", multiple=True, type=click.Choice(list(METHODS)),
+        help=f"What answers; several times: side by side, tested against the first. {ABOUT}. "
+             "[as RUN was taught, else generative]")  # fmt: skip
 @how_to_ask
-@click.option("--keep-going", is_flag=True, help="Go on even if most of --sequences is of unknown documents.")
-@click.option("--relevance-level", "level", type=click.FloatRange(min=0, min_open=True), metavar="FLOAT",
-              help="A document is relevant from this grade on, as 2 in TREC's Deep Learning track; ndcg takes the "
-                   "grades as they are. [any grade above 0]")  # fmt: skip
-@click.option("--leave-self-out", is_flag=True,
-              help="A query that is itself a document, of the same id, does not find it, as in ArguAna.")  # fmt: skip
-@click.option("--answerable", is_flag=True,
-              help="Leave out relevant documents that RUN does not have, and queries without any other. By default "
-                   "they count as not found, as in every benchmark.")  # fmt: skip
-@click.option("--trec", type=click.Path(path_type=Path),
-              help="Also write what the first method found, as a TREC run file.")  # fmt: skip
-@click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
+@option("--keep-going", is_flag=True, help="Go on even if most of --sequences is of unknown documents.")
+@option("--relevance-level", "level", type=click.FloatRange(min=0, min_open=True), metavar="FLOAT",
+        help="A document is relevant from this grade on, as 2 in TREC's Deep Learning track; ndcg takes the "
+             "grades as they are. [any grade above 0]")  # fmt: skip
+@option("--leave-self-out", is_flag=True,
+        help="A query that is itself a document, of the same id, does not find it, as in ArguAna.")  # fmt: skip
+@option("--answerable", is_flag=True,
+        help="Leave out relevant documents that RUN does not have, and queries without any other. By default "
+             "they count as not found, as in every benchmark.")  # fmt: skip
+@option("--trec", type=click.Path(path_type=Path),
+        help="Also write what the first method found, as a TREC run file.")  # fmt: skip
+@option("--format", "named", type=click.Choice(["markdown", "json"]),
+        help="Form of the output. [as --out ends, else markdown]")  # fmt: skip
+@option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
 def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Path | None, split: str, metrics: str,
              methods: tuple[str, ...], keep_going: bool, level: float | None, leave_self_out: bool, answerable: bool,
              trec: Path | None, named: str | None, out: Path | None, **how: Any) -> None:  # fmt: skip

@@ -16,6 +16,7 @@ from lmindexer.cli.common import (
     steps,
     write_or_print,
 )
+from lmindexer.cli.options import option
 from lmindexer.errors import InputError
 from lmindexer.files import json_text
 
@@ -28,15 +29,16 @@ if TYPE_CHECKING:
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--codes", default=12, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="How many first codes of the tree to show; 0: all.")  # fmt: skip
-@click.option("--children", default=3, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="How many codes below each of them; 0: all.")  # fmt: skip
-@click.option("--samples", default=2, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="How many sample documents a code.")  # fmt: skip
-@click.option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this SVG file.")
-@click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None, kind: str) -> None:
+@option("--codes", default=12, type=click.IntRange(min=0), metavar="INT",
+        help="How many first codes of the tree to show; 0: all.")  # fmt: skip
+@option("--children", default=3, type=click.IntRange(min=0), metavar="INT",
+        help="How many codes below each of them; 0: all.")  # fmt: skip
+@option("--examples", default=2, type=click.IntRange(min=0), metavar="INT",
+        help="How many of the documents of a code to show.")  # fmt: skip
+@option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this SVG file.")
+@option("--format", "kind", type=click.Choice(["text", "json"]), default="text",
+        help="Form of the output.")  # fmt: skip
+def inspect(run: Path, codes: int, children: int, examples: int, svg: Path | None, kind: str) -> None:
     """Show the quality and the tree of a run's IDs.
 
     Each code comes with its size, its most telling words, its most frequent label and sample documents. JSON has
@@ -56,7 +58,7 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
     with steps() as progress:
         progress.doing("reading the documents and making the tree")
         corpus, ids = documents_and_ids(folder)
-        tree = tree_of(folder, corpus, ids, codes or None, children or None, samples)
+        tree = tree_of(folder, corpus, ids, codes or None, children or None, examples)
     if kind == "json":
         from dataclasses import asdict
 
@@ -74,12 +76,13 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
 
 @app.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--encoder", default="", metavar="NAME",
-              help="Judge by this encoder's nearest neighbours too: 'bundled', a hub name or a folder.")  # fmt: skip
-@click.option("--resamples", default=200, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="Bootstrap resamples of the intervals; 0: no intervals.")  # fmt: skip
-@click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
+@option("--embeddings", "encoder", default="", metavar="TEXT",
+        help="Judge also by the nearest neighbours of this encoder: 'bundled', a hub name or a folder.")  # fmt: skip
+@option("--resamples", default=200, type=click.IntRange(min=0), metavar="INT",
+        help="Bootstrap resamples of the intervals; 0: no intervals.")  # fmt: skip
+@option("--format", "named", type=click.Choice(["markdown", "json"]),
+        help="Form of the output. [as --out ends, else markdown]")  # fmt: skip
+@option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
 def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | None, out: Path | None) -> None:
     """Compare the IDs of RUNS, learned from the same documents, in one table.
 
@@ -156,9 +159,9 @@ def _unlike(runs: "list[Run]") -> list[str]:
 
 @app.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The page to write. [explore.html in the first RUN]")
-@click.option("--figures", type=click.Path(path_type=Path),
-              help="Write the paper's figures 3, 4 and 6 of RUNS into this folder, as SVG and PNG.")  # fmt: skip
+@option("--out", type=click.Path(path_type=Path), help="The page to write. [explore.html in the first RUN]")
+@option("--figures", type=click.Path(path_type=Path),
+        help="Write the paper's figures 3, 4 and 6 of RUNS into this folder, as SVG and PNG.")  # fmt: skip
 def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> None:
     """Make a page to walk through the ID tree of a run, or of two side by side.
 
