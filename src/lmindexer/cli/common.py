@@ -13,6 +13,7 @@ from lmindexer.cli.options import option, together
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import write_text
 from lmindexer.progress import Progress
+from lmindexer.tables import show
 
 if TYPE_CHECKING:
     from lmindexer.corpus.document import Document
@@ -113,8 +114,19 @@ def of_other_documents(runs: "Sequence[Run]") -> "list[Run]":
     return [run for run, fingerprint in zip(runs[1:], others, strict=True) if fingerprint != first]
 
 
-def write_or_print(text: str, out: Path | None) -> None:
-    if out is None:
+def print_markdown(text: str) -> None:
+    """On a terminal tables are aligned and bold words bold; elsewhere it is Markdown."""
+    if sys.stdout.isatty():
+        show(text, sys.stdout)
+    else:
+        click.echo(text)
+
+
+def write_or_print(text: str, kind: str, out: Path | None) -> None:
+    """Write a text, of the kind that `format_to_write` gave, into the file, or on the screen where `out` is None."""
+    if out is None and kind == "markdown":
+        print_markdown(text)
+    elif out is None:
         click.echo(text)
     else:
         write_text(out, text if text.endswith("\n") else text + "\n")

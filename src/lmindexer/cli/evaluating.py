@@ -116,7 +116,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         note_of_teaching(methods, run)
     found = evaluate_methods(opened_methods, asked, wanted, level=level or 0.0, leave_self_out=leave_self_out,
                              progress=Progress(sys.stderr))  # fmt: skip
-    _show(json_text(found.to_dict(), indent=2) if kind == "json" else found.to_markdown(), out)
+    _show(json_text(found.to_dict(), indent=2) if kind == "json" else found.to_markdown(), kind, out)
     judging = {"relevance_level": level} if level is not None else {}
     judging |= {"leave_self_out": True} if leave_self_out else {}
     try:
@@ -130,15 +130,15 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         write_run(trec, _lists_of_first(found, asked))
 
 
-def _show(text: str, out: Path | None) -> None:
-    """In the file, or on the screen: there also when the file cannot be written."""
+def _show(text: str, kind: str, out: Path | None) -> None:
+    """Write into the file, or on the screen; there also when the file cannot be written."""
     try:
         if out is not None:
             make_room(out, "--out")
-        write_or_print(text, out)
+        write_or_print(text, kind, out)
     except (InputError, OSError):
         if out is not None:
-            click.echo(text)
+            write_or_print(text, kind, None)
         raise
 
 

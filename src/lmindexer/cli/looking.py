@@ -13,6 +13,7 @@ from lmindexer.cli.common import (
     make_room,
     names_of,
     of_other_documents,
+    print_markdown,
     steps,
     write_or_print,
 )
@@ -137,9 +138,10 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
         )  # fmt: skip
     comparison = replace(comparison, warnings=(*_unlike(opened), *comparison.warnings))
     if kind == "json":
-        write_or_print(json_text(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False), out)
+        text = json_text(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False)
     else:
-        write_or_print(comparison.to_markdown() + evaluated.to_markdown(), out)
+        text = comparison.to_markdown() + evaluated.to_markdown()
+    write_or_print(text, kind, out)
 
 
 def _unlike(runs: "list[Run]") -> list[str]:
@@ -251,7 +253,6 @@ def tree_of(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, chi
 def show(run: "Run", tree: "TreeNode") -> None:
     """Print tree and quality."""
     from rich.console import Console
-    from rich.markdown import Markdown
 
     from lmindexer.explore.report import quality_table, report_of, summary
     from lmindexer.explore.tree import render
@@ -259,7 +260,7 @@ def show(run: "Run", tree: "TreeNode") -> None:
     report = report_of(run)
     console = Console(width=None if sys.stdout.isatty() else 110)
     render(tree, console)
-    console.print(Markdown("\n".join(quality_table(report))))
+    print_markdown("\n" + "\n".join(quality_table(report)) + "\n")
     for line in summary(report):
         console.print(line)
     if run.facts.get("changed_since_learned"):

@@ -76,7 +76,6 @@ def score(sheets: tuple[Path, ...], key: Path | None, named: str | None, out: Pa
     from lmindexer.evaluation.pairs import score_sheets
 
     scores = score_sheets(list(sheets), key)
-    if kind == "json":
-        write_or_print(json_text(scores.to_dict(), indent=2, ensure_ascii=False), out)
-    else:
-        write_or_print(scores.to_markdown(), out)
+    as_json = kind == "json"
+    text = json_text(scores.to_dict(), indent=2, ensure_ascii=False) if as_json else scores.to_markdown()
+    write_or_print(text, kind, out)
