@@ -34,7 +34,8 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
 
     opened = [Run.open(run) for run in runs]
     make_room(out)
-    from lmindexer.evaluation.pairs import sample_pairs, write_sheet
+    from lmindexer.evaluation.pairs import sample_pairs
+    from lmindexer.evaluation.sheet import write_sheet
     from lmindexer.indexers.store import documents_and_ids
 
     names, tables = names_of(runs), {}
@@ -73,7 +74,7 @@ def score(sheets: tuple[Path, ...], key: Path | None, named: str | None, out: Pa
     if out is not None:
         make_room(out)
 
-    from lmindexer.evaluation.pairs import score_sheets
+    from lmindexer.evaluation.sheet import score_sheets
 
     scores = score_sheets(list(sheets), key)
     as_json = kind == "json"

@@ -50,7 +50,7 @@ def judge(
     readings = None if unseen is None else unseen.readings
     warnings = collapse(ids.codes, ids.sizes, config.indexer, config.leaf, readings)
     seen = {} if unseen is None else {"unseen": unseen.to_dict() | {"notes": unseen.notes(config)}}
-    return {"quality": quality, **seen, "warnings": warnings, **_machine()}
+    return {"quality": quality, **seen, "warnings": warnings, **_memory()}
 
 
 def judge_model(learner: Learner, ids: IdTable) -> dict[str, Any]:
@@ -68,7 +68,8 @@ def judge_model(learner: Learner, ids: IdTable) -> dict[str, Any]:
     }
 
 
-def _machine() -> dict[str, int]:
+def _memory() -> dict[str, int]:
+    """The most memory of this process and of the GPU, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "peak_memory_bytes": int(peak if sys.platform == "darwin" else peak * 1024),
