@@ -50,7 +50,7 @@ slow: setup
 	$(BIN)/python -m pytest -m slow
 
 smoke: setup
-	$(BIN)/lmindexer demo --documents 300 --sizes 16,16 --epochs 1 --out $$(mktemp -d)/run
+	$(BIN)/lmindexer demo --limit 300 --sizes 16,16 --epochs 1 --out $$(mktemp -d)/run
 
 # One line of the code changed at a time: which changes does no test notice? ONLY=NAME: some of them
 .PHONY: mutants

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench import gradients
 from bench.finished import learn_or_reuse, settings_and_sample
+from lmindexer import tables
 from lmindexer.runs import Run
 
 PAPER = {"objective": "paper"}
@@ -84,9 +85,8 @@ def main() -> None:
 
 def table(runs: list[tuple[str, Run]]) -> str:
     """A Markdown table, one row a run, the two-step baseline of the first run on top."""
-    lines = ["| variant | " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * len(COLUMNS)]
     first = runs[0][1].read_json("report.json")
-    lines.append(_line("embed, then K-means", first["quality"]["rq-kmeans"]) + " | | | | | |")
+    rows = [(*_cells("embed, then K-means", first["quality"]["rq-kmeans"]), *[""] * 5)]
     for name, run in runs:
         report = run.read_json("report.json")
         own, other = (report["rebuilding"][key]["nats"] for key in ("codes", "shuffled codes"))
@@ -98,16 +98,16 @@ def table(runs: list[tuple[str, Run]]) -> str:
             f"{other:.2f}",
             f"{report['seconds']:.0f}",
         )
-        lines.append(_line(name, report["quality"]["lmindexer"]) + " | " + " | ".join(rest) + " |")
-    return "\n".join(lines)
+        rows.append((*_cells(name, report["quality"]["lmindexer"]), *rest))
+    return "\n".join(tables.table(("variant", *COLUMNS), rows))
 
 
-def _line(name: str, quality: dict[str, Any]) -> str:
+def _cells(name: str, quality: dict[str, Any]) -> tuple[str, ...]:
     labels, positions = quality["labels"], quality["positions"]
     ami = f"{labels[-1]['ami'][0]:.3f}" if labels else "-"
     second = f"{positions[1]['perplexity']:.0f}" if len(positions) > 1 else "-"
     small, near = quality["share_in_small_buckets"], quality["neighbour_recall"]["words"][0]
-    return f"| {name} | {ami} | {positions[0]['perplexity']:.0f} | {second} | {small:.1%} | {near:.3f}"
+    return name, ami, f"{positions[0]['perplexity']:.0f}", second, f"{small:.1%}", f"{near:.3f}"
 
 
 def _folder(out: Path, variant: str) -> Path:

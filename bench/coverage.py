@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from lmindexer.evaluation.bootstrap import mean_intervals
+from lmindexer.tables import head_lines, line
 
 Population = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]  # draws values of a shape
 Bounds = tuple[float, float]
@@ -135,14 +136,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=1000)
     arguments = parser.parse_args()
-    print("| n | population | " + " | ".join(METHODS) + " |\n|---:|---|" + "---:|" * len(METHODS), flush=True)
+    print("\n".join(head_lines(("n", "population", *METHODS), texts=(1,))), flush=True)
     for n in map(int, arguments.n.split(",")):
         for bounds, populations in (((0.0, 1.0), METRICS), ((-1.0, 1.0), DIFFERENCES)):
             for name, population in populations.items():
                 how = {"samples": arguments.samples, "resamples": arguments.resamples}
                 cells = [coverage(population, bounds, n, method, **how) for method in METHODS.values()]
-                told = " | ".join(f"{share:.3f} ({width:.3f})" for share, width in cells)
-                print(f"| {n} | {name} | {told} |", flush=True)
+                print(line((str(n), name, *(f"{share:.3f} ({width:.3f})" for share, width in cells))), flush=True)
 
 
 if __name__ == "__main__":

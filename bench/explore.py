@@ -19,6 +19,7 @@ import numpy as np
 from lmindexer.corpus.sources import installed_python_documentation
 from lmindexer.explore.page import Shown, write_page
 from lmindexer.ids.table import IdTable
+from lmindexer.tables import head_lines, line
 
 # resolves with the milliseconds between the frames of the second that follows a click into the picture
 FRAMES = """() => new Promise(done => {
@@ -63,8 +64,8 @@ def main() -> None:
     parser.add_argument("--documents", default="30000,100000")
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
-    print("| documents | runs | write, s | file, MB | first paint, ms | median frame, ms | longest frame, ms |")
-    print("|---:|---:|---:|---:|---:|---:|---:|")
+    measures = ("write, s", "file, MB", "first paint, ms", "median frame, ms", "longest frame, ms")
+    print("\n".join(head_lines(("documents", "runs", *measures), texts=())))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.html"
         for N in map(int, arguments.documents.split(",")):
@@ -74,9 +75,9 @@ def main() -> None:
                 write_page(path, runs)
                 seconds = time.monotonic() - began
                 rounds = [measured(path) for _ in range(arguments.repeat)]
-                told = [f"{statistics.median(r[name] for r in rounds):.0f}" for name in rounds[0]]
+                times = [f"{statistics.median(r[name] for r in rounds):.0f}" for name in rounds[0]]
                 size = path.stat().st_size / 1e6
-                print(f"| {N:,} | {len(runs)} | {seconds:.1f} | {size:.1f} | " + " | ".join(told) + " |", flush=True)
+                print(line((f"{N:,}", str(len(runs)), f"{seconds:.1f}", f"{size:.1f}", *times)), flush=True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from bench.finished import settings_and_sample
+from lmindexer import tables
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.indexers import lmindexer as room
@@ -113,13 +114,13 @@ def _gradients(of: Tensor, to: list[Tensor]) -> list[Tensor]:
 
 def table(columns: dict[str, Numbers]) -> str:
     """A Markdown table: means over batches, a row a term, a column an objective and position."""
-    lines = ["| |" + "".join(f" {head} |" for head in columns), "|---|" + "---:|" * len(columns)]
+    rows = []
     terms = list(dict.fromkeys(name for numbers in columns.values() for name in numbers))
     for term in sorted(terms, key=[*(name for name in terms if name not in (SHARE, "all together")),
                                    "all together", SHARE].index):  # fmt: skip
         cells = [f"{mean(numbers[term]):.3f}" if term in numbers else "-" for numbers in columns.values()]
-        lines.append(f"| {term} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append((term, *cells))
+    return "\n".join(tables.table(("", *columns), rows))
 
 
 if __name__ == "__main__":

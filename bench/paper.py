@@ -26,6 +26,7 @@ from lmindexer.explore.figures import duplication_density, label_distribution, t
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.sizes import with_sizes
 from lmindexer.runs import Run
+from lmindexer.tables import table
 
 BERT = "google-bert/bert-base-uncased"
 SETS: dict[str, dict[str, Any]] = {
@@ -95,16 +96,15 @@ class Bench:
 
     def table(self, rows: dict[str, tuple[dict[str, Any], dict[str, float]]], columns: dict[str, Value]) -> str:
         """Mean and spread over seeds of each column, the paper's number in the last one."""
-        lines = [f"| {self.data}, {len(self.seeds)} seed(s) | " + " | ".join(columns) + " | paper |"]
-        lines.append("|---|" + "---:|" * (len(columns) + 1))
+        cells = []
         for name, (changes, published) in rows.items():
             if not name.startswith(self.only):
                 continue
             reports = [run.read_json("report.json") for run in self.runs(name, changes)]
-            told = [_spread([value(report) for report in reports]) for value in columns.values()]
+            means = [_spread([value(report) for report in reports]) for value in columns.values()]
             paper = f"{published[self.data]:.4g}" if self.data in published else ""
-            lines.append(f"| {name} | " + " | ".join(told) + f" | {paper} |")
-        return "\n".join(lines)
+            cells.append((name, *means, paper))
+        return "\n".join(table((f"{self.data}, {len(self.seeds)} seed(s)", *columns, "paper"), cells))
 
 
 def quality(report: dict[str, Any]) -> dict[str, Any]:

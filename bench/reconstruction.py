@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lmindexer.learn.losses import reconstruction_loss
+from lmindexer.tables import head_lines, line
 
 
 def main() -> None:
@@ -36,11 +37,11 @@ def main() -> None:
         "full vocabulary, chunked": lambda: reconstruction_loss(z, candidates[goal], weight, bias),
         "tokens of the batch": lambda: reconstruction_loss(z, goal, weight[candidates], bias[candidates]),
     }
-    print("| softmax over | ms a loss (median) | largest logits, MB |\n|---|---:|---:|")
+    print("\n".join(head_lines(("softmax over", "ms a loss (median)", "largest logits, MB"))))
     for name, loss in ways.items():
         columns = a.batch_tokens if name == "tokens of the batch" else a.vocabulary
         rows = a.slots if "plain" in name else min(a.slots, 1024)
-        print(f"| {name} | {_milliseconds(loss, a.repeat, a.device):.0f} | {rows * columns * 4 / 1e6:.0f} |")
+        print(line((name, f"{_milliseconds(loss, a.repeat, a.device):.0f}", f"{rows * columns * 4 / 1e6:.0f}")))
 
 
 def _milliseconds(loss: Callable[[], Tensor], repeat: int, device: str) -> float:

@@ -23,6 +23,7 @@ from lmindexer.ids.trie import Trie
 from lmindexer.model.backbone import Memory, Seq2SeqBackbone, load_backbone
 from lmindexer.model.beam import beam_search, exact_search
 from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.tables import head_lines, line
 
 SPECIAL = 2  # padding, which also starts the decoder, and the end
 
@@ -48,7 +49,8 @@ def main() -> None:
             f"{trie.nbytes / 1e6:.1f} MB; queries of {a.tokens} tokens, {a.threads} threads, "
             f"median of {a.repeat} rounds\n"
         )
-        print("| batch | beams | way | queries/s | ms a batch | x floor |\n|---:|---:|---|---:|---:|---:|", flush=True)
+        head = ("batch", "beams", "way", "queries/s", "ms a batch", "x floor")
+        print("\n".join(head_lines(head, texts=(2,))), flush=True)
         ours, t5, generate = bundled(sizes, a), *seq2seq(sizes, codes, a)
         for batch in a.batch:
             for beams in a.beams:
@@ -171,8 +173,8 @@ def _table(batch: int, beams: int, ways: dict[str, Callable[[], object]], a: arg
     median = {way: float(np.median(seconds[1:])) for way, seconds in times.items()}
     floor = next(iter(median.values()))
     for way, seconds in median.items():
-        row = f"{batch / seconds:.1f} | {1000 * seconds:.1f} | {seconds / floor:.2f}"
-        print(f"| {batch} | {beams} | {way} | {row} |", flush=True)
+        numbers = f"{batch / seconds:.1f}", f"{1000 * seconds:.1f}", f"{seconds / floor:.2f}"
+        print(line((str(batch), str(beams), way, *numbers)), flush=True)
 
 
 def _numbers(text: str) -> list[int]:

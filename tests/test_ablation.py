@@ -61,7 +61,7 @@ def test_it_shows_what_pulls_at_the_decoder_on_demand(
     monkeypatch.setattr(sys, "argv", ["ablation", *map(str, command)])
     ablation.main()
     first, second = capsys.readouterr().out.split("\n\n")
-    assert first.startswith("| | default, c1 | default, c2 | paper, c1 | paper, c2 |")
+    assert first.startswith("|  | default, c1 | default, c2 | paper, c1 | paper, c2 |")
     assert "| reconstruction |" in first
     assert second.startswith("| variant |")
 

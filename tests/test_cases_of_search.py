@@ -116,7 +116,7 @@ def test_odd_files_end_in_a_sentence(case: Path, home: Path, tmp_path: Path, mon
             ("index", "rnd", given.get(".parquet"), "--id", id, "--text", text)
             for id, text in (("id", "text"), ("_id", "title,text"), ("0", "'b"), ("text", "id"))
         ] + [
-            ("pseudo", "rnd", "--column", column, "--from", given.get(".parquet"), "--out", tmp_path / "p.jsonl")
+            ("pseudo", "rnd", "--column", column, "--files", given.get(".parquet"), "--out", tmp_path / "p.jsonl")
             for column in ("id", "text")
         ],
         "toml": [("learn", "few.jsonl", "--config", given.get(".toml"), "--indexer", "random", "--out", "new")],

@@ -226,7 +226,7 @@ def test_inspect_shows_quality_and_tree(run: Path):
     for told in ("80 documents, 4 first codes", "perplexity of c1 (of 4)", "AMI(c1, leaf: 10 labels)", "All 80 IDs"):
         assert told in answer.out
     assert re.search(r"and \d+ more", lmindexer("inspect", run, "--codes", 1).out)
-    assert len(lmindexer("inspect", run, "--samples", 0).out) < len(answer.out)
+    assert len(lmindexer("inspect", run, "--examples", 0).out) < len(answer.out)
     assert not re.search(r"and \d+ more", lmindexer("inspect", run, "--codes", 0, "--children", 0).out)
 
 
@@ -293,7 +293,7 @@ def test_compare_writes_what_the_name_says(name: str, run: Path, tmp_path: Path)
 
 
 def test_inspect_as_json_has_the_numbers_of_the_report_and_the_tree(run: Path):
-    answer = lmindexer("inspect", run, "--codes", 2, "--children", 1, "--samples", 1, "--format", "json")
+    answer = lmindexer("inspect", run, "--codes", 2, "--children", 1, "--examples", 1, "--format", "json")
     assert (answer.code, answer.err) == (0, "")
     found = json.loads(answer.out)
     tree = found.pop("tree")
@@ -352,7 +352,7 @@ def test_ctrl_c_says_how_to_go_on(
 
 def test_the_demo_in_small(checkpoints: dict[str, Path], tmp_path: Path):
     demo = ("demo", "--out", tmp_path / "demo", "--backbone", checkpoints["bert"])
-    answer = lmindexer(*demo, "--documents", 60, *SMALL)
+    answer = lmindexer(*demo, "--limit", 60, *SMALL)
     assert answer.code == 0, answer.err
     assert "60 documents, " in answer.out
     assert f"Run folder: {tmp_path / 'demo'}" in answer.out

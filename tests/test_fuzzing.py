@@ -91,7 +91,7 @@ def test_what_is_no_sentence_is_noticed(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("lmindexer.evaluation.pairs.score_sheets", fail)
+    monkeypatch.setattr("lmindexer.evaluation.sheet.score_sheets", fail)
     assert faults("sheet", home, tmp_path, 3) == {fault}
 
 
@@ -100,7 +100,7 @@ def test_what_a_refused_command_has_changed_is_noticed(home: Path, tmp_path: Pat
         Path("ids.txt").write_text("half")
         raise InputError("there is nothing to be scored here; name a sheet")
 
-    monkeypatch.setattr("lmindexer.evaluation.pairs.score_sheets", fail)
+    monkeypatch.setattr("lmindexer.evaluation.sheet.score_sheets", fail)
     assert faults("sheet", home, tmp_path, 3) == {"refused, and yet changed ids.txt"}
 
 

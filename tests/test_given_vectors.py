@@ -183,12 +183,12 @@ def test_rows_without_ids_count_records_left_out(here: Path):
 
 def test_compare_judges_by_vectors(here: Path):
     for name in ("items.npy", "vectors"):
-        answer = lmindexer("compare", "kmeans", "images", "--encoder", name, "--resamples", 0)
+        answer = lmindexer("compare", "kmeans", "images", "--embeddings", name, "--resamples", 0)
         assert answer.code == 0, answer.err
         assert f"10 nearest by {name} that share c1" in answer.out
     of_texts = learned("items.jsonl", "--indexer", "random", "--out", "random", "--quiet")
     assert of_texts.code == 0
-    refused = lmindexer("compare", "random", "--encoder", "vectors")
+    refused = lmindexer("compare", "random", "--embeddings", "vectors")
     assert "none of the runs was learned from vectors; name an encoder, or a file of vectors" in refused.err
 
 

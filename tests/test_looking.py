@@ -42,7 +42,7 @@ def test_compare_shows_all_runs_in_one_table(runs: list[Path], tmp_path: Path):
 
 
 def test_compare_asks_another_encoder(runs: list[Path], checkpoints: dict[str, Path]):
-    shown = went_well(lmindexer("compare", *runs[:2], "--resamples", 0, "--encoder", checkpoints["bert"])).out
+    shown = went_well(lmindexer("compare", *runs[:2], "--resamples", 0, "--embeddings", checkpoints["bert"])).out
     assert f"10 nearest by {checkpoints['bert']}" in shown
 
 

@@ -24,7 +24,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 def test_it_writes_queries_of_every_kind(run: Path, corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path):
     out = tmp_path / "new" / "pseudo.jsonl"
     kinds = ("--ways", "title, words,title", "--model", checkpoints["t5"], "--column", "kind")
-    asked = ("pseudo", run, *kinds, "--from", run.parent / "items.jsonl", "--per-document", 2, "--device", "cpu")
+    asked = ("pseudo", run, *kinds, "--files", run.parent / "items.jsonl", "--per-document", 2, "--device", "cpu")
     answer = lmindexer(*asked, "--out", out)
     assert (answer.code, answer.out) == (0, "")
     found = lines(out)
@@ -66,7 +66,7 @@ def test_documents_without_a_query_are_counted(run: Path, tmp_path: Path):
 def test_unknown_documents_of_a_column_are_told(run: Path, tmp_path: Path):
     (tmp_path / "own.csv").write_text("id,ask\ndoc3,what is it\nelsewhere,who\n")
     out = tmp_path / "pseudo.jsonl"
-    answer = lmindexer("pseudo", run, "--column", "ask", "--from", tmp_path / "own.csv", "--out", out)
+    answer = lmindexer("pseudo", run, "--column", "ask", "--files", tmp_path / "own.csv", "--out", out)
     assert "note: 1 of 2 records of " in answer.err
     assert "(the first: 'elsewhere')" in answer.err
     assert lines(out) == [
@@ -79,9 +79,9 @@ def test_unknown_documents_of_a_column_are_told(run: Path, tmp_path: Path):
     [
         ((), "no kind of query was asked for; give --ways .*, --model or --column"),
         (("--ways", "title,titles"), "no way 'titles' .* title, first-sentence, spans, words, passage"),
-        (("--column", "kind"), "--column and --from belong together"),
-        (("--from", "items.jsonl"), "no kind of query|belong together"),
-        (("--column", "kind", "--from", "nowhere.jsonl"), r"nowhere\.jsonl does not exist"),
+        (("--column", "kind"), "--column and --files belong together"),
+        (("--files", "items.jsonl"), "no kind of query|belong together"),
+        (("--column", "kind", "--files", "nowhere.jsonl"), r"nowhere\.jsonl does not exist"),
         (("--model", "nowhere/to-be-found"), "cannot load the model 'nowhere/to-be-found'"),
         (("--model", "bundled"), "reads and does not write"),
         (("--ways", "title", "--per-document", "0"), "--per-document"),

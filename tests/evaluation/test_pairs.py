@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from lmindexer.errors import InputError
-from lmindexer.evaluation.pairs import LONGEST, PairSample, sample_pairs, score_sheets, write_sheet
+from lmindexer.evaluation.pairs import LONGEST, PairSample, sample_pairs
 from lmindexer.evaluation.ratings import COLUMNS, fleiss_kappa, score
+from lmindexer.evaluation.sheet import score_sheets, write_sheet
 from lmindexer.ids.table import IdTable
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lmindexer.explore.tree import TreeNode, build_tree, render, telling_words, to_markdown, to_svg
+from lmindexer.explore import telling
+from lmindexer.explore.tree import TreeNode, build_tree, render, to_markdown, to_svg
 from lmindexer.ids.table import IdTable
 
 TEXTS = [
@@ -32,6 +34,10 @@ def printed(tree: TreeNode, width: int = 100) -> str:
     paper = io.StringIO()
     render(tree, Console(file=paper, width=width))
     return paper.getvalue()
+
+
+def telling_words(texts: Sequence[str], groups: np.ndarray, most: int = 6) -> dict[int, list[str]]:
+    return telling.telling_words(telling.WordCounts.of(texts), groups, most)
 
 
 def test_telling_words_by_hand():

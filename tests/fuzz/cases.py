@@ -72,7 +72,7 @@ def of_catalogue(dice: random.Random, home: Path, folder: Path) -> Case:
     run = bring(home, folder, "random")
     if verb == "pseudo":
         column = dice.choice(["title", "text", "x", "items", "time"])
-        return Case(["pseudo", run, "--column", column, "--from", file, "--id", "id", "--out", "out.jsonl"], what=file)
+        return Case(["pseudo", run, "--column", column, "--files", file, "--id", "id", "--out", "out.jsonl"], what=file)
 
     def lost(answer: Answer) -> str:
         skipped = sum(map(number, RECORDS_LEFT_OUT.findall(answer.err)))

@@ -54,7 +54,7 @@ ODD = [
     *("ndcg", "id", "title", "x.csv", "x.parquet", "out", "beir", "queries.jsonl", "-", "--", "--help", "--nonsense"),
     *("doc1", "garden", "['a']", "{", "test", "train", "dev", "cuda", "cuda:99", "meta", "rank", "bm25", "%s", "$HOME"),
 ]  # nothing that is large and can be done: who asks for a billion resamples waits for them
-SLOW = {"--encoder", "--model", "--embeddings", "--backbone"}  # a pretrained model each
+SLOW = {"--model", "--embeddings", "--backbone"}  # a pretrained model each
 
 
 def look(dice: random.Random, run: str) -> list[str]:

@@ -9,8 +9,31 @@ import click
 
 from lmindexer.errors import InputError
 
+JOURNEY = {  # the verbs in the order in which a user comes to need them
+    "Learn IDs": ("demo", "learn", "import"),
+    "Look at them": ("inspect", "compare", "explore", "pairs", "score"),
+    "Teach a task": ("pseudo", "finetune"),
+    "Ask": ("search", "evaluate", "lookup"),
+    "Keep a run": ("index", "add", "remove", "export", "check"),
+}
+
+
+class Verbs(click.Group):
+    """A command whose --help lists its verbs under the steps of the journey."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for every step of JOURNEY."""
+        longest = max(map(len, self.commands))
+        width = formatter.width - longest - 6
+        for step, verbs in JOURNEY.items():
+            with formatter.section(step):
+                formatter.write_dl(
+                    [(verb.ljust(longest), self.commands[verb].get_short_help_str(width)) for verb in verbs]
+                )
+
 
 @click.group(
+    cls=Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from lmindexer.cli.app import app
+from lmindexer.cli.options import option
 
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--mend", is_flag=True, help="Mend what can be mended, instead of only telling it.")
+@option("--mend", is_flag=True, help="Mend what can be mended, instead of only telling it.")
 def check(run: Path, mend: bool) -> None:
     """Check that RUN is whole: every file as it was written, IDs and documents that belong together.
 

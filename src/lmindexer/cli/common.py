@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmindexer.cli.options import option, together
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import write_text
 from lmindexer.progress import Progress
+from lmindexer.tables import show
 
 if TYPE_CHECKING:
     from lmindexer.corpus.document import Document
@@ -32,28 +34,19 @@ def steps() -> Iterator[Progress]:
         progress.clear()
 
 
-def how_to_read(command: Any) -> Any:
-    """The options that say how the files of documents are read: keywords of `Corpus.read`."""
-    for option in reversed(
-        [
-            click.option("--skip-bad", is_flag=True,
-                         help="Leave out broken records and count them, instead of stopping."),
-            click.option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text."),
-            click.option("--keep-markup", is_flag=True, help="Leave HTML tags and entities as they are."),
-            click.option("--keep-going", is_flag=True, help="Go on even if --skip-bad leaves out most records."),
-        ]
-    ):  # fmt: skip
-        command = option(command)
-    return command
+# How the files of documents are read; the values are keywords of `Corpus.read`.
+how_to_read = together(
+    option("--skip-bad", is_flag=True, help="Leave out broken records and count them, instead of stopping."),
+    option("--keep-empty", is_flag=True, help="Give an ID also to documents without any text."),
+    option("--keep-markup", is_flag=True, help="Leave HTML tags and entities as they are."),
+    option("--keep-going", is_flag=True, help="Go on even if --skip-bad leaves out most records."),
+)
 
-
-def their_vectors(command: Any) -> Any:
-    """The option that brings the vectors of later documents."""
-    return click.option(
-        "--embeddings", type=click.Path(path_type=Path), metavar="FILE",
-        help="The vectors of new documents, .parquet, .npy or .npz, where RUN was learned from such a file.",
-    )(command)  # fmt: skip
-
+# The vectors of later documents.
+their_vectors = option(
+    "--embeddings", type=click.Path(path_type=Path), metavar="TEXT",
+    help="The vectors of new documents, .parquet, .npy or .npz, where RUN was learned from such a file.",
+)  # fmt: skip
 
 READ_BY = ("skip_bad", "keep_empty", "keep_markup", "keep_going")  # of `how_to_read`
 
@@ -132,8 +125,19 @@ def of_other_documents(runs: "Sequence[Run]") -> "list[Run]":
     return [run for run, fingerprint in zip(runs[1:], others, strict=True) if fingerprint != first]
 
 
-def write_or_print(text: str, out: Path | None) -> None:
-    if out is None:
+def print_markdown(text: str) -> None:
+    """On a terminal tables are aligned and bold words bold; elsewhere it is Markdown."""
+    if sys.stdout.isatty():
+        show(text, sys.stdout)
+    else:
+        click.echo(text)
+
+
+def write_or_print(text: str, kind: str, out: Path | None) -> None:
+    """Write a text, of the kind that `format_to_write` gave, into the file, or on the screen where `out` is None."""
+    if out is None and kind == "markdown":
+        print_markdown(text)
+    elif out is None:
         click.echo(text)
     else:
         write_text(out, text if text.endswith("\n") else text + "\n")

@@ -11,6 +11,7 @@ import click
 from lmindexer.cli.app import app
 from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, write_or_print
 from lmindexer.cli.methods import ABOUT, how_to_ask, note_of_novelty, note_of_teaching, options_of
+from lmindexer.cli.options import option
 from lmindexer.errors import InputError
 from lmindexer.files import json_text
 from lmindexer.methods.registry import METHODS, method_for
@@ -31,33 +32,34 @@ Lists = dict[str, list[tuple[str, float]]]  # query -> documents and their score
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--queries", type=click.Path(path_type=Path),
-              help="A BEIR folder, or JSONL of queries (with their documents, or with --qrels). "
-                   "[those the run was fine-tuned with]")  # fmt: skip
-@click.option("--qrels", type=click.Path(path_type=Path), help="Judgements: query, document and grade a line.")
-@click.option("--sequences", type=click.Path(path_type=Path),
-              help="Recommend: what users took. [those the run was fine-tuned with]")  # fmt: skip
-@click.option("--split", default="test", show_default=True, metavar="TEXT", help="Which queries, or held-out items.")
-@click.option("--metrics", default="", metavar="TEXT",
-              help=f"Of recall, ndcg, map, mrr, precision and hit. [{SEARCH_METRICS}; of recommendation "
-                   f"{RECOMMEND_METRICS}]")  # fmt: skip
-@click.option("--method", "methods", multiple=True, type=click.Choice(list(METHODS)),
-              help=f"What answers; several times: side by side, tested against the first. {ABOUT}. "
-                   "[as RUN was taught, else generative]")  # fmt: skip
+@option("--queries", type=click.Path(path_type=Path),
+        help="A BEIR folder, or JSONL of queries (with their documents, or with --qrels). "
+             "[those the run was fine-tuned with]")  # fmt: skip
+@option("--qrels", type=click.Path(path_type=Path), help="Judgements: query, document and grade a line.")
+@option("--sequences", type=click.Path(path_type=Path),
+        help="Recommend: what users took. [those the run was fine-tuned with]")  # fmt: skip
+@option("--split", default="test", metavar="TEXT", help="The split whose queries, or whose held-out items, are asked.")
+@option("--metrics", default="", metavar="TEXT",
+        help="What is measured, such as 'recall@1,10 mrr@10': recall, ndcg, map, mrr, precision or hit. "
+             f"[{SEARCH_METRICS}; of recommendation {RECOMMEND_METRICS}]")  # fmt: skip
+@option("--method", "methods", multiple=True, type=click.Choice(list(METHODS)),
+        help=f"What answers; several times: side by side, tested against the first. {ABOUT}. "
+             "[as RUN was taught, else generative]")  # fmt: skip
 @how_to_ask
-@click.option("--keep-going", is_flag=True, help="Go on even if most of --sequences is of unknown documents.")
-@click.option("--relevance-level", "level", type=click.FloatRange(min=0, min_open=True), metavar="FLOAT",
-              help="A document is relevant from this grade on, as 2 in TREC's Deep Learning track; ndcg takes the "
-                   "grades as they are. [any grade above 0]")  # fmt: skip
-@click.option("--leave-self-out", is_flag=True,
-              help="A query that is itself a document, of the same id, does not find it, as in ArguAna.")  # fmt: skip
-@click.option("--answerable", is_flag=True,
-              help="Leave out relevant documents that RUN does not have, and queries without any other. By default "
-                   "they count as not found, as in every benchmark.")  # fmt: skip
-@click.option("--trec", type=click.Path(path_type=Path),
-              help="Also write what the first method found, as a TREC run file.")  # fmt: skip
-@click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
+@option("--keep-going", is_flag=True, help="Go on even if most of --sequences is of unknown documents.")
+@option("--relevance-level", "level", type=click.FloatRange(min=0, min_open=True), metavar="FLOAT",
+        help="A document is relevant from this grade on, as 2 in TREC's Deep Learning track; ndcg takes the "
+             "grades as they are. [any grade above 0]")  # fmt: skip
+@option("--leave-self-out", is_flag=True,
+        help="A query that is itself a document, of the same id, does not find it, as in ArguAna.")  # fmt: skip
+@option("--answerable", is_flag=True,
+        help="Leave out relevant documents that RUN does not have, and queries without any other. By default "
+             "they count as not found, as in every benchmark.")  # fmt: skip
+@option("--trec", type=click.Path(path_type=Path),
+        help="Also write what the first method found, as a TREC run file.")  # fmt: skip
+@option("--format", "named", type=click.Choice(["markdown", "json"]),
+        help="Form of the output. [as --out ends, else markdown]")  # fmt: skip
+@option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
 def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Path | None, split: str, metrics: str,
              methods: tuple[str, ...], keep_going: bool, level: float | None, leave_self_out: bool, answerable: bool,
              trec: Path | None, named: str | None, out: Path | None, **how: Any) -> None:  # fmt: skip
@@ -115,7 +117,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         note_of_teaching(methods, run)
     found = evaluate_methods(opened_methods, asked, wanted, level=level or 0.0, leave_self_out=leave_self_out,
                              progress=Progress(sys.stderr))  # fmt: skip
-    _show(json_text(found.to_dict(), indent=2) if kind == "json" else found.to_markdown(), out)
+    _show(json_text(found.to_dict(), indent=2) if kind == "json" else found.to_markdown(), kind, out)
     judging = {"relevance_level": level} if level is not None else {}
     judging |= {"leave_self_out": True} if leave_self_out else {}
     try:
@@ -129,15 +131,15 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         write_run(trec, _lists_of_first(found, asked))
 
 
-def _show(text: str, out: Path | None) -> None:
-    """In the file, or on the screen: there also when the file cannot be written."""
+def _show(text: str, kind: str, out: Path | None) -> None:
+    """Write into the file, or on the screen; there also when the file cannot be written."""
     try:
         if out is not None:
             make_room(out, "--out")
-        write_or_print(text, out)
+        write_or_print(text, kind, out)
     except (InputError, OSError):
         if out is not None:
-            click.echo(text)
+            write_or_print(text, kind, None)
         raise
 
 

@@ -17,6 +17,7 @@ from lmindexer.cli.common import (
     tell_skipped,
     their_vectors,
 )
+from lmindexer.cli.options import option
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,11 +31,9 @@ FORMATS = ("jsonl", "csv", "parquet", INDEX)
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Write here (.jsonl, .csv or .parquet), not to the screen."
-)
-@click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
-@click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
+@option("--out", type=click.Path(path_type=Path), help="Write here (.jsonl, .csv or .parquet), not to the screen.")
+@option("--id", default="", help="Column of the document's id, where it differs from the run's.")
+@option("--text", default="", metavar="TEXT,...", help="Columns of the text, where they differ from the run's.")
 @their_vectors
 @how_to_read
 def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, embeddings: Path | None,
@@ -77,9 +76,9 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--id", default="", help="Column of the document's id, where it differs from the run's.")
-@click.option("--text", default="", help="Columns of the text, where they differ from the run's.")
-@click.option("--label", default="", help="Column of the label, where it differs from the run's.")
+@option("--id", default="", help="Column of the document's id, where it differs from the run's.")
+@option("--text", default="", metavar="TEXT,...", help="Columns of the text, where they differ from the run's.")
+@option("--label", default="", help="Column of the label, where it differs from the run's.")
 @their_vectors
 @how_to_read
 def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, embeddings: Path | None,
@@ -111,7 +110,7 @@ def add(run: Path, files: tuple[Path, ...], id: str, text: str, label: str, embe
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("ids", nargs=-1)
-@click.option("--from", "listed", type=click.Path(path_type=Path), help="A file with one document id a line.")
+@option("--from", "listed", type=click.Path(path_type=Path), help="A file with one document id a line.")
 def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
     """Remove documents from a run; the others keep their IDs.
 
@@ -133,9 +132,10 @@ def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "named", type=click.Choice(FORMATS), help="[as --out ends; jsonl on the screen]")
-@click.option("--out", type=click.Path(path_type=Path),
-              help="The file to write, .jsonl, .csv, .parquet or index.json; else the screen (jsonl).")  # fmt: skip
+@option("--format", "named", type=click.Choice(FORMATS),
+        help="Form of the output. [as --out ends; jsonl on the screen]")  # fmt: skip
+@option("--out", type=click.Path(path_type=Path),
+        help="The file to write, .jsonl, .csv, .parquet or index.json; else the screen (jsonl).")  # fmt: skip
 def export(run: Path, named: str | None, out: Path | None) -> None:
     """Write the IDs of a run as JSONL, CSV, Parquet or index.json.
 
@@ -166,9 +166,10 @@ def export(run: Path, named: str | None, out: Path | None) -> None:
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("path", metavar="ID")
-@click.option("-k", "k", default=20, show_default=True, type=click.IntRange(min=1), metavar="INT",
-              help="How many documents to show.")  # fmt: skip
-@click.option("--format", "kind", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+@option("-k", "k", default=20, type=click.IntRange(min=1), metavar="INT",
+        help="How many documents to show.")  # fmt: skip
+@option("--format", "kind", type=click.Choice(["text", "jsonl"]), default="text",
+        help="Form of the output.")  # fmt: skip
 def lookup(run: Path, path: str, k: int, kind: str) -> None:
     """Find whose ID is ID, such as 17,201,0; or, with fewer codes, whose IDs begin so.
 

@@ -7,19 +7,20 @@ import click
 
 from lmindexer.cli.app import app
 from lmindexer.cli.common import columns_in, how_to_read, steps, tell_skipped
+from lmindexer.cli.options import option
 
 
 @app.command("import")
 @click.argument("ids", type=click.Path(path_type=Path))
-@click.option("--documents", multiple=True, required=True, type=click.Path(path_type=Path),
-              help="The documents that the IDs are of, as lmindexer learn reads them; may be given often.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder to make.")
-@click.option("--last", type=click.Choice(["code", "suffix"]),
-              help="Is the last number of an ID a code as the others, or does it only tell apart documents that share "
-                   "these? [code in a JSON object and without a column called suffix, else suffix]")  # fmt: skip
-@click.option("--text", default="", help="Columns of the text.")
-@click.option("--id", default="", help="Column of the document's id.")
-@click.option("--label", default="", help="Column of the label.")
+@option("--documents", multiple=True, required=True, type=click.Path(path_type=Path),
+        help="The documents that the IDs are of, as lmindexer learn reads them; may be given often.")  # fmt: skip
+@option("--out", required=True, type=click.Path(path_type=Path), help="The run folder to make.")
+@option("--last", type=click.Choice(["code", "suffix"]),
+        help="Is the last number of an ID a code as the others, or does it only tell apart documents that share "
+             "these? [code in a JSON object and without a column called suffix, else suffix]")  # fmt: skip
+@option("--text", default="", metavar="TEXT,...", help="Columns of the text.")
+@option("--id", default="", help="Column of the document's id.")
+@option("--label", default="", help="Column of the label.")
 @how_to_read
 def import_verb(ids: Path, documents: tuple[Path, ...], out: Path, last: str | None, text: str, id: str, label: str,
                 **reading: Any) -> None:  # fmt: skip

@@ -9,6 +9,7 @@ import click
 from lmindexer.cli.app import app
 from lmindexer.cli.common import READ_BY, how_to_read, tell_skipped
 from lmindexer.cli.looking import show, tree_of
+from lmindexer.cli.options import option
 from lmindexer.config import DATA, LearnConfig
 from lmindexer.errors import InputError
 from lmindexer.flags import Grouped, resolve, settings
@@ -65,13 +66,12 @@ def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool,
 
 
 @app.command(cls=Grouped)
-@click.option("--out", default="runs/demo", show_default=True, type=click.Path(path_type=Path), help="The run folder.")
-@click.option(
-    "--documents", type=click.IntRange(min=2), metavar="INT", help=f"How many docstrings to take. [{DEMO_DOCUMENTS}]"
-)
-@click.option("--resume", is_flag=True, help="Go on with a demo that was stopped; start it if there is none.")
+@option("--out", default="runs/demo", type=click.Path(path_type=Path), help="The run folder to make.")
+@option("--limit", type=click.IntRange(min=2), metavar="INT",
+        help=f"How many docstrings to take at most. [{DEMO_DOCUMENTS}]")  # fmt: skip
+@option("--resume", is_flag=True, help="Go on with a demo that was stopped; start it if there is none.")
 @settings(leave_out=DATA, **DEMO)
-def demo(out: Path, documents: int | None, resume: bool, **given: Any) -> None:
+def demo(out: Path, limit: int | None, resume: bool, **given: Any) -> None:
     """Learn IDs of real text that is on every machine.
 
     The text is the documentation of the installed Python packages. Takes a few minutes on two CPU cores,
@@ -88,7 +88,7 @@ def demo(out: Path, documents: int | None, resume: bool, **given: Any) -> None:
 
     progress = Progress(sys.stderr)
     progress.say("reading the documentation of the installed Python packages")
-    limit = documents or (begun.facts["corpus"]["documents"] if begun else DEMO_DOCUMENTS)
+    limit = limit or (begun.facts["corpus"]["documents"] if begun else DEMO_DOCUMENTS)
     _fit(installed_python_documentation(limit=limit), config, out, begun, progress)
 
 

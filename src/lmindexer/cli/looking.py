@@ -13,9 +13,11 @@ from lmindexer.cli.common import (
     make_room,
     names_of,
     of_other_documents,
+    print_markdown,
     steps,
     write_or_print,
 )
+from lmindexer.cli.options import option
 from lmindexer.errors import InputError
 from lmindexer.files import json_text
 
@@ -28,15 +30,16 @@ if TYPE_CHECKING:
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--codes", default=12, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="How many first codes of the tree to show; 0: all.")  # fmt: skip
-@click.option("--children", default=3, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="How many codes below each of them; 0: all.")  # fmt: skip
-@click.option("--samples", default=2, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="How many sample documents a code.")  # fmt: skip
-@click.option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this SVG file.")
-@click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None, kind: str) -> None:
+@option("--codes", default=12, type=click.IntRange(min=0), metavar="INT",
+        help="How many first codes of the tree to show; 0: all.")  # fmt: skip
+@option("--children", default=3, type=click.IntRange(min=0), metavar="INT",
+        help="How many codes below each of them; 0: all.")  # fmt: skip
+@option("--examples", default=2, type=click.IntRange(min=0), metavar="INT",
+        help="How many of the documents of a code to show.")  # fmt: skip
+@option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this SVG file.")
+@option("--format", "kind", type=click.Choice(["text", "json"]), default="text",
+        help="Form of the output.")  # fmt: skip
+def inspect(run: Path, codes: int, children: int, examples: int, svg: Path | None, kind: str) -> None:
     """Show the quality and the tree of a run's IDs.
 
     Each code comes with its size, its most telling words, its most frequent label and sample documents. JSON has
@@ -56,7 +59,7 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
     with steps() as progress:
         progress.doing("reading the documents and making the tree")
         corpus, ids = documents_and_ids(folder)
-        tree = tree_of(folder, corpus, ids, codes or None, children or None, samples)
+        tree = tree_of(folder, corpus, ids, codes or None, children or None, examples)
     if kind == "json":
         from dataclasses import asdict
 
@@ -74,13 +77,14 @@ def inspect(run: Path, codes: int, children: int, samples: int, svg: Path | None
 
 @app.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--encoder", default="", metavar="NAME",
-              help="Judge by nearest neighbours of these vectors, too: an encoder ('bundled', a hub name or a folder), "
-                   "a file (.parquet, .npy, .npz), or 'vectors', those that a RUN was learned from.")  # fmt: skip
-@click.option("--resamples", default=200, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="Bootstrap resamples of the intervals; 0: no intervals.")  # fmt: skip
-@click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
+@option("--embeddings", "encoder", default="", metavar="TEXT",
+         help="Judge also by nearest neighbours of these vectors: of an encoder ('bundled', a hub name or a folder), "
+              "of a file (.parquet, .npy, .npz), or 'vectors', those that a RUN was learned from.")  # fmt: skip
+@option("--resamples", default=200, type=click.IntRange(min=0), metavar="INT",
+         help="Bootstrap resamples of the intervals; 0: no intervals.")  # fmt: skip
+@option("--format", "named", type=click.Choice(["markdown", "json"]),
+         help="Form of the output. [as --out ends, else markdown]")  # fmt: skip
+@option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
 def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | None, out: Path | None) -> None:
     """Compare the IDs of RUNS, learned from the same documents, in one table.
 
@@ -134,9 +138,10 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
         )  # fmt: skip
     comparison = replace(comparison, warnings=(*_unlike(opened), *comparison.warnings))
     if kind == "json":
-        write_or_print(json_text(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False), out)
+        text = json_text(comparison.to_dict() | evaluated.to_dict(), indent=2, ensure_ascii=False)
     else:
-        write_or_print(comparison.to_markdown() + evaluated.to_markdown(), out)
+        text = comparison.to_markdown() + evaluated.to_markdown()
+    write_or_print(text, kind, out)
 
 
 def _unlike(runs: "list[Run]") -> list[str]:
@@ -156,9 +161,9 @@ def _unlike(runs: "list[Run]") -> list[str]:
 
 @app.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The page to write. [explore.html in the first RUN]")
-@click.option("--figures", type=click.Path(path_type=Path),
-              help="Write the paper's figures 3, 4 and 6 of RUNS into this folder, as SVG and PNG.")  # fmt: skip
+@option("--out", type=click.Path(path_type=Path), help="The page to write. [explore.html in the first RUN]")
+@option("--figures", type=click.Path(path_type=Path),
+        help="Write the paper's figures 3, 4 and 6 of RUNS into this folder, as SVG and PNG.")  # fmt: skip
 def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> None:
     """Make a page to walk through the ID tree of a run, or of two side by side.
 
@@ -248,7 +253,6 @@ def tree_of(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, chi
 def show(run: "Run", tree: "TreeNode") -> None:
     """Print tree and quality."""
     from rich.console import Console
-    from rich.markdown import Markdown
 
     from lmindexer.explore.report import quality_table, report_of, summary
     from lmindexer.explore.tree import render
@@ -256,7 +260,7 @@ def show(run: "Run", tree: "TreeNode") -> None:
     report = report_of(run)
     console = Console(width=None if sys.stdout.isatty() else 110)
     render(tree, console)
-    console.print(Markdown("\n".join(quality_table(report))))
+    print_markdown("\n" + "\n".join(quality_table(report)) + "\n")
     for line in summary(report):
         console.print(line)
     if run.facts.get("changed_since_learned"):

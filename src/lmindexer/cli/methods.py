@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmindexer.cli.options import option, together
 from lmindexer.errors import InputError
 from lmindexer.methods.registry import METHODS, PARTNERS
 
@@ -15,29 +16,22 @@ if TYPE_CHECKING:
 ABOUT = ", ".join(f"{name}: {method.about}" for name, method in METHODS.items())
 
 
-def how_to_ask(command: Any) -> Any:
-    """The options that say how methods are asked; `options_of` reads them."""
-    for option in reversed(
-        [
-            click.option("--beams", type=click.IntRange(min=1), metavar="INT",
-                         help="How many prefixes of IDs the search keeps at each position. "
-                              "[20, or as fine-tuned]"),
-            click.option("--exact", is_flag=True, help="Find the true best, whatever it takes."),
-            click.option("--renormalise", is_flag=True,
-                         help="Score a code among those that exist below its prefix, not among all."),
-            click.option("--novelty", type=float, metavar="FLOAT",
-                         help="Nats that documents gain which came after fine-tuning; 0: none. "
-                              "[what fine-tuning found]"),
-            click.option("--fusion", type=click.Choice(["rank", "score"]),
-                         help="hybrid: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
-            click.option("--weights", metavar="FLOAT,FLOAT",
-                         help="hybrid: of the partner and of generated IDs. [1,1]"),
-            click.option("--partner", type=click.Choice(PARTNERS),
-                         help="hybrid: what generated IDs are fused with. [bm25; of histories dense]"),
-        ]
-    ):  # fmt: skip
-        command = option(command)
-    return command
+# How methods are asked; `options_of` reads the values.
+how_to_ask = together(
+    option("--beams", type=click.IntRange(min=1), metavar="INT",
+           help="How many prefixes of IDs the search keeps at each position. [20, or as fine-tuned]"),
+    option("--exact", is_flag=True, help="Find the true best, whatever it takes."),
+    option("--renormalise", is_flag=True,
+           help="Score a code among those that exist below its prefix, not among all."),
+    option("--novelty", type=float, metavar="FLOAT",
+           help="Nats that documents gain which came after fine-tuning; 0: none. [what fine-tuning found]"),
+    option("--fusion", type=click.Choice(["rank", "score"]),
+           help="How hybrid fuses: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
+    option("--weights", metavar="FLOAT,FLOAT",
+           help="How much the partner and generated IDs count in hybrid. [1,1]"),
+    option("--partner", type=click.Choice(PARTNERS),
+           help="What hybrid fuses generated IDs with. [bm25; of histories dense]"),
+)  # fmt: skip
 
 
 def options_of(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -45,19 +39,17 @@ def options_of(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str,
 
     Raises InputError for one that none of them takes.
     """
-    given = {option: value for option, value in how.items() if value is not None and value is not False}
+    given = {flag: value for flag, value in how.items() if value is not None and value is not False}
     if "weights" in given:
         try:
             given["weights"] = [float(part) for part in given["weights"].split(",")]
         except ValueError:
             raise InputError(f"--weights must be numbers such as 1,0.3, not {how['weights']!r}") from None
-    options = {
-        name: {option: value for option, value in given.items() if option in METHODS[name].options} for name in names
-    }
-    for option in given:
-        if not any(option in taken for taken in options.values()):
-            takers = " or ".join(name for name, method in METHODS.items() if option in method.options)
-            raise InputError(f"--{option} says how --method {takers} is asked; choose that or leave it out")
+    options = {name: {flag: value for flag, value in given.items() if flag in METHODS[name].options} for name in names}
+    for flag in given:
+        if not any(flag in taken for taken in options.values()):
+            takers = " or ".join(name for name, method in METHODS.items() if flag in method.options)
+            raise InputError(f"--{flag} says how --method {takers} is asked; choose that or leave it out")
     return options
 
 

@@ -7,6 +7,7 @@ import click
 
 from lmindexer.cli.app import app
 from lmindexer.cli.common import make_room, steps
+from lmindexer.cli.options import option
 from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,19 +16,19 @@ if TYPE_CHECKING:
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write (.jsonl).")
-@click.option("--ways", default="", metavar="NAMES",
-              help="Without a model: of title, first-sentence, spans, words and passage.")  # fmt: skip
-@click.option("--model", metavar="TEXT",
-              help="A seq2seq model that writes queries, as docT5query: a name on the hub or a folder.")  # fmt: skip
-@click.option("--column", metavar="TEXT", help="Column of queries in your own data, a string or a list each.")
-@click.option("--from", "data", type=click.Path(path_type=Path), help="The file or folder that has --column.")
-@click.option("--id", default="", metavar="TEXT", help="Column of the id in --from, where it differs from the run's.")
-@click.option("--per-document", default=3, show_default=True, type=click.IntRange(min=1), metavar="INT",
-              help="Queries of each way and of --model, at most; of --column all are taken.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="INT",
-              help="Another seed draws other queries.")  # fmt: skip
-@click.option("--device", default="auto", show_default=True, metavar="TEXT", help="Where --model runs: cpu, cuda, ...")
+@option("--out", required=True, type=click.Path(path_type=Path), help="The file to write (.jsonl).")
+@option("--ways", default="", metavar="TEXT,...",
+        help="Ways to make queries without a model: title, first-sentence, spans, words, passage.")  # fmt: skip
+@option("--model", metavar="TEXT",
+        help="A seq2seq model that writes queries, as docT5query: a name on the hub or a folder.")  # fmt: skip
+@option("--column", metavar="TEXT", help="Column of queries in your own data, of strings or lists of them.")
+@option("--files", "data", type=click.Path(path_type=Path), help="The file or folder that has --column.")
+@option("--id", default="", metavar="TEXT", help="Column of the id in --files, where it differs from the run's.")
+@option("--per-document", default=3, type=click.IntRange(min=1), metavar="INT",
+        help="At most so many queries of each way and of --model; of --column all are taken.")  # fmt: skip
+@option("--seed", default=0, type=click.IntRange(min=0), metavar="INT",
+        help="Another seed draws other queries.")  # fmt: skip
+@option("--device", default="auto", metavar="TEXT", help="Where --model runs: cpu, cuda, ...")
 def pseudo(run: Path, out: Path, ways: str, model: str | None, column: str | None, data: Path | None, id: str,
            per_document: int, seed: int, device: str) -> None:  # fmt: skip
     """Make queries for the documents of RUN, to train on.
@@ -35,7 +36,7 @@ def pseudo(run: Path, out: Path, ways: str, model: str | None, column: str | Non
     Each line is a query and the document it asks for, as lmindexer evaluate --queries reads it; 'source' tells
     how it was made. Ways: title, the opening of the text; first-sentence, behind the title; spans, telling
     phrases; words, a few telling words as if typed; passage, up to 64 words from anywhere. A run keeps a
-    document's columns as one text, so where its title ends is a guess: --column title --from FILE has it exactly.
+    document's columns as one text, so where its title ends is a guess: --column title --files FILE has it exactly.
 
     \b
     Example:
@@ -45,7 +46,7 @@ def pseudo(run: Path, out: Path, ways: str, model: str | None, column: str | Non
     if not named and model is None and column is None:
         raise InputError("no kind of query was asked for; give --ways (such as title,spans,words), --model or --column")
     if (column is None) != (data is None):
-        raise InputError("--column and --from belong together; give the column's name and the file that has it")
+        raise InputError("--column and --files belong together; give the column's name and the file that has it")
     if out.suffix.lower() != ".jsonl":
         raise InputError(f"cannot tell the format of --out {out}; end it in .jsonl")
     from lmindexer.runs import Run

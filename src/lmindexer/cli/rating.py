@@ -6,19 +6,20 @@ import click
 
 from lmindexer.cli.app import app
 from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, names_of, write_or_print
+from lmindexer.cli.options import option
 from lmindexer.errors import InputError
 from lmindexer.files import json_text
 
 
 @app.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--n", "n", default=20, show_default=True, type=click.IntRange(min=1), metavar="INT",
-              help="Pairs a run.")  # fmt: skip
-@click.option("--depth", default=2, show_default=True, type=click.IntRange(min=1), metavar="INT",
-              help="How many first codes the two documents of a pair share.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, metavar="INT", help="Another seed draws other pairs.")
-@click.option("--out", required=True, type=click.Path(path_type=Path),
-              help="The sheet: .html to rate in a browser, .csv for a spreadsheet.")  # fmt: skip
+@option("--n", "n", default=20, type=click.IntRange(min=1), metavar="INT",
+        help="How many pairs to draw of a run.")  # fmt: skip
+@option("--depth", default=2, type=click.IntRange(min=1), metavar="INT",
+        help="How many first codes the two documents of a pair share.")  # fmt: skip
+@option("--seed", default=0, metavar="INT", help="Another seed draws other pairs.")
+@option("--out", required=True, type=click.Path(path_type=Path),
+        help="The sheet: .html to rate in a browser, .csv for a spreadsheet.")  # fmt: skip
 def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> None:
     """Make a blinded sheet of random pairs of documents that share their first codes.
 
@@ -33,7 +34,8 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
 
     opened = [Run.open(run) for run in runs]
     make_room(out)
-    from lmindexer.evaluation.pairs import sample_pairs, write_sheet
+    from lmindexer.evaluation.pairs import sample_pairs
+    from lmindexer.evaluation.sheet import write_sheet
     from lmindexer.indexers.store import documents_and_ids
 
     names, tables = names_of(runs), {}
@@ -55,9 +57,10 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
 
 @app.command()
 @click.argument("sheets", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--key", type=click.Path(path_type=Path), help="The key of the sheet, where it is not beside it.")
-@click.option("--format", "named", type=click.Choice(["markdown", "json"]), help="[as --out ends, else markdown]")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
+@option("--key", type=click.Path(path_type=Path), help="The key of the sheet, where it is not beside it.")
+@option("--format", "named", type=click.Choice(["markdown", "json"]),
+        help="Form of the output. [as --out ends, else markdown]")  # fmt: skip
+@option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
 def score(sheets: tuple[Path, ...], key: Path | None, named: str | None, out: Path | None) -> None:
     """Score filled sheets of pairs: the share rated related, per run.
 
@@ -71,10 +74,9 @@ def score(sheets: tuple[Path, ...], key: Path | None, named: str | None, out: Pa
     if out is not None:
         make_room(out)
 
-    from lmindexer.evaluation.pairs import score_sheets
+    from lmindexer.evaluation.sheet import score_sheets
 
     scores = score_sheets(list(sheets), key)
-    if kind == "json":
-        write_or_print(json_text(scores.to_dict(), indent=2, ensure_ascii=False), out)
-    else:
-        write_or_print(scores.to_markdown(), out)
+    as_json = kind == "json"
+    text = json_text(scores.to_dict(), indent=2, ensure_ascii=False) if as_json else scores.to_markdown()
+    write_or_print(text, kind, out)

@@ -9,6 +9,7 @@ import click
 from lmindexer.cli.app import app
 from lmindexer.cli.common import document_line, ids_in, lines_of, steps
 from lmindexer.cli.methods import ABOUT, how_to_ask, note_of_novelty, note_of_teaching, options_of
+from lmindexer.cli.options import option
 from lmindexer.cli.questions import answer_lines
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import json_text
@@ -22,20 +23,21 @@ if TYPE_CHECKING:
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("query", nargs=-1)
-@click.option("--history", metavar="ID,ID,...",
-              help="Instead of QUERY: what a user took, oldest first. An id with a comma stands in quotation "
-                   "marks.")  # fmt: skip
-@click.option("--repeats", is_flag=True, help="Find also what is in the --history; without it that is left out.")
-@click.option("-k", "k", default=10, show_default=True, type=click.IntRange(min=1), metavar="INT",
-              help="How many documents to find.")  # fmt: skip
-@click.option("--method", type=click.Choice(list(METHODS)),
-              help=f"What answers. {ABOUT}. [as RUN was taught, else generative]")  # fmt: skip
+@option("--history", metavar="ID,ID,...",
+        help="Instead of QUERY: what a user took, oldest first. An id with a comma stands in quotation "
+             "marks.")  # fmt: skip
+@option("--repeats", is_flag=True, help="Find also what is in the --history; without it that is left out.")
+@option("-k", "k", default=10, type=click.IntRange(min=1), metavar="INT",
+        help="How many documents to find.")  # fmt: skip
+@option("--method", type=click.Choice(list(METHODS)),
+        help=f"What answers. {ABOUT}. [as RUN was taught, else generative]")  # fmt: skip
 @how_to_ask
-@click.option("--only", "labels", multiple=True, metavar="LABEL",
-              help="Search documents of this label alone ('Makeup > Nails'); several times: any of them.")  # fmt: skip
-@click.option("--only-ids", "listed", type=click.Path(path_type=Path),
-              help="Search the documents of this file alone, one id a line.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+@option("--only", "labels", multiple=True, metavar="LABEL",
+        help="Search documents of this label alone ('Makeup > Nails'); several times: any of them.")  # fmt: skip
+@option("--only-ids", "listed", type=click.Path(path_type=Path),
+        help="Search the documents of this file alone, one id a line.")  # fmt: skip
+@option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text",
+        help="Form of the output.")  # fmt: skip
 def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool, k: int, method: str | None,
            labels: tuple[str, ...], listed: Path | None, form: str, **how: Any) -> None:  # fmt: skip
     """Find documents for QUERY, or for a user's --history, by generating their IDs.

@@ -11,6 +11,7 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.evaluation.bootstrap import CONFIDENCE, Interval, mean_intervals
+from lmindexer.tables import table
 
 Id = TypeVar("Id", str, int)  # a document's id, or its row; the same in rankings and judgements
 
@@ -108,13 +109,14 @@ class Judged:
 
     def to_markdown(self) -> str:
         """A row a metric, then how many queries, and how many of them count as 0."""
-        lines = [f"| metric | mean | {CONFIDENCE:.0%} interval |", "|---|---:|---:|"]
+        rows = []
         for metric, mean in self.means.items():
-            each = self.intervals[metric]
-            span = f"{each.low:.4f}\N{EN DASH}{each.high:.4f}" if each else "-"
-            lines.append(f"| {metric} | {mean:.4f} | {span} |")
-        told = ". ".join([f"Means of {len(self.query_ids):,} queries", *self.notes])
-        return "\n".join([*lines, "", f"{told}."]) + "\n"
+            interval = self.intervals[metric]
+            span = f"{interval.low:.4f}\N{EN DASH}{interval.high:.4f}" if interval else "-"
+            rows.append((metric, f"{mean:.4f}", span))
+        lines = table(("metric", "mean", f"{CONFIDENCE:.0%} interval"), rows)
+        summary = ". ".join([f"Means of {len(self.query_ids):,} queries", *self.notes])
+        return "\n".join([*lines, "", f"{summary}."]) + "\n"
 
 
 def parse_metric(text: str) -> Metric:

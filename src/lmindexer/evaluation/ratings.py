@@ -14,6 +14,7 @@ import numpy as np
 from lmindexer.errors import InputError
 from lmindexer.evaluation.bootstrap import mean_intervals
 from lmindexer.files import finite
+from lmindexer.tables import table
 
 COLUMNS = ("pair", "first document", "second document", "related")
 ANSWERS = {"yes": 1, "y": 1, "1": 1, "true": 1, "no": 0, "n": 0, "0": 0, "false": 0, "": -1}
@@ -33,6 +34,12 @@ class MethodScore:
     accuracy: float  # related / ratings, as in Table 13
     interval: tuple[float, float]  # 95%
 
+    def cells(self) -> tuple[str, ...]:
+        """A row of the table."""
+        low, high = self.interval
+        accuracy = (f"{self.accuracy:.4f}", f"{low:.2f} to {high:.2f}") if self.ratings else ("-", "-")
+        return (self.method, *accuracy, str(self.related), str(self.ratings), str(self.unrated))
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -49,11 +56,9 @@ class Scores:
 
     def to_markdown(self) -> str:
         """The table, then a sentence each on agreement and on what was left out."""
-        lines = ["| method | accuracy | 95% interval | related | rated | unrated |", "|---|---:|---:|---:|---:|---:|"]
-        for m in self.methods:
-            name = m.method.replace("|", "\\|")
-            numbers = f"{m.accuracy:.4f} | {m.interval[0]:.2f} to {m.interval[1]:.2f}" if m.ratings else "- | -"
-            lines.append(f"| {name} | {numbers} | {m.related} | {m.ratings} | {m.unrated} |")
+        lines = table(
+            ("method", "accuracy", "95% interval", "related", "rated", "unrated"), [m.cells() for m in self.methods]
+        )
         if not math.isnan(self.agreement):
             kappa = "not defined, as all answers are the same" if math.isnan(self.kappa) else f"{self.kappa:.2f}"
             text = f"Of two answers to the same pair {self.agreement:.0%} are equal; Fleiss' kappa is {kappa}."

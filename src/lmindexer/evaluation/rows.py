@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmindexer.evaluation.bootstrap import Interval
+from lmindexer.tables import table
 
 FORMS: dict[str, Callable[[float], str]] = {
     "fraction": lambda value: _fraction(value),
@@ -66,16 +67,16 @@ class Row:
 
 
 def to_table(heads: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """The lines of a Markdown table: a row a measure, a column a run, sections told apart."""
-    lines = [_line("", *(head.replace("|", "\\|") for head in heads)), _line("---", *["---:"] * len(heads))]
+    """The lines of a Markdown table with a row for every measure and a column for every run, in sections."""
+    lines: list[tuple[str, ...]] = []
     section = ""
     for row in rows:
         if row.is_shown:
             if row.section != section:
                 section = row.section
-                lines.append(_line(f"*{section}*", *[""] * len(heads)))
-            lines.append(_line(row.title, *row.cells()))
-    return lines
+                lines.append((f"*{section}*", *[""] * len(heads)))
+            lines.append((row.title, *row.cells()))
+    return table(("", *heads), lines, spaced=True)
 
 
 def path_name(depth: int) -> str:
@@ -97,7 +98,3 @@ def _fraction(value: float) -> str:
     """Three decimals, no 0 before the point, and no minus before a zero."""
     rounded = round(value, 3) + 0.0
     return f"{rounded:.3f}".replace("0.", ".", 1) if abs(rounded) < 1 else f"{rounded:.3f}"
-
-
-def _line(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -9,6 +9,7 @@ import numpy as np
 from lmindexer.errors import InputError
 from lmindexer.evaluation.bootstrap import Interval, mean_intervals
 from lmindexer.evaluation.metrics import Judged
+from lmindexer.tables import table
 
 EXACT = 14  # so many differing queries, or fewer: all signs are tried, 2^14 at most
 BLOCK = 2**22  # signs drawn at once
@@ -139,8 +140,7 @@ def to_table(
     """
     first, *others = judged
     bold = not_told_apart(judged, differences, metrics) if differences else {}
-    lines = ["|  | " + " | ".join(name.replace("|", "\\|") for name in judged) + " |"]
-    lines.append("|---|" + "---:|" * len(judged))
+    rows = []
     for metric in metrics:
         means = {name: f"{system.means[metric]:.4f}" for name, system in judged.items()}
         cells = []
@@ -150,11 +150,11 @@ def to_table(
             if name in differences:
                 cell += f" {_p(differences[name][metric].p_holm)}"
             cells.append(cell)
-        lines.append(f"| {metric} | " + " | ".join(cells) + " |")
+        rows.append((metric, *cells))
     summary = f"Means of {len(judged[first].query_ids):,} queries"
     if any(system.intervals[metric] for system in judged.values() for metric in metrics):
         summary += ", in brackets 95 % intervals over queries"
-    lines += ["", f"{summary}."]
+    lines = [*table(("", *judged), rows), "", f"{summary}."]
     if differences:
         tests = len(others) * len(metrics)
         adjusted = f", adjusted by Holm for the {tests} tests of the table" if tests > 1 else ""

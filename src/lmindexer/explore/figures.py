@@ -24,7 +24,7 @@ from lmindexer.explore.drawing import (
     style,
     whole_numbers,
 )
-from lmindexer.explore.tree import telling_words
+from lmindexer.explore.telling import WordCounts, telling_words
 from lmindexer.ids.quality import SMALL_BUCKET, bucket_sizes, label_ids
 from lmindexer.ids.table import IdTable
 
@@ -128,7 +128,7 @@ def label_distribution(
     codes as in `count_labels`.
     """
     counts = count_labels(table, labels, level, codes)
-    words = telling_words(texts, table.codes[:, 0], 3) if texts is not None else {}
+    words = telling_words(WordCounts.of(texts), table.codes[:, 0], 3) if texts is not None else {}
     L, C = len(counts.labels), len(counts.codes)
     with style(counts.labels, *words.values()):
         drawing = new_figure(PAGE, 1.0 + 0.125 * max(L, 8))

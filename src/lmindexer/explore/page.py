@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lmindexer.errors import InputError
-from lmindexer.explore.tree import SMALLEST_WITH_WORDS, _telling_words, _WordCounts
+from lmindexer.explore.telling import SMALLEST_WITH_WORDS, WordCounts, telling_words
 from lmindexer.files import json_text, write_text
 from lmindexer.ids.table import IdTable, path_ids
 
@@ -127,7 +127,7 @@ def _check(run: Shown) -> None:
 def _page(runs: Sequence[Shown]) -> str:
     documents = _Documents.of(runs)
     groups = _telling_level(documents.labels)
-    counts = _WordCounts.of(documents.texts)
+    counts = WordCounts.of(documents.texts)
     words = [
         _words_of_all(counts.select(rows), run.table.codes) for run, rows in zip(runs, documents.rows, strict=True)
     ]
@@ -204,7 +204,7 @@ def _trees(runs: Sequence[Shown], documents: _Documents, words: Sequence[list[li
     return {"labels": list(label_number), "labelOf": label_of, "vocabulary": list(word_number), "runs": shown}
 
 
-def _words_of_all(counts: _WordCounts, codes: np.ndarray) -> list[list[list[str]]]:
+def _words_of_all(counts: WordCounts, codes: np.ndarray) -> list[list[list[str]]]:
     """What tells each node from its siblings: by position, then by node in the order of the paths."""
     told = []
     for t in range(codes.shape[1]):
@@ -215,19 +215,19 @@ def _words_of_all(counts: _WordCounts, codes: np.ndarray) -> list[list[list[str]
             own = sizes[node[rows]]
             if own.max() < SMALLEST_WITH_WORDS or own[0] == len(rows):
                 continue  # no node here has words: all too small, or an only child with nothing to be told from
-            for number, telling in _telling_words(_only_used(counts.select(rows)), node[rows]).items():
+            for number, telling in telling_words(_only_used(counts.select(rows)), node[rows]).items():
                 words[number] = telling
         told.append(words)
     return told
 
 
-def _only_used(counts: _WordCounts) -> _WordCounts:
+def _only_used(counts: WordCounts) -> WordCounts:
     """Without the words none of the documents has: thousands of small nodes must not each cost V steps."""
     from scipy.sparse import csr_matrix
 
     used, column = np.unique(counts.matrix.indices, return_inverse=True)
     matrix = csr_matrix((counts.matrix.data, column, counts.matrix.indptr), shape=(counts.matrix.shape[0], len(used)))
-    return _WordCounts(matrix, counts.words[used])
+    return WordCounts(matrix, counts.words[used])
 
 
 def _telling_level(labels: Sequence[tuple[str, ...]]) -> _Groups:

@@ -5,6 +5,7 @@ from typing import Any
 
 from lmindexer.explore.tree import TreeNode, to_markdown
 from lmindexer.runs import Run
+from lmindexer.tables import table
 
 CURVES = (
     ("reconstruction", "reconstruction loss, nats a token"),
@@ -87,7 +88,7 @@ def quality_table(report: dict[str, Any]) -> list[str]:
     """A Markdown table: the learned IDs and, of LMIndexer, residual K-means on the same encoder beside them."""
     measured = report["quality"]
     columns = list(measured.values())
-    rows = [("", *(NAMES.get(name, name) for name in measured)), ("---", *("---:" for _ in columns))]
+    rows: list[tuple[str, ...]] = []
 
     def row(name: str, values: Iterable[float | None], form: str = ".3f") -> None:
         rows.append((name, *("-" if value is None else format(value, form) for value in values)))
@@ -106,7 +107,7 @@ def quality_table(report: dict[str, Any]) -> list[str]:
         shares = [q["neighbour_recall"].get(judge, []) for q in columns]
         for depth, values in enumerate(zip(*shares, strict=True), start=1):
             row(f"10 nearest by {name} that share {_path(depth)}", values)
-    return ["| " + " | ".join(row) + " |" for row in rows]
+    return table(("", *(NAMES.get(name, name) for name in measured)), rows, spaced=True)
 
 
 def draw_curves(run: Run) -> None:

@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmindexer.corpus.words import INDIC, SIGN, words_of
+from lmindexer.explore.telling import WordCounts, telling_words
 from lmindexer.ids.table import IdTable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
-    from scipy.sparse import csr_matrix
 
 WIDTH = 100  # columns: as wide as a printed tree gets
 SAMPLE_LENGTH = 200  # characters of a document which a node keeps
 LABELS_KEPT = 5
 WORDS_WIDTH = 50  # columns; leaves room for the label behind the words
-PRIOR_SHARE = 0.01  # of the words counted; more would favour rare names, less common words
-TELLING = re.compile(rf"[^\W\d_]{{3,}}|[{INDIC}]{{3,}}|(?:{SIGN}){{2}}")  # three letters, or two signs of Chinese
-SMALLEST_WITH_WORDS = 2  # documents of a code; of a single one any word tells, so its text says more than they do
 
 
 @dataclass(frozen=True)
@@ -38,16 +34,6 @@ class TreeNode:
     samples: tuple[str, ...]  # the beginnings of some documents; the id of one without text
     children: tuple["TreeNode", ...]  # the largest first
     left_out: int = 0  # children which exist but are not here
-
-
-def telling_words(texts: Sequence[str], groups: np.ndarray, most: int = 6) -> dict[int, list[str]]:
-    """The words which are more frequent in each of `groups` (N,) than outside it, strongest first.
-
-    Documents count a word once. The score is the z of the weighted log-odds with an informative Dirichlet
-    prior (Monroe, Colaresi and Quinn 2008), here with rates for odds. A group without an outside has none, nor
-    has one of fewer than SMALLEST_WITH_WORDS documents.
-    """
-    return _telling_words(_WordCounts.of(texts), np.asarray(groups), most)
 
 
 def build_tree(
@@ -67,7 +53,7 @@ def build_tree(
     for name, given in (("texts", texts), ("labels", labels)):
         if given is not None and len(given) != len(table):
             raise ValueError(f"{len(table)} documents have IDs, but {len(given)} {name} came with them")
-    counts = _WordCounts.of(texts)
+    counts = WordCounts.of(texts)
 
     def grow(rows: np.ndarray, path: tuple[int, ...], words: Sequence[str]) -> TreeNode:
         nodes: list[TreeNode] = []
@@ -76,7 +62,7 @@ def build_tree(
             column = table.codes[rows, len(path)]
             found, sizes = np.unique(column, return_counts=True)
             shown = found[np.argsort(-sizes, kind="stable")][: children if path else codes].tolist()
-            telling = _telling_words(counts.select(rows), column)
+            telling = telling_words(counts.select(rows), column)
             nodes = [grow(rows[column == code], (*path, code), telling[code]) for code in shown]
             left_out = len(found) - len(shown)
         return TreeNode(
@@ -141,60 +127,6 @@ def to_markdown(tree: TreeNode) -> str:
 
     hang(tree, "")
     return "\n".join(lines) + "\n"
-
-
-@dataclass(frozen=True)
-class _WordCounts:
-    """Which document has which word."""
-
-    matrix: "csr_matrix"  # (N, V) of 0 and 1
-    words: np.ndarray  # (V,)
-
-    @classmethod
-    def of(cls, texts: Sequence[str]) -> "_WordCounts":
-        from scipy.sparse import csr_matrix
-        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
-
-        def telling(text: str) -> list[str]:
-            return [word for word in words_of(text) if TELLING.fullmatch(word) and word not in ENGLISH_STOP_WORDS]
-
-        vectorizer = CountVectorizer(analyzer=telling, binary=True)
-        if not any(telling(text) for text in texts):  # scikit-learn refuses texts of stop words and numbers only
-            return cls(csr_matrix((len(texts), 0), dtype=np.int64), np.array([], dtype=str))
-        matrix = vectorizer.fit_transform(texts)
-        return cls(matrix, vectorizer.get_feature_names_out())
-
-    def select(self, rows: np.ndarray) -> "_WordCounts":
-        return _WordCounts(self.matrix[rows], self.words)
-
-
-def _telling_words(counts: _WordCounts, groups: np.ndarray, most: int = 6) -> dict[int, list[str]]:
-    """`telling_words` of counted words; only those which a group has are scored, so all stays sparse."""
-    from scipy.sparse import csr_matrix
-
-    found, number = np.unique(groups, return_inverse=True)
-    G, N = len(found), len(groups)
-    members = csr_matrix((np.ones(N, dtype=np.int64), (number, np.arange(N))), shape=(G, N))
-    inside = (members @ counts.matrix).tocsr()  # (G, V): in how many of the group's documents each word is
-    total = np.asarray(counts.matrix.sum(axis=0)).ravel()  # (V,)
-    group_of, word_of = np.repeat(np.arange(G), np.diff(inside.indptr)), inside.indices
-
-    here, there = inside.data, total[word_of] - inside.data
-    here_all = np.asarray(inside.sum(axis=1)).ravel()[group_of]
-    there_all = total.sum() - here_all
-    prior, prior_all = PRIOR_SHARE * total[word_of], PRIOR_SHARE * total.sum()
-    log_ratio = np.log((here + prior) / (here_all + prior_all)) - np.log((there + prior) / (there_all + prior_all))
-    scores = log_ratio / np.sqrt(1 / (here + prior) + 1 / (there + prior))
-
-    sizes = np.bincount(number, minlength=G)
-    telling: dict[int, list[str]] = {code: [] for code in found.tolist()}
-    for group, code in enumerate(found.tolist()):
-        if sizes[group] < SMALLEST_WITH_WORDS:
-            continue
-        own = slice(inside.indptr[group], inside.indptr[group + 1])
-        strongest = np.lexsort((word_of[own], -scores[own]))[:most]
-        telling[code] = [str(counts.words[word]) for word in word_of[own][strongest[scores[own][strongest] > 1e-9]]]
-    return telling
 
 
 def _label_mix(labels: Sequence[tuple[str, ...]]) -> tuple[tuple[str, float], ...]:

@@ -59,7 +59,7 @@ def judge(
     seen: dict[str, Any] = {} if unseen is None else {"unseen": unseen.to_dict() | {"notes": unseen.notes(config)}}
     if given is not None:
         seen = {"vectors": given.facts | {"notes": list(given.notes)}}
-    return {"quality": quality, **seen, "warnings": warnings, **_machine()}
+    return {"quality": quality, **seen, "warnings": warnings, **_memory()}
 
 
 def judge_model(learner: Learner, ids: IdTable, has_text: bool = True) -> dict[str, Any]:
@@ -77,7 +77,8 @@ def judge_model(learner: Learner, ids: IdTable, has_text: bool = True) -> dict[s
     return {"agreement": agreement, "rebuilding": rebuilding_quality(learner, sample=REBUILT)}
 
 
-def _machine() -> dict[str, int]:
+def _memory() -> dict[str, int]:
+    """The most memory of this process and of the GPU, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "peak_memory_bytes": int(peak if sys.platform == "darwin" else peak * 1024),

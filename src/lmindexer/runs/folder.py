@@ -41,7 +41,7 @@ class Run:
         make_folder(path)
         run = cls(path)
         try:
-            run.write_json("run.json", {"state": "learning", **_machine(), **facts, "format": FORMAT})
+            run.write_json("run.json", {"state": "learning", **_origin(), **facts, "format": FORMAT})
             run.write_text("config.toml", to_toml(config))
         except InputError:  # no space
             shutil.rmtree(path)
@@ -253,7 +253,8 @@ def _is_record(record: Any) -> bool:
     return {"epoch", "seconds"} <= record.keys() and all(type(number) in (int, float) for number in numbers)
 
 
-def _machine() -> dict[str, Any]:
+def _origin() -> dict[str, Any]:
+    """When and with which versions, on which platform, a run is made."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
