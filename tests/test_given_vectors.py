@@ -106,8 +106,9 @@ def test_a_wrong_file_changes_nothing(here: Path):
 
 
 def test_a_catalogue_without_text_is_shown_by_ids(here: Path):
-    shown = lmindexer("inspect", "images", "--children", 0, "--samples", 1).out
-    assert "doc" in shown
+    shown = lmindexer("inspect", "images", "--children", 0, "--examples", 1)
+    assert shown.code == 0, shown.err
+    assert "doc" in shown.out
     for verb in (("explore", "images"), ("compare", "images", "kmeans", "--resamples", 0), ("lookup", "images", "0")):
         assert lmindexer(*verb).code in (0, 2)
     log = Run.open(here / "images").log_records()

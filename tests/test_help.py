@@ -24,7 +24,7 @@ MEANINGS = {
     "--config": ("PATH", r"TOML file with the settings"),
     "--device": ("TEXT", r"cpu, cuda"),
     "--dropout": ("FLOAT", r"dropout of all that learns"),
-    "--embeddings": ("TEXT", r"'bundled'.*folder"),
+    "--embeddings": ("TEXT", r"vectors?\b.*\.npy|\.npy.*vector"),
     "--encoder": (CHOICE, r"how much of the .*encoder learns"),
     "--encoder-learning-rate": ("FLOAT", r"learning rate of a pretrained backbone's own layers"),
     "--epochs": ("INT", r"epochs (of full training|at most)"),
