@@ -61,8 +61,8 @@ class Setting(click.Option):
         self.kind = kind
         type_, many = element_type(field)
         flag = _flag(field.name)
-        values = [_shown(default), *(f"{name}: {_shown(value)}" for name, value in field.metadata["presets"].items())]
-        help = field.metadata["help"] + (f" [{'; '.join(values)}]" if values[0] else "")
+        help = field.metadata["help"]
+        self._default, self._presets = default, field.metadata["presets"]
         if type_ is bool and not many:
             super().__init__([f"{flag}/--no-{flag[2:]}"], default=None, help=help)
         else:
@@ -70,6 +70,18 @@ class Setting(click.Option):
             metavar = "|".join(choices) if choices else f"{type_.__name__.upper()}{',...' if many else ''}"
             super().__init__([flag], type=str, default=None, help=help, metavar=metavar.replace("STR", "TEXT"))
         self.group, self.of = field.metadata["group"], field.metadata["of"]
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The flag, and its help with the default; with all defaults where nothing beside --help chooses one."""
+        record = super().get_help_record(ctx)
+        chosen = [value for name, value in self._presets.items() if name in _scopes(ctx)]
+        if record is None or not _shown(self._default):
+            return record
+        by_value: dict[str, list[str]] = {}
+        for name, value in self._presets.items():
+            by_value.setdefault(_shown(value), []).append(name)
+        values = [_shown(self._default), *(f"{', '.join(names)}: {value}" for value, names in by_value.items())]
+        return record[0], f"{record[1]} [{_shown(chosen[0]) if chosen else '; '.join(values)}]"
 
 
 def settings(

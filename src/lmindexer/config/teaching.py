@@ -129,7 +129,8 @@ class FinetuneConfig:
     @property
     def scopes(self) -> frozenset[str]:
         """What `of` a setting may name so that the setting counts."""
-        return frozenset({self.task, self.method, self.title})
+        task = "recommend" if self.method in SEQUENTIAL else self.task
+        return frozenset({task, self.method, self.title})
 
     @property
     def title(self) -> str:
