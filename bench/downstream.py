@@ -23,7 +23,7 @@ from lmindexer.errors import InputError
 from lmindexer.evaluation.metrics import parse_metrics
 from lmindexer.indexers.changes import add_documents
 from lmindexer.indexers.store import load_documents
-from lmindexer.judging.evaluate import evaluate
+from lmindexer.judging.evaluation import evaluate_methods
 from lmindexer.methods.registry import HISTORY, METHODS, TEXT
 from lmindexer.progress import Progress
 from lmindexer.questions.queries import Queries, load_queries, splits_of, text_key
@@ -31,7 +31,7 @@ from lmindexer.questions.query_records import SPLITS
 from lmindexer.questions.sequences import held_out, load_sequences, next_items
 from lmindexer.runs import Run
 from lmindexer.settings import parse
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 
 
 def main() -> None:
@@ -92,7 +92,7 @@ def _table(runs: dict[str, Path], told: argparse.Namespace, everything: Corpus, 
     methods = {name: METHODS["generative"].open(run, kind) for name, run in runs.items()}
     others = [name for name in told.others.split(",") if name]
     methods |= {name: METHODS[name].open(first, kind, sequences=taken) for name in others}
-    return evaluate(methods, asked, metrics, progress=_progress(told)).to_markdown()
+    return evaluate_methods(methods, asked, metrics, progress=_progress(told)).to_markdown()
 
 
 def _questions(told: argparse.Namespace, everything: Corpus, held: set[str]) -> Queries:

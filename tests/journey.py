@@ -14,7 +14,7 @@ from lmindexer.methods.generative.retriever import GenerativeRetriever
 from lmindexer.methods.registry import load_retriever
 from lmindexer.methods.retriever import Hit
 from lmindexer.progress import Progress
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, write_queries, write_sequences
 
 LEARN: dict[str, Any] = {

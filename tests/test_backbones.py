@@ -19,7 +19,7 @@ from lmindexer.methods.generative.retriever import GenerativeRetriever
 from lmindexer.methods.registry import load_retriever
 from lmindexer.model.backbone import load_backbone
 from lmindexer.runs import Run
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, learn, write_queries, write_sequences
 from tiny import CAUSAL
 

@@ -109,7 +109,7 @@ def test_finetune_goes_on_with_less_than_half_if_told_to(
     def reached(*_: object) -> None:
         raise InputError("the log was read")
 
-    monkeypatch.setattr("lmindexer.teaching.finetune.RecommendTask", reached)
+    monkeypatch.setattr("lmindexer.teaching.fine_tuning.RecommendTask", reached)
     arguments = ("finetune", run, log, "--out", tmp_path / "out")
     assert "36 of 63 items of" in lmindexer(*arguments).err
     assert lmindexer(*arguments, "--keep-going").err == "lmindexer: the log was read\n"

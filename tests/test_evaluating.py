@@ -13,7 +13,7 @@ from command_line import entries, learned, lmindexer, write_items
 from lmindexer.corpus.documents import Corpus
 from lmindexer.evaluation.metrics import parse_metrics
 from lmindexer.evaluation.trec import read_run
-from lmindexer.judging.evaluate import evaluate
+from lmindexer.judging.evaluation import evaluate_methods
 from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.questions.queries import Queries
 from lmindexer.questions.questions import TEXT
@@ -36,7 +36,9 @@ class Fixed(Retriever):
 
 def test_by_hand():
     queries = Queries(("q1", "q2"), ("one", "two"), ({"a": 1.0}, {"b": 1.0, "c": 1.0}), ("something was left out",))
-    found = evaluate({"good": Fixed("ax", "bc"), "poor": Fixed("xa", "xy")}, queries, parse_metrics(["recall@1,2"]))
+    found = evaluate_methods(
+        {"good": Fixed("ax", "bc"), "poor": Fixed("xa", "xy")}, queries, parse_metrics(["recall@1,2"])
+    )
     assert found.first.judged["good"].means == {"recall@1": 0.75, "recall@2": 1.0}
     assert found.first.judged["poor"].means == {"recall@1": 0.0, "recall@2": 0.5}
     assert found.first.differences["poor"]["recall@1"].mean == -0.75
@@ -58,9 +60,9 @@ def test_queries_without_a_known_word_are_counted():
     queries = Queries(("q1", "q2"), ("one", "two"), ({"a": 1.0}, {"b": 1.0}))
     retrievers = {"dense": Fixed("a", "b"), "bm25": ByWords("a", "")}
     told = "1 of 2 queries have no word that any document has, so bm25 finds nothing by words"
-    assert evaluate(retrievers, queries, parse_metrics(["recall@1"])).notes == (told,)
+    assert evaluate_methods(retrievers, queries, parse_metrics(["recall@1"])).notes == (told,)
     known = Queries(("q1", "q2"), ("one", "one"), queries.relevant)
-    assert evaluate(retrievers, known, parse_metrics(["recall@1"])).notes == ()
+    assert evaluate_methods(retrievers, known, parse_metrics(["recall@1"])).notes == ()
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_several_retrievers_side_by_side(run: Path, corpus: Corpus, tmp_path: Pa
 
 def test_from_a_level_on_by_hand():
     queries = Queries(("q1", "q2"), ("one", "two"), ({"a": 1.0, "b": 2.0}, {"c": 1.0}))
-    found = evaluate({"x": Fixed("ab", "c")}, queries, parse_metrics(["recall@1,2", "ndcg@2"]), level=2)
+    found = evaluate_methods({"x": Fixed("ab", "c")}, queries, parse_metrics(["recall@1,2", "ndcg@2"]), level=2)
     assert found.first.judged["x"].means["recall@2"] == 0.5, "to the second query nothing is relevant"
     assert found.first.judged["x"].means["recall@1"] == 0
     assert found.first.judged["x"].values["ndcg@2"][1] == 1
@@ -113,13 +115,13 @@ def test_a_query_that_is_a_document_does_not_find_itself_by_hand():
     queries = Queries(("a", "b"), ("one", "two"), ({"b": 1.0}, {"c": 1.0}), (), {"b": ("x",)})
     retriever = Fixed("abc", "bxc")
     asked = {"x": retriever}
-    assert evaluate(asked, queries, parse_metrics(["recall@1"])).first.judged["x"].means == {"recall@1": 0.0}
-    found = evaluate(asked, queries, parse_metrics(["recall@1"]), leave_self_out=True)
+    assert evaluate_methods(asked, queries, parse_metrics(["recall@1"])).first.judged["x"].means == {"recall@1": 0.0}
+    found = evaluate_methods(asked, queries, parse_metrics(["recall@1"]), leave_self_out=True)
     assert found.first.judged["x"].means == {"recall@1": 1.0}
     assert [[hit.doc_id for hit in hits] for hits in found.first.hits["x"]] == [["b"], ["c"]], "asked deep enough"
     assert "a query that is itself a document does not find it" in found.notes
     relevant_to_itself = Queries(("a",), ("one",), ({"a": 1.0, "b": 1.0},))
-    found = evaluate({"x": Fixed("ab")}, relevant_to_itself, parse_metrics(["recall@1"]), leave_self_out=True)
+    found = evaluate_methods({"x": Fixed("ab")}, relevant_to_itself, parse_metrics(["recall@1"]), leave_self_out=True)
     assert found.first.judged["x"].means == {"recall@1": 1.0}
 
 
@@ -131,7 +133,9 @@ def test_many_queries_are_asked_in_parts_and_none_is_mixed_up():
             return [[Hit(text, 0.0)] for text in questions]
 
     ids = tuple(str(n) for n in range(600))
-    found = evaluate({"x": Echo()}, Queries(ids, ids, tuple({id: 1.0} for id in ids)), parse_metrics(["recall@1"]))
+    found = evaluate_methods(
+        {"x": Echo()}, Queries(ids, ids, tuple({id: 1.0} for id in ids)), parse_metrics(["recall@1"])
+    )
     assert found.first.judged["x"].means == {"recall@1": 1.0}
 
 
@@ -209,7 +213,7 @@ def test_ids_that_a_trec_file_cannot_hold_are_told_before_anything_is_asked(
     def never(*arguments: object, **how: object) -> None:
         raise AssertionError("asked")
 
-    monkeypatch.setattr("lmindexer.judging.evaluate.evaluate", never)
+    monkeypatch.setattr("lmindexer.judging.evaluation.evaluate", never)
     answer = lmindexer("evaluate", run, "--queries", tmp_path / "queries.jsonl", "--method", "bm25",
                        "--trec", tmp_path / "run")  # fmt: skip
     assert answer.code == 2

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus, Document
     from lmindexer.errors import InputError
     from lmindexer.ids.table import IdTable
-    from lmindexer.judging.evaluate import Evaluation
+    from lmindexer.judging.evaluation import Evaluation
     from lmindexer.methods.retriever import Hit, Retriever
     from lmindexer.progress import Progress
     from lmindexer.questions.histories import Histories
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Corpus": "lmindexer.corpus.documents",
     "Document": "lmindexer.corpus.documents",
-    "Evaluation": "lmindexer.judging.evaluate",
+    "Evaluation": "lmindexer.judging.evaluation",
     "Histories": "lmindexer.questions.histories",
     "Hit": "lmindexer.methods.retriever",
     "IdTable": "lmindexer.ids.table",

@@ -70,7 +70,7 @@ def _without_learning() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lmindexer.cli.learning._fit", lambda *arguments: None)
         for name in ("_teach", "load_retriever"):
-            patch.setattr(f"lmindexer.teaching.finetune.{name}", lambda *arguments: None)
+            patch.setattr(f"lmindexer.teaching.fine_tuning.{name}", lambda *arguments: None)
         yield
 
 

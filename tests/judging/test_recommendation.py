@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lmindexer.errors import InputError
 from lmindexer.evaluation.metrics import parse_metrics
-from lmindexer.judging.evaluate import Evaluation, evaluate
+from lmindexer.judging.evaluation import Evaluation, evaluate_methods
 from lmindexer.methods.popular import PopularRetriever
 from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.progress import Progress
@@ -61,7 +61,7 @@ def asked_of(sequences: Sequences) -> Questions:
 
 def judged(sequences: Sequences, *recommenders: InOrder) -> Evaluation:
     named = {f"r{n}": each for n, each in enumerate(recommenders, 1)}
-    return evaluate(named, asked_of(sequences), METRICS)
+    return evaluate_methods(named, asked_of(sequences), METRICS)
 
 
 def test_three_ways_by_hand(sequences: Sequences):
@@ -122,7 +122,7 @@ def test_masking_leaves_no_item_of_the_history_and_never_lowers_the_score_of_ano
     offsets = np.cumsum([0, *map(len, lists)])
     sequences = Sequences(tuple(map(str, range(len(lists)))), np.concatenate(lists).astype(np.int32), offsets,
                           leave_one_out(np.diff(offsets)))  # fmt: skip
-    found = evaluate({"x": ByHistory()}, asked_of(sequences), METRICS)
+    found = evaluate_methods({"x": ByHistory()}, asked_of(sequences), METRICS)
     for e, items in enumerate(lists):
         (whole,) = ByHistory().recommend([[DOC_IDS[row] for row in items[:-1]]], 7)
         assert found.tables["as_is"].hits["x"][e] == whole[:2]
@@ -138,7 +138,7 @@ def test_masking_leaves_no_item_of_the_history_and_never_lowers_the_score_of_ano
 def test_many_are_asked_in_parts_and_none_is_mixed_up(tmp_path: Path):
     sequences = sequences_of(tmp_path, "".join(f"u{n} {'ab'[n % 2]} {'c' * (n % 3 > 0)} d e\n" for n in range(700)))
     asked = asked_of(sequences)
-    found = evaluate({"x": ByHistory()}, asked, METRICS, progress=Progress(None))
+    found = evaluate_methods({"x": ByHistory()}, asked, METRICS, progress=Progress(None))
     assert found.tables["as_is"].hits["x"] == ByHistory().recommend(asked.asked, 2)
 
 
@@ -167,7 +167,7 @@ def test_what_is_told(sequences: Sequences):
 
 def test_popular_items_by_hand(sequences: Sequences):
     popular = PopularRetriever(DOC_IDS, training_counts(sequences, len(DOC_IDS)))  # b and c twice; a and g once
-    found = evaluate({"popular": popular}, next_items(held_out(sequences, "dev"), DOC_IDS), METRICS)
+    found = evaluate_methods({"popular": popular}, next_items(held_out(sequences, "dev"), DOC_IDS), METRICS)
     assert [hit.doc_id for hit in found.tables["as_is"].hits["popular"][0]] == ["b", "c"]
     assert found.tables["as_is"].judged["popular"].values["mrr@2"].tolist() == [1, 0, 0]  # b after a, d, a
 

@@ -14,7 +14,7 @@ from lmindexer.methods.registry import HISTORY, METHODS, PARTNERS, TEXT, load_re
 from lmindexer.methods.retriever import Retriever
 from lmindexer.questions import questions
 from lmindexer.runs import Run
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, learn, write_sequences
 
 ASKED = {TEXT: ["a rose in old soil"], HISTORY: [["doc5", "doc2"]]}

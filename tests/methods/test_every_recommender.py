@@ -11,7 +11,7 @@ from lmindexer.errors import InputError
 from lmindexer.methods.hybrid import HybridRetriever
 from lmindexer.methods.registry import HISTORY, METHODS
 from lmindexer.methods.retriever import Hit, Retriever
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, learn, write_sequences
 
 RECOMMENDERS = [name for name, method in METHODS.items() if HISTORY in method.reads]

@@ -22,7 +22,7 @@ from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.sequences import load_sequences
 from lmindexer.runs import Run
 from lmindexer.settings import parse
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 from lmindexer.training import Trainer
 from small_tasks import QUIET, learn, write_sequences
 

@@ -16,7 +16,7 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.evaluation.metrics import parse_metrics
 from lmindexer.indexers.changes import add_documents
 from lmindexer.indexers.store import load_documents
-from lmindexer.judging.evaluate import evaluate
+from lmindexer.judging.evaluation import evaluate_methods
 from lmindexer.methods.bm25 import Bm25Retriever
 from lmindexer.methods.dense import DenseRetriever
 from lmindexer.methods.generative.folder import load
@@ -29,7 +29,7 @@ from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.questions.queries import Queries
 from lmindexer.questions.sequences import held_out, load_taught, next_items
 from lmindexer.runs import Run
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, learn, write_sequences
 
 Ask = Callable[[int, "Iterable[str] | None"], "list[list[Hit]]"]
@@ -99,8 +99,8 @@ def test_a_metric_does_not_depend_on_the_deepest_one(run: Path):
     asked = Queries(("a", "b", "c", "d"), tuple(QUERIES), tuple(dict.fromkeys(doc_ids[n::4], 1.0) for n in range(4)))
     retrievers = {name: METHODS[name].open(run, TEXT) for name in RETRIEVERS}
     retrievers |= {f"of {beams}": METHODS["generative"].open(run, TEXT, beams=beams) for beams in (1, 8)}
-    alone = evaluate(retrievers, asked, parse_metrics(["recall@10", "ndcg@10"])).first.judged
-    beside = evaluate(retrievers, asked, parse_metrics(["recall@10,50,80", "ndcg@10", "map@60"])).first.judged
+    alone = evaluate_methods(retrievers, asked, parse_metrics(["recall@10", "ndcg@10"])).first.judged
+    beside = evaluate_methods(retrievers, asked, parse_metrics(["recall@10,50,80", "ndcg@10", "map@60"])).first.judged
     for name in retrievers:
         for metric in ("recall@10", "ndcg@10"):
             assert alone[name].values[metric].tolist() == beside[name].values[metric].tolist(), name
@@ -113,7 +113,8 @@ def test_lists_without_the_own_history_do_not_depend_on_it_either(run: Path, nam
     recommender, asked = METHODS[name].open(run, HISTORY), next_items(held_out(sequences, "test"), doc_ids)
     with patch("lmindexer.methods.hybrid.DEPTH", DEPTH):
         some, more = (
-            evaluate({name: recommender}, asked, parse_metrics([metric])) for metric in ("recall@4", "recall@40")
+            evaluate_methods({name: recommender}, asked, parse_metrics([metric]))
+            for metric in ("recall@4", "recall@40")
         )
     for shallow, deep in zip(some.tables.values(), more.tables.values(), strict=True):
         for hits, longer in zip(shallow.hits[name], deep.hits[name], strict=True):

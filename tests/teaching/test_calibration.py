@@ -25,7 +25,7 @@ from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.teaching import calibration, train
 from lmindexer.teaching.calibration import Calibration, Trial, calibrate, kept_out
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, learn, write_queries, write_sequences
 
 

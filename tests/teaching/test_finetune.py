@@ -30,7 +30,7 @@ from lmindexer.questions.sequences import load_sequences
 from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.teaching import calibration, train
-from lmindexer.teaching.finetune import finetune
+from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, RECOMMEND, SEARCH, learn, write_jsonl, write_queries, write_sequences
 
 HISTORIES = [["doc3", "doc70", "doc3"], ["doc9"]]

@@ -7,8 +7,7 @@ from typing import Any
 from lmindexer.api.run import OpenRun
 from lmindexer.errors import InputError, check_list, excerpt
 from lmindexer.evaluation.metrics import parse_metrics
-from lmindexer.judging.evaluate import Answers, Evaluation
-from lmindexer.judging.evaluate import evaluate as evaluate_methods
+from lmindexer.judging.evaluation import Answers, Evaluation, evaluate_methods
 from lmindexer.progress import Progress
 from lmindexer.questions.histories import Histories
 from lmindexer.questions.queries import Queries, QueryData

@@ -155,7 +155,7 @@ class OpenRun:
         one for dev. All else is as `teaching.finetune.finetune` says, `settings` are those of `FinetuneConfig`. With
         `out` the new run lies in that folder, else in memory.
         """
-        from lmindexer.teaching.finetune import finetune
+        from lmindexer.teaching.fine_tuning import finetune
 
         if resume and out is None:
             raise InputError("resume goes on with what was begun in a folder; name it with out=")

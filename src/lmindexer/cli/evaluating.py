@@ -19,7 +19,7 @@ from lmindexer.progress import Progress
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
-    from lmindexer.judging.evaluate import Evaluation
+    from lmindexer.judging.evaluation import Evaluation
     from lmindexer.questions.questions import Questions
     from lmindexer.questions.sequences import Sequences
     from lmindexer.runs import Run
@@ -82,7 +82,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         raise InputError("name either --queries or --sequences: one is asked at a time")
     from lmindexer.evaluation.metrics import parse_metrics
     from lmindexer.indexers.store import load_documents
-    from lmindexer.judging.evaluate import evaluate as evaluate_methods
+    from lmindexer.judging.evaluation import evaluate_methods
     from lmindexer.judging.results import keep_results
     from lmindexer.questions.queries import QUERIES
     from lmindexer.questions.query_records import split_name

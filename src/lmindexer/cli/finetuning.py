@@ -45,7 +45,7 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
     from lmindexer.methods.taught import is_finetuned, read_config
     from lmindexer.progress import Progress
     from lmindexer.runs import Run
-    from lmindexer.teaching.finetune import finetune as teach
+    from lmindexer.teaching.fine_tuning import finetune as teach
 
     task = "search" if sequences is None else "recommend"
     begun = (out, read_config(out)) if resume and Run.is_begun(out) and is_finetuned(out) else None

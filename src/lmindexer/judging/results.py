@@ -19,7 +19,7 @@ from lmindexer.evaluation.bootstrap import Interval
 from lmindexer.evaluation.metrics import Judged, Metric
 from lmindexer.evaluation.significance import Difference, differences_to_first, to_dict, to_table
 from lmindexer.files import json_text, write_atomically
-from lmindexer.judging.evaluate import Evaluation
+from lmindexer.judging.evaluation import Evaluation
 from lmindexer.methods.retriever import Retriever
 from lmindexer.questions.questions import TEXT, Questions
 from lmindexer.runs import Run, writing
@@ -66,7 +66,7 @@ def keep_results(
     judging: Mapping[str, Any],
     metrics: Sequence[Metric],
 ) -> None:
-    """Keep in the run what `evaluate` found; `judging` are settings of it that change a number.
+    """Keep in the run what `evaluate_methods` found; `judging` are settings of it that change a number.
 
     Raises ReadOnlyError where the run cannot be written to.
     """

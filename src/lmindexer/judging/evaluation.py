@@ -58,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What `evaluate` found.
+    """What `evaluate_methods` found.
 
     Of queries there is the table "all". Of histories there are "as_is", the lists as they are; "masked", without the
     items of the user's own history; and "unseen", masked, of the users whose next item is in no training part, where
@@ -120,7 +120,7 @@ def _bounds(judged: Judged, metric: str) -> dict[str, float | None]:
     return {"low": interval.low if interval else None, "high": interval.high if interval else None}
 
 
-def evaluate(
+def evaluate_methods(
     methods: Mapping[str, Answers],
     questions: Questions | Queries,
     metrics: Sequence[Metric],
