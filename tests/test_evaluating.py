@@ -36,9 +36,8 @@ class Fixed(Retriever):
 
 def test_by_hand():
     queries = Queries(("q1", "q2"), ("one", "two"), ({"a": 1.0}, {"b": 1.0, "c": 1.0}), ("something was left out",))
-    found = evaluate_methods(
-        {"good": Fixed("ax", "bc"), "poor": Fixed("xa", "xy")}, queries, parse_metrics(["recall@1,2"])
-    )
+    methods = {"good": Fixed("ax", "bc"), "poor": Fixed("xa", "xy")}
+    found = evaluate_methods(methods, queries, parse_metrics(["recall@1,2"]))
     assert found.first.judged["good"].means == {"recall@1": 0.75, "recall@2": 1.0}
     assert found.first.judged["poor"].means == {"recall@1": 0.0, "recall@2": 0.5}
     assert found.first.differences["poor"]["recall@1"].mean == -0.75
@@ -133,9 +132,8 @@ def test_many_queries_are_asked_in_parts_and_none_is_mixed_up():
             return [[Hit(text, 0.0)] for text in questions]
 
     ids = tuple(str(n) for n in range(600))
-    found = evaluate_methods(
-        {"x": Echo()}, Queries(ids, ids, tuple({id: 1.0} for id in ids)), parse_metrics(["recall@1"])
-    )
+    queries = Queries(ids, ids, tuple({id: 1.0} for id in ids))
+    found = evaluate_methods({"x": Echo()}, queries, parse_metrics(["recall@1"]))
     assert found.first.judged["x"].means == {"recall@1": 1.0}
 
 
@@ -213,7 +211,7 @@ def test_ids_that_a_trec_file_cannot_hold_are_told_before_anything_is_asked(
     def never(*arguments: object, **how: object) -> None:
         raise AssertionError("asked")
 
-    monkeypatch.setattr("lmindexer.judging.evaluation.evaluate", never)
+    monkeypatch.setattr("lmindexer.judging.evaluation.evaluate_methods", never)
     answer = lmindexer("evaluate", run, "--queries", tmp_path / "queries.jsonl", "--method", "bm25",
                        "--trec", tmp_path / "run")  # fmt: skip
     assert answer.code == 2
