@@ -52,10 +52,10 @@ slow: setup
 smoke: setup
 	$(BIN)/lmindexer demo --limit 300 --sizes 16,16 --epochs 1 --out $$(mktemp -d)/run
 
-# One line of the code changed at a time: which changes does no test notice? ONLY=NAME: some of them
+# One line of the code changed at a time: which changes does no test notice? ONLY=NAME: some of them; SHARE=4: a quarter, each day another
 .PHONY: mutants
 mutants: setup
-	$(BIN)/python tests/mutants.py --only '$(ONLY)'
+	$(BIN)/python tests/mutants.py --only '$(ONLY)' --share $(or $(SHARE),1)
 
 # Odd input of every kind for every verb: what ends in a trace, hangs, or loses something without a word?
 INPUTS = 10000

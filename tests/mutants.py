@@ -1,6 +1,7 @@
 """Would a test notice? Each mutant of mutants.toml is one line of the code changed, and tests that must fail then.
 
-`make mutants` runs them all on copies in a temporary folder, `make mutants ONLY=NAME` those whose name holds NAME. It
+`make mutants` runs them all on copies in a temporary folder, `make mutants ONLY=NAME` those whose name holds NAME, and
+`make mutants SHARE=4` a quarter of them, each day another. It
 ends with 1 when a mutant survives, and with 2 when the list does not fit the code or the tests fail without it.
 """
 
@@ -17,6 +18,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -103,8 +105,13 @@ def outcome(mutant: Mutant, root: Path, folder: Path) -> str:
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="NAME", default="", help="those whose name or file holds this")
-    only = parser.parse_args(arguments).only
+    parser.add_argument(
+        "--share", metavar="N", type=int, default=1, help="every Nth, others another day: all in N days"
+    )
+    given = parser.parse_args(arguments)
+    only = given.only
     mutants = [m for m in read_mutants(root / "tests" / "mutants.toml") if only in f"{m.file} {m.name}"]
+    mutants = mutants[date.today().toordinal() % given.share :: given.share]
     faults = [f"{mutant.name}: {fault}" for mutant in mutants if (fault := mutant.fault(root))]
     if faults or not mutants:
         print("\n".join(faults) or f"no mutant is called {only!r}")

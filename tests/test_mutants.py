@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +58,18 @@ def test_a_change_that_a_test_notices_is_killed_and_another_survives(
     assert told[-1] == ["3", "mutants,", "2", "survived"]
     assert mutants.main(["--only", "minus"], tmp_path) == 0
     assert digest(tmp_path) == before, "the working tree is as it was"
+
+
+def test_a_share_of_them_is_another_each_day(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    tree(tmp_path, mutant(), mutant(name="times", new="a * b + a"), mutant(name="three", new="a * 3 + b"))
+    tried = []
+    for day in (1, 2):
+        monkeypatch.setattr(mutants, "date", SimpleNamespace(today=lambda day=day: date(2026, 11, day)))
+        assert mutants.main(["--share", "2"], tmp_path) == 0
+        tried += [line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith("killed")]
+    assert sorted(tried) == ["minus", "three", "times"]
 
 
 @pytest.mark.parametrize(
