@@ -131,7 +131,7 @@ def test_a_finished_run_resumed_stays(fitted: Indexer, corpus: Corpus):
 
 @pytest.mark.parametrize("name", INDEXERS)
 def test_documents_that_are_no_corpus_are_refused(name: str, checkpoints: dict[str, Path], tmp_path: Path):
-    with pytest.raises(InputError, match=r"must be a Corpus, not 'items.jsonl'; make one with Corpus.read"):
+    with pytest.raises(InputError, match=r"must be a Corpus, not 'items.jsonl'; make one with Corpus.of"):
         make_indexer(config_of(name, checkpoints)).fit("items.jsonl", tmp_path / "run")  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
 
