@@ -89,12 +89,12 @@ def table(runs: list[tuple[str, Run]]) -> str:
     rows = [(*_cells("embed, then K-means", first["quality"]["rq-kmeans"]), *[""] * 5)]
     for name, run in runs:
         report = run.read_json("report.json")
-        own, other = (report["rebuilding"][key]["nats"] for key in ("codes", "shuffled codes"))
+        codes, other = (report["rebuilding"][key]["nats"] for key in ("codes", "shuffled codes"))
         scores = [r["macro_f1"] for r in run.log_records() if "macro_f1" in r]
         rest = (
             f"{report['agreement']['all']:.1%}",
             f"{scores[-1]:.3f}" if scores else "-",
-            f"{own:.2f}",
+            f"{codes:.2f}",
             f"{other:.2f}",
             f"{report['seconds']:.0f}",
         )

@@ -50,61 +50,68 @@ def main() -> None:
     parser.add_argument("--finetune", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--quiet", action="store_true")
-    told = parser.parse_args()
-    if (told.queries is None) == (told.sequences is None):
+    arguments = parser.parse_args()
+    if (arguments.queries is None) == (arguments.sequences is None):
         parser.error("name either --queries or --sequences")
-    everything = Corpus.read([told.documents], text=tuple(told.text.split(",")) if told.text else (), keep_empty=True)
-    held = _held(everything, told.hold_out)
+    everything = Corpus.read(
+        [arguments.documents], text=tuple(arguments.text.split(",")) if arguments.text else (), keep_empty=True
+    )
+    held = _held(everything, arguments.hold_out)
     kept = Corpus.from_documents((d for d in everything if d.id not in held), keep_empty=True)
     runs = {}
-    for name in told.indexers.split(","):
-        settings = _settings(told.learn) | {"indexer": name}
-        learned = learn_or_reuse(from_mapping(settings), kept, told.out / name, told.quiet)
-        runs[name] = _finetuned(learned, told, held, everything)
-    print(_table(runs, told, everything, held))
+    for name in arguments.indexers.split(","):
+        settings = _settings(arguments.learn) | {"indexer": name}
+        learned = learn_or_reuse(from_mapping(settings), kept, arguments.out / name, arguments.quiet)
+        runs[name] = _finetuned(learned, arguments, held, everything)
+    print(_table(runs, arguments, everything, held))
 
 
-def _finetuned(learned: Run, told: argparse.Namespace, held: set[str], everything: Corpus) -> Path:
+def _finetuned(learned: Run, arguments: argparse.Namespace, held: set[str], everything: Corpus) -> Path:
     """The fine-tuned run beside `learned`, with the held-out documents added at its end."""
     out = learned.path.with_name(f"{learned.path.name}-finetuned")
-    task = "search" if told.sequences is None else "recommend"
-    config = parse(FinetuneConfig, {"task": task} | _settings(told.finetune))
-    data = {"sequences": told.sequences, "queries": told.queries, "qrels": told.qrels, "pseudo": told.pseudo}
-    finetune(learned.path, out, **data, config=config, resume=True, progress=_progress(told))
+    task = "search" if arguments.sequences is None else "recommend"
+    config = parse(FinetuneConfig, {"task": task} | _settings(arguments.finetune))
+    data = {
+        "sequences": arguments.sequences,
+        "queries": arguments.queries,
+        "qrels": arguments.qrels,
+        "pseudo": arguments.pseudo,
+    }
+    finetune(learned.path, out, **data, config=config, resume=True, progress=_progress(arguments))
     if held and not held <= set(load_documents(Run.open(out)).doc_ids):
         add_documents(out, Corpus.from_documents((d for d in everything if d.id in held), keep_empty=True))
     return out
 
 
-def _table(runs: dict[str, Path], told: argparse.Namespace, everything: Corpus, held: set[str]) -> str:
-    metrics, first = parse_metrics(told.metrics.split()), next(iter(runs.values()))
+def _table(runs: dict[str, Path], arguments: argparse.Namespace, everything: Corpus, held: set[str]) -> str:
+    metrics, first = parse_metrics(arguments.metrics.split()), next(iter(runs.values()))
     kind, taken = TEXT, None
-    if told.sequences is not None:
+    if arguments.sequences is not None:
         corpus = load_documents(Run.open(first))
-        kind, taken = HISTORY, load_sequences(told.sequences, corpus.doc_ids)
+        kind, taken = HISTORY, load_sequences(arguments.sequences, corpus.doc_ids)
         examples = held_out(taken, "test")
         if held:
             later = np.isin(examples.target, [corpus.row_of[doc_id] for doc_id in held])
             examples = examples.select(np.flatnonzero(later))
         asked = next_items(examples, corpus.doc_ids)
     else:
-        asked = _questions(told, everything, held).questions
+        asked = _questions(arguments, everything, held).questions
     methods = {name: METHODS["generative"].open(run, kind) for name, run in runs.items()}
-    others = [name for name in told.others.split(",") if name]
+    others = [name for name in arguments.others.split(",") if name]
     methods |= {name: METHODS[name].open(first, kind, sequences=taken) for name in others}
-    return evaluate_methods(methods, asked, metrics, progress=_progress(told)).to_markdown()
+    return evaluate_methods(methods, asked, metrics, progress=_progress(arguments)).to_markdown()
 
 
-def _questions(told: argparse.Namespace, everything: Corpus, held: set[str]) -> Queries:
+def _questions(arguments: argparse.Namespace, everything: Corpus, held: set[str]) -> Queries:
     """The test queries; with held-out documents the queries of every split that these alone answer.
 
     Of none of those was anything trained on: who has another answer was, and so were its words in another split.
     """
     if not held:
-        return load_queries(told.queries, told.qrels, "test", everything.doc_ids)
+        return load_queries(arguments.queries, arguments.qrels, "test", everything.doc_ids)
     parts = {
-        split: load_queries(told.queries, told.qrels, split, everything.doc_ids)
-        for split in sorted(splits_of(told.queries, told.qrels) & set(SPLITS))
+        split: load_queries(arguments.queries, arguments.qrels, split, everything.doc_ids)
+        for split in sorted(splits_of(arguments.queries, arguments.qrels) & set(SPLITS))
     }
     trained_on = {
         text_key(text)
@@ -129,12 +136,12 @@ def _held(corpus: Corpus, share: float) -> set[str]:
     return {corpus.doc_ids[row] for row in chosen.tolist()}
 
 
-def _progress(told: argparse.Namespace) -> Progress:
-    return Progress(None if told.quiet else sys.stderr)
+def _progress(arguments: argparse.Namespace) -> Progress:
+    return Progress(None if arguments.quiet else sys.stderr)
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:
-    """KEY=VALUE as of a recipe."""
+    """Read KEY=VALUE pairs as a recipe has them."""
     return {key.replace("-", "_"): value_of(value) for key, _, value in (pair.partition("=") for pair in pairs)}
 
 

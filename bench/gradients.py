@@ -54,7 +54,7 @@ def compare(config: LearnConfig, corpus: Corpus, batches: int) -> str:
 
 
 def gradients(config: LearnConfig, corpus: Corpus, batches: int) -> dict[str, Numbers]:
-    """Of every position, c1 first: the weighted gradient norms of each loss term, one a batch."""
+    """Measure at every position, c1 first, the weighted gradient norm of every loss term, one a batch."""
     found: dict[str, Numbers] = {}
     learn_ids = room.learn_ids
 

@@ -147,7 +147,7 @@ def table5(bench: Bench) -> None:
 def figure3(bench: Bench) -> None:
     for run in bench.runs("LMIndexer", {}, bench.seeds[:1]):
         texts, labels, stem = bench.corpus.texts(), bench.corpus.labels, bench.out / bench.data / "figure3"
-        told(label_distribution(IdTable.load(run.file("ids.parquet")), labels, stem, texts=texts))
+        print_paths(label_distribution(IdTable.load(run.file("ids.parquet")), labels, stem, texts=texts))
 
 
 def figure4(bench: Bench) -> None:
@@ -155,7 +155,7 @@ def figure4(bench: Bench) -> None:
     for name, changes in FIGURE4.items():
         for run in bench.runs("LMIndexer" if name == "all" else name, changes, bench.seeds[:1]):
             logs[name] = run.log_records()
-    told(training_curves(logs, bench.out / bench.data / "figure4"))
+    print_paths(training_curves(logs, bench.out / bench.data / "figure4"))
 
 
 def figure6(bench: Bench) -> None:
@@ -163,7 +163,7 @@ def figure6(bench: Bench) -> None:
     for name in FIGURE6:
         for run in bench.runs(name, TABLE1[name][0], bench.seeds[:1]):
             tables[name] = IdTable.load(run.file("ids.parquet"))
-    told(duplication_density(tables, bench.out / bench.data / "figure6"))
+    print_paths(duplication_density(tables, bench.out / bench.data / "figure6"))
 
 
 def figure8(bench: Bench) -> None:
@@ -179,7 +179,7 @@ def figure8(bench: Bench) -> None:
 WHAT = {f.__name__: f for f in (table1, table2, table5, figure3, figure4, figure6, figure8)}
 
 
-def told(paths: tuple[Path, Path]) -> None:
+def print_paths(paths: tuple[Path, Path]) -> None:
     print(*paths, sep="\n")
 
 
@@ -227,11 +227,11 @@ def _folder_name(name: str) -> str:
 
 def _spread(values: list[float | None]) -> str:
     """Mean and standard deviation over seeds."""
-    there = [value for value in values if value is not None]
-    if not there:
+    present = [value for value in values if value is not None]
+    if not present:
         return "not run" if not values else "-"
-    form = ".3f" if abs(mean(there)) < 2 else ".1f"
-    return format(mean(there), form) + (f" ± {stdev(there):{form}}" if len(there) > 1 else "")
+    form = ".3f" if abs(mean(present)) < 2 else ".1f"
+    return format(mean(present), form) + (f" ± {stdev(present):{form}}" if len(present) > 1 else "")
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def _ways(
 
 @torch.no_grad()
 def _table(batch: int, beams: int, ways: dict[str, Callable[[], object]], a: argparse.Namespace) -> None:
-    """In turns, so that a busy machine is busy for all; the first round does not count."""
+    """Time all ways in turns, so that a busy machine is busy for all; the first round does not count."""
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(a.repeat + 1):
         for way, call in ways.items():

@@ -127,18 +127,18 @@ def ask(
     found = beam_search(model, memory, trie, k, beams)
     seconds = time.perf_counter() - began
     rows, scores = found.rows.numpy(), found.scores
-    there = rows >= 0
-    known = there & (rows < len(codes))
+    is_hit = rows >= 0
+    known = is_hit & (rows < len(codes))
     ordered = np.sort(rows, axis=1)
     paths = codes[np.where(known, rows, 0)]  # (B, k, T)
     theirs = log_p(model, memory, torch.from_numpy(paths).long()).cummin(1).values  # (B, k), never rising as scores are
     alike = torch.isclose(scores, theirs, rtol=NEAR, atol=NEAR).numpy()
     counts.queries += len(rows)
-    counts.returned += int(there.sum())
-    counts.not_a_row += int((there & ~known).sum())
+    counts.returned += int(is_hit.sum())
+    counts.not_a_row += int((is_hit & ~known).sum())
     counts.not_its_path += int((known & ~alike).sum())
     counts.repeated += int(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(1).sum())
-    counts.short += int((~there).any(1).sum())
+    counts.short += int((~is_hit).any(1).sum())
     free = model.generate(memory).numpy()  # (B, T)
     counts.free += len(free)
     counts.free_in_table += int(in_table(free, codes, model.sizes).sum())

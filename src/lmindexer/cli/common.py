@@ -26,7 +26,7 @@ TABLE_ENDS = {".md": "markdown", ".txt": "markdown", "": "markdown", ".json": "j
 
 @contextmanager
 def steps() -> Iterator[Progress]:
-    """What is done now, for a user who waits at a terminal; elsewhere nothing is said but notes and warnings."""
+    """Show a user at a terminal what is done now; elsewhere print notes and warnings alone."""
     progress = Progress(sys.stderr if sys.stderr.isatty() else None, warnings=sys.stderr)
     try:
         yield progress
@@ -57,7 +57,7 @@ def columns_in(text: str) -> tuple[str, ...]:
 
 
 def document_line(document: "Document", path: Sequence[int]) -> str:
-    """A document under its ID, where it has one, as a line for the screen."""
+    """Write a document behind its ID, where it has one, as a line for the screen."""
     place = f"{'.'.join(map(str, path)):12}  " if path else ""
     return f"{place}{document.id}  {' '.join(document.text.split())[:90]}"
 
@@ -75,7 +75,7 @@ def read_like(run: "Run", files: Sequence[Path], id: str, text: str, label: str,
 
 
 def tell_skipped(corpus: "Corpus") -> None:
-    """How many records were left out, and why, and what else to know of the files, on standard error."""
+    """Print how many records were left out and why, and the notes on the files, to standard error."""
     for note in corpus.notes:
         click.echo(f"note: {note}", err=True)
     for reason, count in corpus.skipped_reasons.items():
@@ -83,7 +83,7 @@ def tell_skipped(corpus: "Corpus") -> None:
 
 
 def make_room(out: Path, flag: str = "--out") -> None:
-    """The folder of a file to be written, made where it is missing; `flag` is what named it."""
+    """Make the folder of a file that is to be written, where it is missing; `flag` is what named the file."""
     if out.is_dir():
         raise InputError(f"{flag} {out} is a folder; name a file in it")
     try:
@@ -93,7 +93,7 @@ def make_room(out: Path, flag: str = "--out") -> None:
 
 
 def format_to_write(out: Path | None, named: str | None, ends: Mapping[str, str], usual: str) -> str:
-    """What to write: as --format `named` it, else as the end of `out` says by `ends`, to the screen the `usual`.
+    """Choose what to write: what --format `named`, else what the end of `out` means by `ends`, else the `usual`.
 
     Raises InputError where the two contradict each other, or neither says.
     """
@@ -109,7 +109,7 @@ def format_to_write(out: Path | None, named: str | None, ends: Mapping[str, str]
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:
-    """A short name a run: its folder's, or its whole path where two folders have one name."""
+    """Name every run after its folder, or by its whole path where two folders have one name."""
     short = [run.resolve().name for run in runs]
     names = [name if short.count(name) == 1 else str(run) for name, run in zip(short, runs, strict=True)]
     places = [run.resolve() for run in runs]
@@ -120,13 +120,13 @@ def names_of(runs: Sequence[Path]) -> list[str]:
 
 
 def of_other_documents(runs: "Sequence[Run]") -> "list[Run]":
-    """Those of `runs` that were learned from other ids or texts than the first, or in another order."""
+    """Find the runs that were learned from other ids or texts than the first, or in another order."""
     first, *others = (run.facts["corpus"]["fingerprint"] for run in runs)
     return [run for run, fingerprint in zip(runs[1:], others, strict=True) if fingerprint != first]
 
 
 def print_markdown(text: str) -> None:
-    """On a terminal tables are aligned and bold words bold; elsewhere it is Markdown."""
+    """Print a Markdown text; on a terminal its tables are aligned and its bold words bold."""
     if sys.stdout.isatty():
         show(text, sys.stdout)
     else:
@@ -145,7 +145,7 @@ def write_or_print(text: str, kind: str, out: Path | None) -> None:
 
 
 def ids_in(text: str, known: Container[str]) -> list[str]:
-    """The document ids of a list with commas between them.
+    """Read a list of document ids with commas between them.
 
     A text that is itself one of the `known` ids is that one. Else an id with a comma stands in quotation marks, as in
     CSV: "a,b",c are the two ids a,b and c, and a quotation mark within them is doubled.
@@ -163,7 +163,7 @@ def ids_in(text: str, known: Container[str]) -> list[str]:
 
 
 def lines_of(path: Path) -> list[str]:
-    """The lines of a list of document ids, without empty ones."""
+    """Read a file with one document id a line; empty lines do not count."""
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except UnicodeDecodeError:

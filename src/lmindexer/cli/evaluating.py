@@ -144,7 +144,7 @@ def _show(text: str, kind: str, out: Path | None) -> None:
 
 
 def _check_ids(trec: Path | None, corpus: "Corpus", asked: Iterable[str]) -> None:
-    """What a TREC file cannot hold is told before anything is asked."""
+    """Refuse ids that a TREC file cannot hold, before anything is asked."""
     from lmindexer.evaluation.trec import check_ids
 
     if trec is not None:
@@ -153,7 +153,7 @@ def _check_ids(trec: Path | None, corpus: "Corpus", asked: Iterable[str]) -> Non
 
 
 def _taught(run: "Run", name: str) -> Path | None:
-    """A file of what the run was fine-tuned with, as it was written; None where it was not by such."""
+    """Find the file of this name with what the run was fine-tuned with; None where it was fine-tuned otherwise."""
     return run.file(name) if run.has(name) else None
 
 

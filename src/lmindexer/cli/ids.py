@@ -202,11 +202,11 @@ def lookup(run: Path, path: str, k: int, kind: str) -> None:
 
 
 def _nobody(run: Path, ids: "IdTable", wanted: list[int]) -> str:
-    """Why no ID begins with `wanted`, and which there are."""
+    """Say why no ID begins with `wanted`, and how IDs do begin."""
     if len(wanted) > len(ids.sizes) + 1:
         return f"the IDs of {run} have {len(ids.sizes) + 1} numbers, not {len(wanted)}"
     known = next(t for t in range(len(wanted), -1, -1) if len(ids.rows_below(wanted[:t])))
-    there = sorted(set(ids.paths[ids.rows_below(wanted[:known]), known].tolist()))
-    shown = ", ".join(map(str, there[:10])) + (" and others" if len(there) > 10 else "")
+    present = sorted(set(ids.paths[ids.rows_below(wanted[:known]), known].tolist()))
+    shown = ", ".join(map(str, present[:10])) + (" and others" if len(present) > 10 else "")
     begin = f"after {'.'.join(map(str, wanted[:known]))} come" if known else "IDs begin with"
     return f"no document of {run} has an ID that begins with {'.'.join(map(str, wanted))}; {begin} {shown}"

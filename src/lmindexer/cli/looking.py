@@ -145,13 +145,13 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
 
 
 def _unlike(runs: "list[Run]") -> list[str]:
-    """What the first run judges of the others, although they were learned from something else."""
-    told = [
+    """Say of which runs the first judges the IDs although they were learned from something else."""
+    notes = [
         f"{run.path} was learned from other texts or in another order; the texts of {runs[0].path} judge it."
         for run in of_other_documents(runs)
     ]
     label = runs[0].config.label
-    return told + [
+    return notes + [
         f"{run.path} has labels from {run.config.label or 'no column'}; those of {runs[0].path}, from "
         f"{label or 'no column'}, judge it."
         for run in runs[1:]
@@ -251,7 +251,7 @@ def tree_of(run: "Run", corpus: "Corpus", ids: "IdTable", codes: int | None, chi
 
 
 def show(run: "Run", tree: "TreeNode") -> None:
-    """Print tree and quality."""
+    """Print the tree and the quality of a run's IDs."""
     from rich.console import Console
 
     from lmindexer.explore.report import quality_table, report_of, summary

@@ -35,7 +35,7 @@ how_to_ask = together(
 
 
 def options_of(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """By method, what each of `names` takes of the options of `how_to_ask` that were given.
+    """Sort the options of `how_to_ask` that were given by the methods `names` which take them.
 
     Raises InputError for one that none of them takes.
     """

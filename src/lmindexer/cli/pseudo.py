@@ -85,7 +85,9 @@ def pseudo(run: Path, out: Path, ways: str, model: str | None, column: str | Non
     write_pseudo_queries(out, found)
     sources = [*(["column"] if column else []), *(["model"] if model else []), *dict.fromkeys(named)]
     for source in sources:
-        own = [query.doc_id for query in found if query.source == source]
-        click.echo(f"{source}: {len(own):,} queries; {len(corpus) - len(set(own)):,} documents gave none", err=True)
+        doc_ids = [query.doc_id for query in found if query.source == source]
+        click.echo(
+            f"{source}: {len(doc_ids):,} queries; {len(corpus) - len(set(doc_ids)):,} documents gave none", err=True
+        )
     missing = len(corpus) - len({query.doc_id for query in found})
     click.echo(f"{len(found):,} queries in {out}; {missing:,} of {len(corpus):,} documents have none", err=True)

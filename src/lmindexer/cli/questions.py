@@ -29,7 +29,7 @@ def answer_lines(answer: Callable[[str], None], behind: str) -> bool:
 
 
 def _question(line: bytes, first: bool) -> str:
-    """What stands on a line. Raises InputError where that is nothing, or no UTF-8."""
+    """Read the question of a line. Raises InputError where the line is empty, or no UTF-8."""
     try:
         text = line.decode("utf-8-sig" if first else "utf-8").strip()
     except UnicodeDecodeError:

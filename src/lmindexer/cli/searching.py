@@ -113,7 +113,7 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
 
 
 def _why_nothing(by_history: bool, only: list[str] | None) -> str:
-    """Why a question has no answer, as a clause."""
+    """Say in a clause why a question has no answer."""
     among = "the documents" if only is None else "the documents that the search is restricted to"
     if by_history:
         return f"{among} are all in the history; find them with --repeats"
@@ -134,7 +134,7 @@ def _note_of_query(method: str, found_by: "Retriever", text: str, hits: "list[Hi
 
 
 def _restricted(corpus: "Corpus", run: Path, labels: tuple[str, ...], listed: Path | None) -> list[str] | None:
-    """The documents of --only and --only-ids; None where neither is given. What is wrong with them is refused."""
+    """List the documents of --only and --only-ids; None where neither is given. Raises InputError for unknown ones."""
     from lmindexer.methods.retriever import rows_of
 
     only = _labelled(corpus, labels, run) if labels else None
@@ -147,7 +147,7 @@ def _restricted(corpus: "Corpus", run: Path, labels: tuple[str, ...], listed: Pa
 
 
 def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]:
-    """Ids of the documents whose label begins with one of `labels`."""
+    """List the ids of the documents whose label begins with one of `labels`."""
     if corpus.labels is None:
         raise InputError(f"{run} has no labels to choose by; learn it with --label, or use --only-ids")
     from lmindexer.corpus.labels import parse_label
@@ -157,11 +157,11 @@ def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]
         paths = {parse_label(label), (label.strip(),)}  # the second: made in Python, with a > in it
         some = [
             doc_id
-            for doc_id, own in zip(corpus.doc_ids, corpus.labels, strict=True)
-            if any(own[: len(path)] == path for path in paths if path)
+            for doc_id, label_path in zip(corpus.doc_ids, corpus.labels, strict=True)
+            if any(label_path[: len(path)] == path for path in paths if path)
         ]
         if not some:
-            known = sorted({own[0] for own in corpus.labels if own})
+            known = sorted({label_path[0] for label_path in corpus.labels if label_path})
             raise InputError(f"no document of {run} has the label {label!r}; labels begin with {', '.join(known[:8])}")
         found += some
     return found

@@ -17,7 +17,7 @@ AMI, PRECISION = "ami", "hierarchical_precision"
 
 
 def by_depth(tables: Sequence[IdTable], value: Callable[[int, int], float]) -> list[tuple[float, ...]]:
-    """`value` of run n at depth d for all runs: a tuple a depth, nan for runs of fewer positions."""
+    """Ask `value` for every run n at every depth d: a tuple a depth, with nan for runs of fewer positions."""
     deepest = max(len(table.sizes) for table in tables)
     return [
         tuple(value(n, depth) if depth <= len(table.sizes) else math.nan for n, table in enumerate(tables))
@@ -33,7 +33,7 @@ def label_rows(
     resamples: int,
     seed: int,
 ) -> list[Row]:
-    """At each depth its row of `perplexities`, then AMI of every level, then precision of every level.
+    """Make the rows on labels: at every depth the perplexity, then AMI and then precision of every level.
 
     The first level, a middle one and the leaf are shown. `quality` has the values, `labels` (N) go by row.
     """
@@ -67,8 +67,8 @@ def label_rows(
             if other is None:
                 bounds = (-1.0 if measure == AMI else 0.0, 1.0)
                 return interval(values[n], drawn[place], N, scale(place, None), bounds)
-            there = places[other, depth]
-            return interval(values[n] - values[other], drawn[place] - drawn[there], N, scale(place, there))
+            other_place = places[other, depth]
+            return interval(values[n] - values[other], drawn[place] - drawn[other_place], N, scale(place, other_place))
 
         level, title = levels[i].level, _title(measure, levels[i], depth)
         row = Row(LABELS, measure, title, (), "fraction", 1, depth, level or "leaf", is_shown=level in shown)
@@ -83,7 +83,7 @@ def label_rows(
 
 
 def neighbour_rows(tables: Sequence[IdTable], judge: str, nearest: np.ndarray, resamples: int, seed: int) -> list[Row]:
-    """At each depth: how many of the `nearest` (N, k), as `judge` says, share the codes."""
+    """Make a row a depth: how many of the `nearest` (N, k), as `judge` says, share the codes."""
     asked = np.flatnonzero((nearest >= 0).any(1))
     rows = []
     for depth in range(1, max(len(table.sizes) for table in tables) + 1):
@@ -139,7 +139,7 @@ def _row(
 
 
 def _title(measure: str, level: LabelQuality, depth: int) -> str:
-    told = level_name(level.level)
+    level_title = level_name(level.level)
     if measure == AMI:
-        return f"AMI({path_name(depth)}, {told}: {level.distinct:,} labels)"
-    return f"same {told} label if same {path_name(depth)} (any two: {level.precision_by_chance:.1%})"
+        return f"AMI({path_name(depth)}, {level_title}: {level.distinct:,} labels)"
+    return f"same {level_title} label if same {path_name(depth)} (any two: {level.precision_by_chance:.1%})"

@@ -78,12 +78,12 @@ class Comparison:
         """One table, what its rows mean, and the warnings."""
         heads = [run.name if run.indexer in run.name else f"{run.name} ({run.indexer})" for run in self.runs]
         rows = [row for row in self.rows if row.section == LEARNING or row.compares]
-        told = f"{len(self.runs[0].table):,} documents. In bold the best values, and those not told apart from them."
-        told += " Rows of one run alone are in the JSON." if len(rows) < len(self.rows) else ""
-        lines = [told, "", *to_table(heads, rows), ""]
+        summary = f"{len(self.runs[0].table):,} documents. In bold the best values, and those not told apart from them."
+        summary += " Rows of one run alone are in the JSON." if len(rows) < len(self.rows) else ""
+        lines = [summary, "", *to_table(heads, rows), ""]
         sections = {row.section for row in self.rows}
         lines += [f"- {text}" for section, text in EXPLAINED.items() if section in sections]
-        if any(each is not None for row in self.rows for each in row.intervals):
+        if any(interval is not None for row in self.rows for interval in row.intervals):
             lines.append(
                 "- In brackets behind a value: its 95 % interval with other documents, the codes as they are; learning "
                 "again with another seed is not in it. Of nearest neighbours it is that of a mean over documents, as "
@@ -136,7 +136,7 @@ def compare(
 
 
 def _aligned(runs: Sequence[Compared]) -> list[Compared]:
-    """All tables in the row order of the first."""
+    """Bring all tables into the row order of the first."""
     if not runs:
         raise InputError("there is nothing to compare; name at least one run")
     first = runs[0].table
@@ -156,14 +156,14 @@ def _use_rows(quality: Sequence[QualityReport]) -> list[Row]:
     rows = []
     for t in range(max(len(report.positions) for report in quality)):
         found = [report.positions[t] if t < len(report.positions) else None for report in quality]
-        sizes = sorted({each.size for each in found if each})
+        sizes = sorted({position.size for position in found if position})
         of = f"c{t + 1} (of {' or '.join(map(str, sizes))})"
         for name, title, form, better in (
             ("perplexity", f"perplexity of {of}", "perplexity", 0),
             ("used_share", f"codes used at c{t + 1}", "share", 1),
             ("gini", f"Gini at c{t + 1}", "fraction", -1),
         ):
-            values = tuple(getattr(each, name) if each else math.nan for each in found)
+            values = tuple(getattr(position, name) if position else math.nan for position in found)
             rows.append(Row(USE, name, title, values, form, better, depth=t + 1))
     return rows
 

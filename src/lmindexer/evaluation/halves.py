@@ -39,11 +39,11 @@ def interval(
     `scale` narrows the spread (see `precision_scale`). None where nothing can be said: too few documents, no
     number in many halves, or the same in all: 1.0 of three pairs is no certainty.
     """
-    there = replicates[np.isfinite(replicates)]
-    if N < FEWEST or len(there) < max(0.9 * len(replicates), 1) or np.ptp(there) < 1e-9 or not math.isfinite(estimate):
+    known = replicates[np.isfinite(replicates)]
+    if N < FEWEST or len(known) < max(0.9 * len(replicates), 1) or np.ptp(known) < 1e-9 or not math.isfinite(estimate):
         return None
     scale *= math.sqrt((N // 2) / (N - N // 2))  # an odd document is left out
-    spread = np.quantile(there - there.mean(), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    spread = np.quantile(known - known.mean(), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     low, high = np.clip(estimate + scale * spread, *bounds)
     return Interval(float(low), float(high))
 

@@ -37,7 +37,7 @@ def precision(graded: Graded, k: int) -> np.ndarray:
 
 
 def hit(graded: Graded, k: int) -> np.ndarray:
-    """1 where any of the first k is relevant."""
+    """Give 1 where any of the first k is relevant, else 0."""
     return _hits(graded, k).any(1).astype(float)
 
 
@@ -102,13 +102,13 @@ class Judged:
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         metrics = {
-            metric: {"mean": mean, "interval": (each := self.intervals[metric]) and [each.low, each.high]}
+            metric: {"mean": mean, "interval": (interval := self.intervals[metric]) and [interval.low, interval.high]}
             for metric, mean in self.means.items()
         }
         return {"queries": len(self.query_ids), "metrics": metrics, "notes": list(self.notes)}
 
     def to_markdown(self) -> str:
-        """A row a metric, then how many queries, and how many of them count as 0."""
+        """Write a table with a row for every metric, then how many queries there are and how many count as 0."""
         rows = []
         for metric, mean in self.means.items():
             interval = self.intervals[metric]
@@ -123,7 +123,7 @@ def parse_metric(text: str) -> Metric:
     """`recall@10`. Raises InputError for a name that is none of METRICS, and a rank below 1."""
     name, _, rank = text.strip().lower().partition("@")
     if name not in METRICS:
-        known = ", ".join(f"{each}@10" for each in METRICS)
+        known = ", ".join(f"{name}@10" for name in METRICS)
         raise InputError(f"{text!r} is no metric; the known ones are {known}, at any rank")
     if not rank.isdecimal() or int(rank) < 1:
         raise InputError(f"{text!r} needs a rank from 1 up to count to, for example {name}@10")
@@ -194,7 +194,7 @@ def _hits(graded: Graded, k: int) -> np.ndarray:
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """0 of a whole of 0."""
+    """Divide, where 0 of 0 is 0."""
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
@@ -207,7 +207,7 @@ def _dcg(grades: np.ndarray) -> np.ndarray:
 
 
 def _padded(lists: Sequence[Sequence[float]]) -> np.ndarray:
-    """One row each, filled up with 0."""
+    """Stack lists as rows, filled up with 0."""
     padded = np.zeros((len(lists), max(map(len, lists), default=0)))
     for row, numbers in enumerate(lists):
         padded[row, : len(numbers)] = numbers

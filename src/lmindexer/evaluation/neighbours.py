@@ -14,7 +14,7 @@ CELLS = 2**23  # scores held at a time, whatever the number of documents
 
 
 def lexical_neighbours(texts: Sequence[str], seed: int = 0) -> Int[np.ndarray, "N 10"]:
-    """The 10 best documents by BM25, for a sample of documents; -1 for the others.
+    """Find the 10 best documents by BM25, for a sample of documents; -1 for the others.
 
     A document is the query, each of its words once. Words alone, so no encoder is judge in its own cause.
     Who shares no word is no neighbour: -1 too.
@@ -32,7 +32,7 @@ def lexical_neighbours(texts: Sequence[str], seed: int = 0) -> Int[np.ndarray, "
 
 
 def embedding_neighbours(embeddings: Float[np.ndarray, "N D"], seed: int = 0) -> Int[np.ndarray, "N 10"]:
-    """The same by cosine of the embeddings."""
+    """Find the 10 nearest documents by cosine of the embeddings, for the same sample; -1 for the others."""
     unit = embeddings.astype(np.float32)
     unit /= np.maximum(np.sqrt(np.einsum("nd,nd->n", unit, unit)), 1e-9)[:, None]  # makes no copy, as norm does
     found = np.full((len(unit), NEIGHBOURS), -1)
@@ -42,7 +42,7 @@ def embedding_neighbours(embeddings: Float[np.ndarray, "N D"], seed: int = 0) ->
 
 
 def _chunks(N: int, seed: int) -> Iterator[np.ndarray]:
-    """The rows of the sample, as many at a time as keep to CELLS scores."""
+    """Give the rows of the sample, as many at a time as keep to CELLS scores."""
     sample = np.sort(np.random.default_rng(seed).permutation(N)[:SAMPLE])
     size = max(CELLS // max(N, 1), 1)
     for at in range(0, len(sample), size):

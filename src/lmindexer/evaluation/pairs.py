@@ -43,7 +43,7 @@ class PairSample:
 def sample_pairs(
     tables: Mapping[str, IdTable], text_of: Callable[[str], str], n: int = 20, depth: int = 2, seed: int = 0
 ) -> PairSample:
-    """`n` pairs a method, uniform over all pairs that share their first `depth` codes, none twice; shuffled.
+    """Draw `n` pairs a method, uniformly from all pairs that share their first `depth` codes, none twice; shuffle all.
 
     `text_of` gives a document's text by its id, or raises KeyError. A method's draw depends on its name, its
     table and the seed only. Depth 0 draws any two documents. Raises InputError when a method has no such pair.
@@ -78,7 +78,7 @@ def pairs_digest(seed: int, depth: int, pairs: Sequence[tuple[object, ...]]) -> 
 
 
 def _draw(prefixes: np.ndarray, n: int, dice: random.Random) -> tuple[list[list[int]], int]:
-    """Two rows each of at most `n` distinct pairs that share their prefix (N, depth), and how many pairs exist.
+    """Draw at most `n` distinct pairs of rows that share their prefix (N, depth), and count how many exist.
 
     The pairs are numbered, bucket after bucket, and numbers are drawn: exact, and no list of all pairs.
     """

@@ -36,34 +36,36 @@ class Row:
 
     @property
     def compares(self) -> bool:
-        """Whether at least two runs have a value; of a single run always."""
+        """Say whether at least two runs have a value; a single run always compares."""
         return sum(map(math.isfinite, self.values)) >= min(2, len(self.values))
 
     def cells(self) -> list[str]:
-        """Every run's value with its interval; in bold the best, and what is not told apart from it, if not all is."""
-        told = [FORMS[self.form](value) if math.isfinite(value) else "-" for value in self.values]
-        there = [self.better * value for value in self.values if math.isfinite(value)]
-        if self.better and len(set(told) - {"-"}) > 1:
-            best = FORMS[self.form](self.better * max(there))
-            like_best = self.like_best or (False,) * len(told)
-            bold = [cell == best or like for cell, like in zip(told, like_best, strict=True)]
-            if not all(is_bold or cell == "-" for is_bold, cell in zip(bold, told, strict=True)):
-                told = [f"**{cell}**" if is_bold else cell for cell, is_bold in zip(told, bold, strict=True)]
+        """Write every run's value with its interval; bold are the best and its equals, unless all are equal."""
+        cells = [FORMS[self.form](value) if math.isfinite(value) else "-" for value in self.values]
+        signed = [self.better * value for value in self.values if math.isfinite(value)]
+        if self.better and len(set(cells) - {"-"}) > 1:
+            best = FORMS[self.form](self.better * max(signed))
+            like_best = self.like_best or (False,) * len(cells)
+            bold = [cell == best or like for cell, like in zip(cells, like_best, strict=True)]
+            if not all(is_bold or cell == "-" for is_bold, cell in zip(bold, cells, strict=True)):
+                cells = [f"**{cell}**" if is_bold else cell for cell, is_bold in zip(cells, bold, strict=True)]
         for n, interval in enumerate(self.intervals):
             if interval is not None:
-                told[n] += f" ({span(interval, self.form)})"
-        return told
+                cells[n] += f" ({span(interval, self.form)})"
+        return cells
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; only what the measure has."""
-        told: dict[str, Any] = {"section": self.section, "measure": self.measure, "title": self.title}
+        facts: dict[str, Any] = {"section": self.section, "measure": self.measure, "title": self.title}
         named = {"depth": self.depth, "level": self.level, "judge": self.judge}
-        told |= {name: value for name, value in named.items() if value is not None}
-        told["values"] = [float(value) if math.isfinite(value) else None for value in self.values]
+        facts |= {name: value for name, value in named.items() if value is not None}
+        facts["values"] = [float(value) if math.isfinite(value) else None for value in self.values]
         if self.intervals:
-            told["intervals"] = [each and [each.low, each.high] for each in self.intervals]
-            told["differences_to_first"] = [each and [each.low, each.high] for each in self.differences]
-        return told
+            facts["intervals"] = [interval and [interval.low, interval.high] for interval in self.intervals]
+            facts["differences_to_first"] = [
+                interval and [interval.low, interval.high] for interval in self.differences
+            ]
+        return facts
 
 
 def to_table(heads: Sequence[str], rows: Sequence[Row]) -> list[str]:
@@ -90,11 +92,11 @@ def level_name(level: int | None) -> str:
 
 
 def span(interval: Interval, form: str = "fraction") -> str:
-    """An interval, its two ends with a dash between."""
+    """Write an interval as its two ends with a dash between."""
     return f"{FORMS[form](interval.low)}\N{EN DASH}{FORMS[form](interval.high)}"
 
 
 def _fraction(value: float) -> str:
-    """Three decimals, no 0 before the point, and no minus before a zero."""
+    """Write three decimals, no 0 before the point, and no minus before a zero."""
     rounded = round(value, 3) + 0.0
     return f"{rounded:.3f}".replace("0.", ".", 1) if abs(rounded) < 1 else f"{rounded:.3f}"

@@ -23,7 +23,7 @@ FORMULA = ("=", "+", "-", "@")  # a spreadsheet computes what begins so
 
 
 def write_sheet(path: Path, sample: PairSample, runs: Mapping[str, str] | None = None) -> Path:
-    """The sheet to fill in, .csv for spreadsheets or .html for a browser; returns the path of the key beside it.
+    """Write the sheet to fill in, .csv for spreadsheets or .html for a browser, and the key, whose path is returned.
 
     The key holds what raters must not see: each pair's method and documents, the seed, and `runs`, the run
     (its folder) of each method. Raises InputError for another suffix, and where a sheet or the key of another
@@ -58,7 +58,7 @@ def write_sheet(path: Path, sample: PairSample, runs: Mapping[str, str] | None =
 
 
 def score_sheets(sheets: Sequence[Path], key: Path | None = None) -> Scores:
-    """Accuracy by method over the filled CSV sheets, one a rater; the key is looked for beside them by default.
+    """Score the filled CSV sheets, one a rater, by method; the key is looked for beside them by default.
 
     Raises InputError when a sheet or the key is not whole, or they do not belong together.
     """
@@ -97,7 +97,7 @@ def _plain(text: str) -> str:
 
 
 def _find_key(sheets: Iterable[Path], digests: set[str]) -> Path:
-    """The key beside the sheets; the name of a saved sheet need not be that of the written one."""
+    """Look for the key beside the sheets; the name of a saved sheet need not be that of the written one."""
     for folder in dict.fromkeys(sheet.parent for sheet in sheets):
         for path in sorted(folder.glob(f"*{KEY_SUFFIX}")):
             if _read_json(path).get("sheet") in digests:
@@ -106,7 +106,7 @@ def _find_key(sheets: Iterable[Path], digests: set[str]) -> Path:
 
 
 def _read_key(path: Path) -> tuple[str, dict[str, str]]:
-    """The sheet's digest, and the method of each pair by the pair's name on the sheet."""
+    """Read the sheet's digest, and the method of every pair by the pair's name on the sheet."""
     key = _read_json(path)
     try:
         digest = str(key["sheet"])

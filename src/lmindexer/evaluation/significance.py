@@ -34,7 +34,7 @@ class Difference:
 def difference(
     first: Judged, second: Judged, metric: str, *, resamples: int = 1000, samples: int = 10_000, seed: int = 0
 ) -> Difference:
-    """`metric` of the second less that of the first, query by query; both must have been asked the same queries."""
+    """Subtract `metric` of the first from that of the second, query by query; both were asked the same queries."""
     if first.query_ids != second.query_ids:
         raise InputError("the two were not asked the same queries in the same order; evaluate both on the same split")
     differences = second.values[metric] - first.values[metric]
@@ -46,7 +46,7 @@ def difference(
 def differences_to_first(
     judged: Mapping[str, Judged], metrics: Sequence[str], *, resamples: int = 1000, samples: int = 10_000, seed: int = 0
 ) -> dict[str, dict[str, Difference]]:
-    """Of every system but the first to the first, by system and metric; the p of all of them are adjusted together."""
+    """Compare every system but the first with the first, by system and metric; all p are adjusted together."""
     first, *others = judged
     tests = [(name, metric) for metric in metrics for name in others]
     unadjusted = [
@@ -67,7 +67,7 @@ def not_told_apart(
     samples: int = 10_000,
     seed: int = 0,
 ) -> dict[str, frozenset[str]]:
-    """By metric the system with the highest mean, and those that the paired test does not tell apart from it.
+    """Find by metric the system with the highest mean, and those that the paired test does not tell apart from it.
 
     `differences` are those of `differences_to_first`: tests that were made already are not made again. The p of all
     systems and metrics are adjusted together.
@@ -111,7 +111,7 @@ def sign_flip_test(differences: np.ndarray, samples: int = 10_000, seed: int = 0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Each p adjusted for all of them (Holm 1979): taken at .05, any false alarm at all comes once in 20 times."""
+    """Adjust every p for all of them (Holm 1979): taken at .05, any false alarm at all comes once in 20 times."""
     adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, n in enumerate(np.argsort(p_values, kind="stable").tolist()):
         highest = max(highest, (len(p_values) - rank) * p_values[n])  # a larger p never gets a smaller one
@@ -122,19 +122,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def to_dict(
     judged: Mapping[str, Judged], differences: Mapping[str, Mapping[str, Difference]]
 ) -> dict[str, dict[str, Any]]:
-    """Every system by its name, ready for JSON; `differences` are those of `differences_to_first`, or none."""
-    told = {}
-    for name, each in judged.items():
-        told[name] = each.to_dict()
+    """Give every system by its name, ready for JSON; `differences` are those of `differences_to_first`, or none."""
+    systems = {}
+    for name, system in judged.items():
+        systems[name] = system.to_dict()
         for metric, one in differences.get(name, {}).items():
-            told[name]["metrics"][metric]["difference_to_first"] = one.to_dict()
-    return told
+            systems[name]["metrics"][metric]["difference_to_first"] = one.to_dict()
+    return systems
 
 
 def to_table(
     judged: Mapping[str, Judged], differences: Mapping[str, Mapping[str, Difference]], metrics: Sequence[str]
 ) -> list[str]:
-    """Lines of Markdown: a row a metric, a column a system: mean (95 % interval) and p; then what these are.
+    """Write a table with a row a metric and a column a system: mean (95 % interval) and p; then say what these are.
 
     Bold are the best of a row and what is not told apart from it; nothing is, where that is all.
     """

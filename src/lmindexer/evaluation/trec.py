@@ -21,13 +21,13 @@ _WORD = re.compile("[^\\s\ud800-\udfff]+")  # what a file of words in UTF-8 can 
 
 def check_ids(ids: Iterable[str]) -> None:
     """Raises InputError for the first id that a run file cannot hold. Call it before a long search, too."""
-    for each in ids:
-        if not _WORD.fullmatch(each):
-            raise InputError(f"a TREC run file parts its fields by white space and cannot hold {each!r}; rename it")
+    for doc_id in ids:
+        if not _WORD.fullmatch(doc_id):
+            raise InputError(f"a TREC run file parts its fields by white space and cannot hold {doc_id!r}; rename it")
 
 
 def write_run(path: Path, run: Run, tag: str = "lmindexer") -> None:
-    """`qid Q0 docid rank score tag`, ranks from 1. A query for which nothing was found leaves no line.
+    """Write lines `qid Q0 docid rank score tag`, ranks from 1. A query for which nothing was found leaves no line.
 
     Tools go by the score, in single precision, and order equal ones by id. So a score that does not fall is
     written as the next lower number: by the file, documents of one score keep the order they have here.
@@ -52,7 +52,7 @@ def write_run(path: Path, run: Run, tag: str = "lmindexer") -> None:
 
 
 def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
-    """Documents and scores by query, best first: by score, equal ones by rank. Plain or gzip.
+    """Read documents and scores by query, best first: by score, equal ones by rank. Plain or gzip.
 
     Raises InputError that names file and line.
     """
@@ -73,13 +73,13 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
     if not run:
         raise InputError(f"{path} is empty; a TREC run has a line for each document found")
     return {
-        query_id: [found[:2] for found in sorted(each, key=lambda found: (-found[1], found[2]))]
-        for query_id, each in run.items()
+        query_id: [found[:2] for found in sorted(hits, key=lambda found: (-found[1], found[2]))]
+        for query_id, hits in run.items()
     }
 
 
 def read_qrels(path: Path) -> dict[str, dict[str, float]]:
-    """Grade by query and document: `query-id corpus-id score`, with or without header, or `qid 0 docid grade`.
+    """Read grades by query and document: `query-id corpus-id score`, with or without header, or `qid 0 docid grade`.
 
     Fields are parted by tabs, else by white space; plain or gzip. Grades of 0 and below are kept as they are.
     Raises InputError that names file and line.
@@ -113,7 +113,7 @@ def _number(text: str, where: str, what: str) -> float:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Every line that is not blank, with its number."""
+    """Give every line that is not blank, with its number."""
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")

@@ -42,7 +42,7 @@ def style(*texts: Iterable[str]) -> Iterator[None]:
     from matplotlib import font_manager
 
     family = STYLE["font.family"].copy()
-    if not "".join(each for group in texts for each in group).isascii():
+    if not "".join(text for group in texts for text in group).isascii():
         installed = set(font_manager.get_font_names())
         family += [name for name in OTHER_SCRIPTS if name in installed]
     with mpl.rc_context({**STYLE, "font.family": family}):

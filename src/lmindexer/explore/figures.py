@@ -69,10 +69,10 @@ def count_labels(
         raise InputError("the IDs have no learned position yet, so no label can be told by code; learn them first")
     shown = [label for label in labels if label]
     deepest = max(map(len, shown))
-    distinct = {each: len({label[:each] for label in shown}) for each in range(1, deepest + 1)}
+    distinct = {depth: len({label[:depth] for label in shown}) for depth in range(1, deepest + 1)}
     if level is None:
         most = max(distinct.values())
-        level = next(each for each, count in distinct.items() if count >= min(FEW_LABELS, most))
+        level = next(depth for depth, count in distinct.items() if count >= min(FEW_LABELS, most))
     elif not 1 <= level <= deepest:
         raise InputError(f"the labels have no level {level}; choose one of 1 to {deepest}")
     numbers = label_ids(shown, level)
@@ -83,10 +83,10 @@ def count_labels(
     row_of = np.full(len(order), len(kept))
     row_of[kept] = np.arange(len(kept))
     rows = row_of[numbers]  # of each labelled document
-    told = _names([names[number] for number in kept])
+    titles = _names([names[number] for number in kept])
     if len(order) > len(kept):
-        told.append(f"{len(order) - len(kept)} other labels")
-    L = len(told)
+        titles.append(f"{len(order) - len(kept)} other labels")
+    L = len(titles)
 
     first = table.codes[has, 0]
     chosen = _largest(first, TELLING_CODES) if codes is None else list(dict.fromkeys(codes))
@@ -100,7 +100,7 @@ def count_labels(
         if len(table.sizes) > 1:
             second = table.codes[has, 1][inside]
             largest, distinct_seconds = _largest(second, len(SHADES)), len(np.unique(second))
-            place = np.array([largest.index(each) if each in largest else len(largest) for each in second.tolist()])
+            place = np.array([largest.index(code) if code in largest else len(largest) for code in second.tolist()])
         else:
             largest, distinct_seconds, place = [], 0, np.zeros(inside.sum(), dtype=np.int64)
         counts = np.zeros((L, len(largest) + 1), dtype=np.int64)
@@ -110,7 +110,7 @@ def count_labels(
         below.append(counts)
     total = np.bincount(rows, minlength=L)
     by_code = tuple(seconds), tuple(others), tuple(below)
-    return LabelCounts(tuple(told), total, tuple(chosen), *by_code, int((~has).sum()))
+    return LabelCounts(tuple(titles), total, tuple(chosen), *by_code, int((~has).sum()))
 
 
 def label_distribution(

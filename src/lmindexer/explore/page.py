@@ -82,8 +82,8 @@ class _Documents:
         labels: list[tuple[str, ...]] = []
         rows = []
         for run in runs:
-            own = run.labels if run.labels is not None else [()] * len(run.table)
-            for doc_id, text, label in zip(run.table.doc_ids, run.texts, own, strict=True):
+            run_labels = run.labels if run.labels is not None else [()] * len(run.table)
+            for doc_id, text, label in zip(run.table.doc_ids, run.texts, run_labels, strict=True):
                 if place.setdefault(doc_id, len(texts)) == len(texts):
                     texts.append(text)
                     labels.append(label)
@@ -156,7 +156,7 @@ def _summary(
 ) -> dict[str, Any]:
     """What the first picture needs: the first codes with size, most frequent label, its share, and words."""
     shown = []
-    for run, rows, told in zip(runs, documents.rows, words, strict=True):
+    for run, rows, run_words in zip(runs, documents.rows, words, strict=True):
         codes, node, sizes = np.unique(run.table.codes[:, 0], return_inverse=True, return_counts=True)
         top, most = _most_frequent(groups.of_document[rows], node, len(codes))
         shown.append(
@@ -169,7 +169,7 @@ def _summary(
                 "counts": sizes.tolist(),
                 "top": top.tolist(),
                 "share": (most / sizes).round(3).tolist(),
-                "words": told[0],
+                "words": run_words[0],
             }
         )
     return {
@@ -196,33 +196,33 @@ def _trees(runs: Sequence[Shown], documents: _Documents, words: Sequence[list[li
             "suffix": None if run.table.suffix is None else run.table.suffix.tolist(),
             "words": [
                 [[word_number.setdefault(word, len(word_number)) for word in node] for node in position]
-                for position in told[1:]
+                for position in run_words[1:]
             ],
         }
-        for run, rows, told in zip(runs, documents.rows, words, strict=True)
+        for run, rows, run_words in zip(runs, documents.rows, words, strict=True)
     ]
     return {"labels": list(label_number), "labelOf": label_of, "vocabulary": list(word_number), "runs": shown}
 
 
 def _words_of_all(counts: WordCounts, codes: np.ndarray) -> list[list[list[str]]]:
     """What tells each node from its siblings: by position, then by node in the order of the paths."""
-    told = []
+    by_position = []
     for t in range(codes.shape[1]):
         parent, node = path_ids(codes[:, :t]), path_ids(codes[:, : t + 1])
         words: list[list[str]] = [[] for _ in range(node.max() + 1)]
         sizes = np.bincount(node)
         for rows in np.split(np.argsort(parent, kind="stable"), np.cumsum(np.bincount(parent))[:-1]):
-            own = sizes[node[rows]]
-            if own.max() < SMALLEST_WITH_WORDS or own[0] == len(rows):
+            node_sizes = sizes[node[rows]]
+            if node_sizes.max() < SMALLEST_WITH_WORDS or node_sizes[0] == len(rows):
                 continue  # no node here has words: all too small, or an only child with nothing to be told from
             for number, telling in telling_words(_only_used(counts.select(rows)), node[rows]).items():
                 words[number] = telling
-        told.append(words)
-    return told
+        by_position.append(words)
+    return by_position
 
 
 def _only_used(counts: WordCounts) -> WordCounts:
-    """Without the words none of the documents has: thousands of small nodes must not each cost V steps."""
+    """Drop the words that none of the documents has: thousands of small nodes must not cost V steps apiece."""
     from scipy.sparse import csr_matrix
 
     used, column = np.unique(counts.matrix.indices, return_inverse=True)
@@ -269,5 +269,5 @@ def _packed(data: Any) -> str:
 
 
 def _hash(source: str) -> str:
-    """As a Content-Security-Policy names the one script or style it lets run."""
+    """Name a script or style as a Content-Security-Policy does, which lets it alone run."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode("utf-8")).digest()).decode("ascii")

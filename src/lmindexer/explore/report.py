@@ -26,7 +26,7 @@ NAMES = {
 
 
 def write_report(run: Run, tree: TreeNode) -> None:
-    """report.md and, where training logged one of CURVES, curves.png, from report.json and log.jsonl."""
+    """Write report.md and, where training logged one of CURVES, curves.png, from report.json and log.jsonl."""
     report = report_of(run)
     trained = any(name in record for record in run.log_records() for name, _ in CURVES)
     config = run.file("config.toml").read_text(encoding="utf-8").strip()
@@ -40,7 +40,7 @@ def write_report(run: Run, tree: TreeNode) -> None:
 
 
 def report_of(run: Run) -> dict[str, Any]:
-    """The run's report.json. Raises InputError where it does not hold what is shown of it."""
+    """Read the run's report.json. Raises InputError where it does not hold what is shown of it."""
     report = run.read_json("report.json")
     with run.trusting("report.json"):
         quality_table(report)
@@ -49,7 +49,7 @@ def report_of(run: Run) -> dict[str, Any]:
 
 
 def summary(report: dict[str, Any]) -> list[str]:
-    """What the numbers of report.json say, in sentences."""
+    """Say in sentences what the numbers of report.json mean."""
     quality = next(iter(report["quality"].values()))
     lines = [
         f"All {quality['documents']:,} IDs are unique; {quality['sharing']:,} documents share their learned codes "
@@ -63,9 +63,9 @@ def summary(report: dict[str, Any]) -> list[str]:
         share = report["agreement"]["all"]
         lines.append(f"The final model by itself gives the table's codes to {share:.1%} of the documents.")
     if "rebuilding" in report:
-        own, other, none = (report["rebuilding"][name]["nats"] for name in ("codes", "shuffled codes", "hints alone"))
+        codes, other, none = (report["rebuilding"][name]["nats"] for name in ("codes", "shuffled codes", "hints alone"))
         lines.append(
-            f"Hidden tokens are rebuilt at {own:.2f} nats from hints and a document's own codes, {other:.2f} from "
+            f"Hidden tokens are rebuilt at {codes:.2f} nats from hints and a document's own codes, {other:.2f} from "
             f"another document's codes, {none:.2f} from hints alone."
         )
     lines += [f"Note: {note}." for note in report.get("unseen", {}).get("notes", ())]
@@ -77,15 +77,15 @@ def summary(report: dict[str, Any]) -> list[str]:
 
 
 def helps_little(report: dict[str, Any]) -> list[str]:
-    """A warning where a document's own codes rebuild its text hardly better than another's."""
+    """Warn where a document's own codes rebuild its text hardly better than another's."""
     if "rebuilding" not in report:
         return []
-    own, other = (report["rebuilding"][name]["nats"] for name in ("codes", "shuffled codes"))
-    return [] if own <= other - 0.05 else [HARDLY]
+    codes, other = (report["rebuilding"][name]["nats"] for name in ("codes", "shuffled codes"))
+    return [] if codes <= other - 0.05 else [HARDLY]
 
 
 def quality_table(report: dict[str, Any]) -> list[str]:
-    """A Markdown table: the learned IDs and, of LMIndexer, residual K-means on the same encoder beside them."""
+    """Write the table of the learned IDs and, of LMIndexer, of residual K-means on the same encoder beside them."""
     measured = report["quality"]
     columns = list(measured.values())
     rows: list[tuple[str, ...]] = []
@@ -111,7 +111,7 @@ def quality_table(report: dict[str, Any]) -> list[str]:
 
 
 def draw_curves(run: Run) -> None:
-    """curves.png: each quantity over all epochs of the run, stages one after another."""
+    """Draw curves.png: every quantity over all epochs of the run, stages one after another."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -59,19 +59,21 @@ def telling_words(counts: WordCounts, groups: np.ndarray, most: int = 6) -> dict
     total = np.asarray(counts.matrix.sum(axis=0)).ravel()  # (V,)
     group_of, word_of = np.repeat(np.arange(G), np.diff(inside.indptr)), inside.indices
 
-    here, there = inside.data, total[word_of] - inside.data
-    here_all = np.asarray(inside.sum(axis=1)).ravel()[group_of]
-    there_all = total.sum() - here_all
+    within, outside = inside.data, total[word_of] - inside.data
+    inside_all = np.asarray(inside.sum(axis=1)).ravel()[group_of]
+    outside_all = total.sum() - inside_all
     prior, prior_all = PRIOR_SHARE * total[word_of], PRIOR_SHARE * total.sum()
-    log_ratio = np.log((here + prior) / (here_all + prior_all)) - np.log((there + prior) / (there_all + prior_all))
-    scores = log_ratio / np.sqrt(1 / (here + prior) + 1 / (there + prior))
+    log_ratio = np.log((within + prior) / (inside_all + prior_all)) - np.log(
+        (outside + prior) / (outside_all + prior_all)
+    )
+    scores = log_ratio / np.sqrt(1 / (within + prior) + 1 / (outside + prior))
 
     sizes = np.bincount(number, minlength=G)
     telling: dict[int, list[str]] = {code: [] for code in found.tolist()}
     for group, code in enumerate(found.tolist()):
         if sizes[group] < SMALLEST_WITH_WORDS:
             continue
-        own = slice(inside.indptr[group], inside.indptr[group + 1])
-        strongest = np.lexsort((word_of[own], -scores[own]))[:most]
-        telling[code] = [str(counts.words[word]) for word in word_of[own][strongest[scores[own][strongest] > 1e-9]]]
+        place = slice(inside.indptr[group], inside.indptr[group + 1])
+        strongest = np.lexsort((word_of[place], -scores[place]))[:most]
+        telling[code] = [str(counts.words[word]) for word in word_of[place][strongest[scores[place][strongest] > 1e-9]]]
     return telling

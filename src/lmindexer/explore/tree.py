@@ -107,7 +107,7 @@ def to_svg(tree: TreeNode, title: str) -> str:
 
 
 def to_markdown(tree: TreeNode) -> str:
-    """The tree as a nested list."""
+    """Write the tree as a nested list."""
     lines = [_title(tree), ""]
 
     def hang(node: TreeNode, indent: str) -> None:
@@ -136,7 +136,7 @@ def _label_mix(labels: Sequence[tuple[str, ...]]) -> tuple[tuple[str, float], ..
 
 
 def _spread(rows: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of `rows`, from the middles of equal stretches: no best ones picked."""
+    """Take at most so many of `rows`, from the middles of equal stretches: no best ones are picked."""
     most = min(most, len(rows))
     return rows[((np.arange(most) + 0.5) * len(rows) / max(most, 1)).astype(int)]
 
@@ -169,7 +169,7 @@ def _line(node: TreeNode) -> "Text":
 
 
 def _fitting(words: Sequence[str]) -> str:
-    """As many of the words as fit beside the label."""
+    """Join as many of the words as fit beside the label."""
     shown = ", ".join(words)
     return shown if len(shown) <= WORDS_WIDTH or len(words) == 1 else _fitting(words[:-1])
 
@@ -184,5 +184,5 @@ def _one_line(*parts: tuple[str, str]) -> "Text":
 
 
 def _escaped(text: str) -> str:
-    """Without the signs which Markdown would take for its own."""
+    """Escape the signs which Markdown would take for its own."""
     return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)

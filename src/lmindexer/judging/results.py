@@ -246,11 +246,11 @@ def _block(group: Mapping[str, Results], system: str, resamples: int, seed: int)
     """One system of runs that were asked the same in the same way; None where they share no metric."""
     first = next(iter(group.values()))
     judged = {name: results.judged[system] for name, results in group.items()}
-    metrics = [name for name in first.judged[system].values if all(name in each.values for each in judged.values())]
+    metrics = [name for name in first.judged[system].values if all(name in one.values for one in judged.values())]
     if not metrics:
         return None
     if not resamples:
-        judged = {name: replace(each, intervals=dict.fromkeys(each.values)) for name, each in judged.items()}
+        judged = {name: replace(one, intervals=dict.fromkeys(one.values)) for name, one in judged.items()}
     differences = differences_to_first(judged, metrics, resamples=resamples, seed=seed)
     return Block(first, system, judged, differences, tuple(metrics))
 
@@ -258,7 +258,7 @@ def _block(group: Mapping[str, Results], system: str, resamples: int, seed: int)
 def _by_id(judged: Judged) -> Judged:
     """Queries in the order of their ids, so that runs asked in another order have the same rows."""
     order = sorted(range(len(judged.query_ids)), key=judged.query_ids.__getitem__)
-    values = {metric: each[order] for metric, each in judged.values.items()}
+    values = {metric: by_query[order] for metric, by_query in judged.values.items()}
     return replace(judged, query_ids=tuple(judged.query_ids[q] for q in order), values=values)
 
 
@@ -273,7 +273,9 @@ def _save(results: Results, path: Path) -> None:
         if judged.query_ids != query_ids:
             raise ValueError(f"{name} was not asked the queries that the others were; keep each by itself")
         columns |= {f"{name} {metric}": values for metric, values in judged.values.items()}
-        intervals = {metric: each and [each.low, each.high] for metric, each in judged.intervals.items()}
+        intervals = {
+            metric: interval and [interval.low, interval.high] for metric, interval in judged.intervals.items()
+        }
         systems[name] = {
             "without_relevant": judged.without_relevant,
             "intervals": intervals,
@@ -295,11 +297,11 @@ def _load(path: Path) -> Results:
         facts = json.loads(table.schema.metadata[METADATA])
         query_ids = tuple(table["query"].to_pylist())
         judged, settings, depth = {}, {}, {}
-        for name, each in facts.pop("systems").items():
-            values = {metric: np.array(table[f"{name} {metric}"]) for metric in each["intervals"]}
-            intervals = {metric: pair and Interval(*pair) for metric, pair in each["intervals"].items()}
-            judged[name] = Judged(query_ids, values, intervals, each.get("without_relevant", 0))
-            settings[name], depth[name] = each["settings"], each.get("depth")
+        for name, system in facts.pop("systems").items():
+            values = {metric: np.array(table[f"{name} {metric}"]) for metric in system["intervals"]}
+            intervals = {metric: pair and Interval(*pair) for metric, pair in system["intervals"].items()}
+            judged[name] = Judged(query_ids, values, intervals, system.get("without_relevant", 0))
+            settings[name], depth[name] = system["settings"], system.get("depth")
         return Results(judged=judged, settings=settings, depth=depth, **facts)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{path} is not an evaluation which lmindexer saved; delete it and evaluate again") from error
