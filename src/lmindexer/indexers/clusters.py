@@ -35,7 +35,7 @@ def kmeans(vectors: Tensor, size: int, seed: int) -> Tensor:
 
     K = `size`, but with no more vectors than that every distinct one is its own centre and K is their
     number. K-means++ (Arthur and Vassilvitskii 2007), then Lloyd's algorithm; a centre that loses all
-    its vectors moves to the vector farthest from its own.
+    its vectors moves to the vector farthest from its own, which leaves its cluster, as in scikit-learn.
     """
     vectors = vectors[sample_rows(len(vectors), size, seed).to(vectors.device)].float()
     if len(vectors) <= size:

@@ -1,4 +1,8 @@
-"""K-means on directions: the start of every codebook, so that look-up and clusters agree (section 3.2)."""
+"""K-means on directions: the start of every codebook, so that look-up and clusters agree (section 3.2).
+
+`indexers.clusters` has the Euclidean one of the baselines. Their centres move by unlike rules: here a cluster is chosen
+by a score with a prior and a centre is a direction, there both follow scikit-learn.
+"""
 
 from dataclasses import dataclass
 
