@@ -1,7 +1,7 @@
 """Inputs as people have them, a folder each, kept beside the repository: what is right is said in a table here.
 
 The folder is ../shared/cases, or LMINDEXER_CASES; where there is none, nothing is tested here (the same kinds of
-files are made in tests/corpus/test_catalogues.py, test_tables.py and tests/tasks/test_interactions.py).
+files are made in tests/corpus/test_catalogues.py, test_tables.py and tests/questions/test_interactions.py).
 """
 
 import os

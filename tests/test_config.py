@@ -15,7 +15,7 @@ from lmindexer.config import INDEXER_NAMES, SEQUENTIAL, FinetuneConfig, LearnCon
 from lmindexer.errors import InputError
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.two_step import TwoStepIndexer
-from lmindexer.settings import counting, read_toml, same_settings, to_toml
+from lmindexer.settings import counting, parse, read_toml, same_settings, to_toml
 
 
 def test_defaults_are_sound_and_told():
@@ -245,8 +245,10 @@ def test_a_setting_counts_for_what_it_says():
 
 @pytest.mark.parametrize("kind", [LearnConfig, FinetuneConfig])
 def test_every_setting_counts_for_something_that_there_is(kind: type):
-    known = {*INDEXER_NAMES, "simcse", "a file of vectors", "search", "recommend", "generative", *SEQUENTIAL,
-             "generative to search", "generative to recommend"}  # fmt: skip
+    known = {
+        *INDEXER_NAMES, "imported", "simcse", "a file of vectors", "search", "recommend", "generative", *SEQUENTIAL,
+        "generative to search", "generative to recommend", "--loss sampled", "--loss bce",
+    }  # fmt: skip
     for f in dataclasses.fields(kind):
         assert set(f.metadata["of"]) <= known, f.name
 
@@ -289,6 +291,27 @@ def test_help_shows_the_settings_of_the_one_that_is_named():
     assert "epochs at most [10; sasrec, gru4rec, bert4rec, hgn, fdsa: 200]" in " ".join(flags_of("finetune").split())
     search = flags_of("finetune", "--task", "search")
     assert "--document-share" in search and "--items " not in search  # noqa: PT018
+
+
+@pytest.mark.parametrize("verb", ["learn", "demo", "finetune"])
+def test_a_verb_without_words_is_answered(verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lmindexer.cli.learning._fit", lambda *arguments: None)
+    answer = lmindexer(verb)
+    assert answer.code == (0 if verb == "demo" else 2), answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_flag_and_a_recipe_are_blamed_for_their_own(tmp_path: Path):
+    (tmp_path / "items.jsonl").write_text('{"id": "a", "text": "b"}\n')
+    (tmp_path / "r.toml").write_text('indexer = "hc"\n')
+    answer = lmindexer("learn", tmp_path / "items.jsonl", "--config", tmp_path / "r.toml", "--epochs", 3, "--out", "x")
+    assert "the command line: epochs is a setting of lmindexer, not of hc" in answer.err
+
+
+def test_a_renamed_setting_is_named():
+    with pytest.raises(InputError, match="unknown key 'lr'; it is 'learning_rate' now"):
+        parse(FinetuneConfig, {"lr": [1e-3]})
 
 
 def test_a_flag_or_recipe_of_another_indexer_is_refused(tmp_path: Path):

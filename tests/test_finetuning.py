@@ -334,7 +334,7 @@ HYBRID = ("--method", "hybrid")
 BAD_QUESTIONS = {
     "unknown item": (("search", "recommend", "--history", "doc1,nobody"), "'nobody' of a history is none of the 80"),
     "empty history": (("search", "recommend", "--history", " , "), "a history is empty; name at least one document"),
-    "not taught": (("search", "search", "--history", "doc1"), "was not taught to recommend; run lmindexer finetune"),
+    "not taught": (("search", "search", "--history", "doc1"), "was not taught to recommend by generated IDs but to se"),
     "not taught at all": (("search", "run", "--history", "doc1"), "or choose --method dense, which needs no teachi"),
     "history and words": (("search", "recommend", "pan", "--history", "doc1"), "either words to search for, or --hist"),
     "repeats of words": (("search", "search", "pan", "--repeats"), "--repeats finds also what is in a --history"),
@@ -342,7 +342,7 @@ BAD_QUESTIONS = {
     "nothing left": (
         ("search", "recommend", "--history", "doc1", "--only-ids", "one.txt"), "the history has all"
     ),
-    "novelty of nothing": (("search", "run", "pan", "--novelty", "3"), "run was not fine-tuned; leave it out"),
+    "novelty of nothing": (("search", "run", "pan", "--novelty", "3"), "run was not fine-tuned to give IDs; leave"),
     "weights first": (("search", "run", "pan", *HYBRID, "--partner", "dense"), "which has no model to generate IDs"),
     "bm25 first": (
         ("evaluate", "recommend", "--method", "dense", "--method", "bm25"), "bm25 answers words, not histories; choose"

@@ -27,7 +27,7 @@ class Grouped(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As of any command, but what is given beside --help is kept for `format_options`."""
-        flags = dict(zip(args, [*args[1:], ""], strict=True)) | dict(arg.split("=", 1) for arg in args if "=" in arg)
+        flags = dict(zip(args, [*args[1:], ""], strict=False)) | dict(arg.split("=", 1) for arg in args if "=" in arg)
         ctx.meta["scopes"] = {name: flags[flag] for name, flag in SCOPES.items() if flag in flags}
         return super().parse_args(ctx, args)
 
@@ -111,8 +111,11 @@ def resolve(
     parse(kind, from_recipe, str(recipe))
     wanted = {name.replace("-", "_"): value for name, value in from_recipe.items()}
     wanted |= {name: value for name, value in given.items() if value is not None}
-    config = parse(kind, (defaults or {}) | wanted, "the command line")
-    check_counting(config, wanted, str(recipe) if recipe is not None and from_recipe else "the command line")
+    whose = {} if begun is None else {name: getattr(begun[1], name) for name in SCOPES if hasattr(begun[1], name)}
+    config = parse(kind, (defaults or {}) | whose | wanted, "the command line")
+    flags = {name for name, value in given.items() if value is not None}
+    check_counting(config, flags, "the command line")
+    check_counting(config, wanted.keys() - flags, str(recipe))
     if begun is None:
         return config
     folder, earlier = begun

@@ -51,6 +51,8 @@ def parse(kind: type[Config], values: Mapping[str, Any], origin: str = "the sett
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            if name in (renamed := getattr(kind, "renamed", {})):
+                hint = f"it is {renamed[name]!r} now"
             raise InputError(f"{origin}: unknown key {key!r}; {hint}")
         typed[name] = _typed(known[name], value, origin)
     try:

@@ -1,8 +1,10 @@
 """A run of documents alone: whatever needs no IDs works on it, and all else is refused in one sentence."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from command_line import lmindexer, write_items
@@ -20,6 +22,34 @@ def run(corpus: Corpus, tmp_path: Path) -> Path:
     assert answer.code == 0, answer.err
     assert "documents without IDs" in answer.out
     return tmp_path / "run"
+
+
+def test_vectors_would_do_nothing_and_are_refused(run: Path, corpus: Corpus):
+    np.save(run.parent / "v.npy", np.ones((len(corpus), 4), np.float32))
+    made = ("--indexer", "none", "--embeddings", run.parent / "v.npy", "--out", run.parent / "made")
+    answer = lmindexer("learn", run.parent / "items.jsonl", *made)
+    assert answer.code == 2
+    assert "embeddings is a setting of" in answer.err
+    (run.parent / "new.jsonl").write_text('{"id": "new", "title": "a xylophone"}\n')
+    np.save(run.parent / "one.npy", np.ones((1, 4), np.float32))
+    before = (run / "run.json").read_bytes()
+    answer = lmindexer("add", run, run.parent / "new.jsonl", "--text", "title", "--embeddings", run.parent / "one.npy")
+    assert answer.code == 2
+    assert "takes no vectors" in answer.err
+    assert (run / "run.json").read_bytes() == before
+
+
+def test_what_was_evaluated_is_compared(run: Path, corpus: Corpus):
+    queries = write_queries(run.parent / "q.jsonl")
+    other = shutil.copytree(run, run.parent / "other")
+    for place in (run, other):
+        answer = lmindexer("evaluate", place, "--queries", queries, "--method", "bm25", "--metrics", "recall@5")
+        assert answer.code == 0, answer.err
+    answer = lmindexer("compare", run, other)
+    assert answer.code == 0, answer.err
+    assert "recall@5" in answer.out
+    assert "has no IDs; what was evaluated is compared alone" in answer.err
+    assert list(json.loads(lmindexer("compare", run, other, "--format", "json").out)) == ["evaluations"]
 
 
 def test_what_needs_no_ids_answers(run: Path, corpus: Corpus):
@@ -63,7 +93,7 @@ def test_it_cannot_be_taught_to_give_ids(run: Path):
     queries = write_queries(run.parent / "q.jsonl")
     answer = lmindexer("finetune", run, "--queries", queries, "--out", run.parent / "taught")
     assert answer.code == 2
-    assert "has documents and no IDs (--indexer none); learn it with another --indexer" in answer.err
+    assert "has no IDs to teach (--indexer none); learn it with another --indexer" in answer.err
     assert not (run.parent / "taught").exists()
 
 

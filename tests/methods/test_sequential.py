@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from command_line import lmindexer
 from lmindexer.config import SEQUENTIAL, FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
@@ -209,20 +210,25 @@ class StoppedError(Exception):
 @pytest.mark.parametrize("method", SEQUENTIAL)
 def test_stopped_and_resumed_it_ends_the_same(home: Path, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     how = QUICK | {"sequences": home / "taken.txt", "method": method, "progress": QUIET, "dropout": 0.3}
-    finetune(home / "run", tmp_path / "whole", **how)
-    step, calls = Trainer._step, []
+    how |= {"checkpoint_seconds": 0.0}
+    step, calls, stop_at = Trainer._step, list[int](), [0]
 
-    def stops(*arguments: Any) -> None:
+    def counted(*arguments: Any) -> None:
         calls.append(0)
-        if len(calls) == 4:
+        if len(calls) == stop_at[0]:
             raise StoppedError
         step(*arguments)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_step", stops)
-        with pytest.raises(StoppedError):
-            finetune(home / "run", tmp_path / "out", **how)
+    monkeypatch.setattr(Trainer, "_step", counted)
+    finetune(home / "run", tmp_path / "whole", **how)
+    steps, stop_at[0] = len(calls), 5
+    calls.clear()
+    with pytest.raises(StoppedError):
+        finetune(home / "run", tmp_path / "out", **how)
+    stop_at[0] = 0
+    calls.clear()
     finetune(home / "run", tmp_path / "out", **how, resume=True)
+    assert 0 < len(calls) < steps, "it goes on from a checkpoint"
     ends = [load_retriever(tmp_path / name).recommend(HISTORIES, 80) for name in ("whole", "out")]
     assert ends[0] == ends[1]
 
@@ -230,7 +236,9 @@ def test_stopped_and_resumed_it_ends_the_same(home: Path, method: str, tmp_path:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"method": "sasrec", "task": "search"}, "sasrec answers histories, not words; choose generative"),
+        ({"method": "sasrec", "task": "search"}, "sasrec recommends; name the SEQUENCES that it learns from"),
+        ({"method": "sasrec", "heads": 0}, "heads must be above 0, not 0"),
+        ({"method": "sasrec", "negatives": 5}, "negatives is a setting of --loss sampled or --loss bce, not of sasrec"),
         ({"method": "sasrec", "heads": 3}, "dim 64 must be a multiple of heads, 3"),
         ({"method": "gru4rec", "heads": 2}, "heads is a setting of sasrec or bert4rec or fdsa, not of gru4rec"),
         ({"method": "hgn", "items": "ids"}, "items is a setting of generative to recommend, not of hgn"),
@@ -243,6 +251,38 @@ def test_what_does_not_fit_is_refused(home: Path, settings: dict[str, Any], reas
     with pytest.raises(InputError, match=reason):
         finetune(home / "run", tmp_path / "out", sequences=home / "taken.txt", **settings, progress=QUIET)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_flag_that_agrees_with_the_run_that_goes_on_is_taken(taught: Path):
+    again = ("finetune", taught.parent / "run", taught.parent / "taken.txt", "--out", taught, "--resume")
+    assert lmindexer(*again, "--dim", 64).code == 0
+    answer = lmindexer(*again, "--dim", 32)
+    assert f"{taught} was begun with --dim 64, not 32" in answer.err
+
+
+def test_an_empty_answer_has_its_reason(taught: Path):
+    add_documents(taught, Corpus.from_documents([Document("later", "a rose")]))
+    answer = lmindexer("search", taught, "--history", "later")
+    remove_documents(taught, ["later"])
+    assert f"came after the run was taught {taught.name}; teach it anew" in answer.err
+
+
+def test_a_run_taught_another_method_says_so(home: Path, corpus: Corpus, tmp_path: Path):
+    learn(corpus, tmp_path / "run", indexer="random")
+    finetune(tmp_path / "run", tmp_path / "hgn", sequences=home / "taken.txt", method="hgn", **QUICK, progress=QUIET)
+    answer = lmindexer("search", tmp_path / "hgn", "--history", "doc1", "--method", "generative")
+    assert (
+        "was not taught to recommend by generated IDs but to recommend by hgn; run lmindexer finetune on" in answer.err
+    )
+    with pytest.raises(InputError, match="was learned by random, which has no model to generate IDs"):
+        load_retriever(tmp_path / "hgn", "generative")
+
+
+def test_users_of_too_few_items_are_the_reason(taught: Path):
+    (taught.parent / "short.txt").write_text("u1 doc1 doc2\nu2 doc3 doc4\n")
+    answer = lmindexer("evaluate", taught, "--sequences", taught.parent / "short.txt")
+    assert answer.code == 2
+    assert "no user took 3 items or more, so none can be evaluated" in answer.err
 
 
 def test_a_run_is_not_asked_by_a_method_that_it_was_not_taught(home: Path):

@@ -110,6 +110,8 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         assert sequences is not None
         asked, taken = _histories(opened, sequences, split, corpus, keep_going)
     _check_ids(trec, corpus, (*asked.query_ids, *chain(*asked.joined_ids.values())))
+    if not len(asked):
+        raise InputError("no user took 3 items or more, so none can be evaluated; give longer sequences")
     for name in options:
         METHODS[name].check_kind(asked.kind)
     opened_methods = {name: METHODS[name].open(run, asked.kind, sequences=taken, **options[name]) for name in options}

@@ -13,7 +13,7 @@ from lmindexer.cli.options import option
 from lmindexer.cli.questions import answer_lines
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import json_text
-from lmindexer.methods.registry import METHODS, method_for
+from lmindexer.methods.registry import HISTORY, METHODS, TEXT, method_for
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
         help="Form of the output.")  # fmt: skip
 def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool, k: int, method: str | None,
            labels: tuple[str, ...], listed: Path | None, form: str, **how: Any) -> None:  # fmt: skip
-    """Find documents for QUERY, or for a user's --history, by generating their IDs.
+    """Find documents for QUERY, or for a user's --history.
 
     Scores of generated IDs are log P, in nats (--novelty included). A run that was not fine-tuned reads the query
-    as if it were a document. Methods other than generative and hybrid work on every run. A QUERY or --history
-    that is - is read from standard input, one a line, and each is answered at once; a line that cannot be answered is
-    named on standard error, the others are answered, and the exit status is 1.
+    as if it were a document. bm25 and dense work on every run. A QUERY or --history that is - is read from standard
+    input, one a line, and each is answered at once; a line that cannot be answered is named on standard error, the
+    others are answered, and the exit status is 1.
 
     \b
     Examples:
@@ -74,7 +74,7 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
         raise InputError("the history has all documents that the search is restricted to; find them with --repeats")
     if k > possible:
         click.echo(f"note: there are only {possible:,} documents to find, not {k:,}", err=True)
-    kind = "text" if history is None else "history"
+    kind = TEXT if history is None else HISTORY
     with steps() as progress:
         progress.doing(f"loading what {method} needs")
         found_by = METHODS[method].open(run, kind, **options_of([method], how)[method])
@@ -94,7 +94,7 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
         if history is None:
             _note_of_query(method, found_by, line, hits)
         if not hits:
-            click.echo(f"note: nothing found for {excerpt(line)}: {_why_nothing(history is not None, only)}", err=True)
+            click.echo(f"note: nothing found for {excerpt(line)}: {_why_nothing(method, kind, only)}", err=True)
         for rank, hit in enumerate(hits, 1):
             document, path = corpus[corpus.row_of[hit.doc_id]], () if ids is None else ids[hit.doc_id]
             if form == "jsonl":
@@ -112,10 +112,12 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
         sys.exit(1)
 
 
-def _why_nothing(by_history: bool, only: list[str] | None) -> str:
+def _why_nothing(method: str, kind: str, only: list[str] | None) -> str:
     """Say in a clause why a question has no answer."""
     among = "the documents" if only is None else "the documents that the search is restricted to"
-    if by_history:
+    if METHODS[method].only_taught:
+        return f"all that is in it, or {among}, came after the run was taught {method}; teach it anew"
+    if kind == HISTORY:
         return f"{among} are all in the history; find them with --repeats"
     return f"no word of it is in {among}, stop words beside others not counted; --method dense needs none"
 

@@ -66,7 +66,9 @@ class DocumentSettings:
         ("fp32", "bf16"),
         of=PRETRAINED,
     )
-    decoder_layers: int = setting(2, "layers of the small decoder put on a backbone that only reads", MODEL)
+    decoder_layers: int = setting(
+        2, "layers of the small decoder put on a backbone that only reads", MODEL, of=(*INDEXER_NAMES, IMPORTED)
+    )
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ class LearnConfig(MachineSettings, TwoStepSettings, LMIndexerSettings, Pretraine
         names = {
             self.indexer,
             *(("simcse",) if simcse else ()),
-            *(("a file of vectors",) if self.given_vectors else ()),
+            *(("a file of vectors",) if self.given_vectors and self.indexer in INDEXER_NAMES else ()),
         }
         return frozenset(names)
 

@@ -1,6 +1,8 @@
 """The settings of teaching a method."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lmindexer.config.learning import MACHINE, MODEL, SCHEDULE
 from lmindexer.errors import InputError
@@ -23,6 +25,8 @@ class FinetuneConfig:
 
     A setting that says `of` counts for these tasks and methods alone.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = RENAMED
 
     method: str = setting(
         "generative",
@@ -95,7 +99,8 @@ class FinetuneConfig:
         ("ce", "sampled", "bce"),
         of=SEQUENTIAL,
     )
-    negatives: int = setting(256, "items drawn beside each wanted one, unless --loss ce", SEQUENCES, of=SEQUENTIAL)
+    negatives: int = setting(256, "items drawn beside each wanted one, unless --loss ce", SEQUENCES,
+                             of=("--loss sampled", "--loss bce"))  # fmt: skip
     mask_share: float = setting(0.3, "share of a history's items that is hidden", SEQUENCES, of=("bert4rec",))
 
     warmup_epochs: int = setting(
@@ -130,7 +135,8 @@ class FinetuneConfig:
     def scopes(self) -> frozenset[str]:
         """What `of` a setting may name so that the setting counts."""
         task = "recommend" if self.method in SEQUENTIAL else self.task
-        return frozenset({task, self.method, self.title})
+        losses = (f"--loss {self.loss}",) if self.method in SEQUENTIAL else ()
+        return frozenset({task, self.method, self.title, *losses})
 
     @property
     def title(self) -> str:
@@ -156,10 +162,10 @@ class FinetuneConfig:
                 f"encoder {self.encoder} has nothing to learn from: with items {self.items} the items' texts are "
                 "read once; leave it out, or choose items tokens"
             )
+        positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
+                    "heads", "negatives")  # fmt: skip
+        check_settings(self, positive)
         if self.dim % self.heads:
             raise InputError(f"dim {self.dim} must be a multiple of heads, {self.heads}")
         if not 0 < self.mask_share < 1:
             raise InputError(f"mask_share must be above 0 and below 1, not {self.mask_share}")
-        positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
-                    "heads", "negatives")  # fmt: skip
-        check_settings(self, positive)

@@ -65,10 +65,10 @@ def add_documents(
             return Added((), None if ids is None else ids.select([]), known)
         others = Corpus.from_documents((corpus[row] for row in new), keep_empty=True)
         both = Corpus.from_documents(chain(old, others), keep_empty=True)
+        given = vectors_of_new(change.run, corpus, new, vectors)
         if ids is None:
             keep(change, None, both)
             return Added(doc_ids, None, known)
-        given = vectors_of_new(change.run, corpus, new, vectors)
         found = indexer.index(others, vectors=given, progress=progress)
         kept = None if given is None else np.concatenate([load_given(change.run, old), given.array])
         keep(change, ids.add(found.doc_ids, found.codes), both, kept)

@@ -32,7 +32,7 @@ class WithoutIds:
     ) -> "WithoutIds":
         """Keep the documents in the run folder `out`. Raises InputError as every indexer's `fit`, and for vectors."""
         check_corpus(corpus)
-        if vectors is not None:
+        if vectors is not None or self.config.given_vectors:
             raise InputError("a run without IDs keeps no vectors; leave them out")
         with writing(Path(out), wait=False, make=True):
             self.run = begin_run(self.config, corpus, Path(out), resume, device="cpu", bf16=False)

@@ -21,7 +21,10 @@ def open_run(run: Path, kind: str, sequences: Sequences | None) -> "PopularRetri
     doc_ids = load_documents(folder).doc_ids
     if sequences is None:
         if not folder.has(SEQUENCES):
-            raise InputError(f"popular counts what users took, and {run} was taught no histories; name --sequences")
+            raise InputError(
+                f"popular counts what users took, and {run} was taught no histories; ask a run that was, or name "
+                "--sequences of lmindexer evaluate"
+            )
         sequences = load_taught(folder.file(SEQUENCES), doc_ids)
     return PopularRetriever(doc_ids, training_counts(sequences, len(doc_ids)))
 

@@ -62,7 +62,7 @@ class Method:
     def check_kind(self, kind: str) -> None:
         """Raise InputError where it does not answer this kind of questions."""
         if kind not in self.reads:
-            fitting = ", ".join(name for name, method in METHODS.items() if kind in method.reads)
+            fitting = ", ".join(n for n, method in METHODS.items() if kind in method.reads and not method.only_taught)
             raise InputError(f"{self.name} answers {_plural(self.reads)}, not {_plural((kind,))}; choose {fitting}")
 
     def begin(self, run: "Run", config: FinetuneConfig) -> "Teachable":
@@ -75,7 +75,11 @@ class Method:
     def _usual_kind(self, run: Path) -> str:
         from lmindexer.methods.taught import is_finetuned, read_config
 
-        taught = HISTORY if is_finetuned(run) and read_config(run).task == "recommend" else TEXT
+        config = read_config(run) if is_finetuned(run) else None
+        needs_ids = self.name in ("generative", "hybrid")
+        taught = TEXT
+        if config is not None and config.task == "recommend" and (config.method == "generative" or not needs_ids):
+            taught = HISTORY
         return taught if taught in self.reads else self.reads[0]
 
 

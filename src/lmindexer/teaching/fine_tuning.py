@@ -83,7 +83,9 @@ def finetune(
     config = config or parse(FinetuneConfig, {"task": "search" if sequences is None else "recommend"} | settings)
     check_counting(config, settings, "the settings")
     parse_metric(config.dev_metric)
-    METHODS[config.method].check_kind(HISTORY if config.task == "recommend" else TEXT)
+    kind = HISTORY if config.task == "recommend" else TEXT
+    if kind not in METHODS[config.method].reads:
+        raise InputError(f"{config.method} recommends; name the SEQUENCES that it learns from, and no queries")
     source = Run.open(run)
     if is_finetuned(run):
         made_from = source.facts.get("indexed_by", "the run of the indexer")

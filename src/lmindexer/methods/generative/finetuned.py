@@ -7,6 +7,7 @@ from typing import Any, Unpack
 from lmindexer.config import IMPORTED
 from lmindexer.errors import InputError
 from lmindexer.indexers.lmindexer import LMIndexer
+from lmindexer.indexers.store import has_ids, no_ids
 from lmindexer.learn.histories import HistoryMemories
 from lmindexer.methods.generative.folder import load
 from lmindexer.methods.generative.model import GenerativeModel
@@ -59,6 +60,8 @@ def written_out(texts: Iterable[str]) -> str:
 def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[How]) -> GenerativeRetriever:
     """As `Method.open`: of a run of LMIndexer, or of any run that was fine-tuned. Raises InputError for another."""
     folder = Run.open(run)
+    if not has_ids(folder):
+        raise no_ids(folder)
     if taught_by(run) == "generative":
         config = read_config(run)
         if kind == HISTORY and config.task != "recommend":
@@ -67,7 +70,9 @@ def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[Ho
     if kind == HISTORY:
         raise _not_taught(run)
     if "novelty" in how:
-        raise InputError(f"novelty favours what came after fine-tuning, and {run} was not fine-tuned; leave it out")
+        raise InputError(
+            f"novelty favours what came after fine-tuning, and {run} was not fine-tuned to give IDs; leave it out"
+        )
     config_of_ids = folder.config
     name = config_of_ids.indexer
     if name != "lmindexer" or config_of_ids.given_vectors:
@@ -91,6 +96,13 @@ def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[Ho
 
 
 def _not_taught(run: Path) -> InputError:
+    if other := taught_by(run):
+        source = Run(run).facts.get("indexed_by", "the run it was made from")
+        task = "" if other == "generative" else f" by {other}"
+        return InputError(
+            f"{run} was not taught to recommend by generated IDs but to {read_config(run).task}{task}; run lmindexer "
+            f"finetune on {source}, or choose --method dense, which needs no teaching"
+        )
     return InputError(
         f"{run} was not taught to recommend; run lmindexer finetune on it, or on the run it was made from, or choose "
         "--method dense, which needs no teaching"

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.corpus.tokens import Tokens
+from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
+from lmindexer.indexers.store import has_ids
 from lmindexer.learn.histories import HistoryMemories
 from lmindexer.learn.memories import IN_MEMORY_BYTES, Memories
 from lmindexer.learn.reading import read_documents
@@ -38,6 +40,11 @@ class TeachableGenerator:
     later_documents = True
 
     def __init__(self, run: Run, config: FinetuneConfig) -> None:
+        if not has_ids(run):
+            raise InputError(
+                f"{run.path} has no IDs to teach (--indexer none); learn it with another --indexer, or teach it a "
+                "--method that needs none, such as sasrec"
+            )
         self.config, self.model, self._indexed_by = config, begin_model(run, config), run.config
         self.learns_encoder = freeze_encoder(self.model)
         self.frozen = self.model.model.backbone.frozen_names("indexer.backbone.")

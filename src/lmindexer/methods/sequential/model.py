@@ -19,7 +19,7 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
-from lmindexer.indexers.kept_vectors import UNREADABLE, keys_of, load_keys, save_keys
+from lmindexer.indexers.kept_vectors import UNREADABLE, keys_of, load_given, load_keys, save_keys
 from lmindexer.indexers.store import load_documents
 from lmindexer.methods.retriever import Hit, Retriever, best_hits, history_rows
 from lmindexer.methods.sequential.losses import next_item_loss
@@ -42,8 +42,8 @@ BATCH = 256  # histories scored together
 class SequenceRetriever(Retriever):
     """What a network finds after a history, among the documents that it was taught with.
 
-    Documents that came later have no embedding: they are never found, and are passed over in a history. A history
-    without any known item has no answer.
+    Documents are known by their ids. Those that came later have no embedding: they are never found, and are passed over
+    in a history. A history without any known item has no answer.
     """
 
     reads = (HISTORY,)
@@ -52,9 +52,9 @@ class SequenceRetriever(Retriever):
         """`rows` (N,) of the corpus are those of the network's items 1 to N; -1: the document left."""
         self.network, self.config, self.doc_ids, self.settings = network, config, corpus.doc_ids, {}
         self._row_of, self._ranks = corpus.row_of, tie_ranks(corpus.doc_ids)
-        self._rows, self._there = rows, rows >= 0
+        self._rows, self._present = rows, rows >= 0
         self._item_of = np.zeros(len(corpus), np.int64)
-        self._item_of[rows[self._there]] = np.flatnonzero(self._there) + 1
+        self._item_of[rows[self._present]] = np.flatnonzero(self._present) + 1
 
     @torch.no_grad()
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
@@ -70,7 +70,7 @@ class SequenceRetriever(Retriever):
             for items, scores in zip(part, self._scores(part), strict=True):
                 of_documents = np.full(len(self.doc_ids), -np.inf, np.float32)
                 if len(items):
-                    of_documents[self._rows[self._there]] = scores[self._there]
+                    of_documents[self._rows[self._present]] = scores[self._present]
                 of_documents[~allowed] = -np.inf
                 hits.append(best_hits(of_documents, self.doc_ids, k, self._ranks))
         return hits
@@ -132,8 +132,10 @@ class TeachableSequence:
         self.config, self.corpus = config, load_documents(run)
         self.device = choose_device(config.device)
         texts = None
-        if config.method in READ_TEXTS:
-            learned = run.config
+        learned = run.config
+        if config.method in READ_TEXTS and run.config.given_vectors:
+            texts = torch.from_numpy(load_given(run, self.corpus)).half()
+        elif config.method in READ_TEXTS:
             encoder = load_backbone("bundled").to(self.device).eval()
             texts = read_with(encoder, self.corpus, learned.max_tokens, "auto", learned.long)[0].embeddings().cpu()
         torch.manual_seed(config.seed)
