@@ -28,7 +28,8 @@ from lmindexer.methods.registry import HISTORY, METHODS, TEXT
 from lmindexer.progress import Progress
 from lmindexer.questions.queries import Queries, load_queries, splits_of, text_key
 from lmindexer.questions.query_records import SPLITS
-from lmindexer.questions.sequences import held_out, load_sequences, next_items
+from lmindexer.questions.sequence_files import load_sequences
+from lmindexer.questions.sequences import held_out, next_items
 from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.teaching.fine_tuning import finetune

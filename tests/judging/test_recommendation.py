@@ -16,14 +16,8 @@ from lmindexer.methods.popular import PopularRetriever
 from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.progress import Progress
 from lmindexer.questions.questions import HISTORY, Questions
-from lmindexer.questions.sequences import (
-    Sequences,
-    held_out,
-    leave_one_out,
-    load_sequences,
-    next_items,
-    training_counts,
-)
+from lmindexer.questions.sequence_files import load_sequences
+from lmindexer.questions.sequences import Sequences, held_out, leave_one_out, next_items, training_counts
 
 DOC_IDS = tuple("abcdefg")
 METRICS = parse_metrics(["recall@1,2", "mrr@2"])

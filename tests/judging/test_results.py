@@ -17,7 +17,8 @@ from lmindexer.errors import InputError
 from lmindexer.evaluation.bootstrap import Interval
 from lmindexer.evaluation.metrics import Judged
 from lmindexer.evaluation.significance import difference
-from lmindexer.judging.results import compare_results, load_results, questions_fingerprint, save_results
+from lmindexer.judging.compared import compare_results
+from lmindexer.judging.results import load_results, questions_fingerprint, save_results
 from lmindexer.runs import Run
 
 

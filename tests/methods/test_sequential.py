@@ -20,7 +20,7 @@ from lmindexer.methods.sequential.model import SequenceRetriever, TeachableSeque
 from lmindexer.methods.sequential.networks import HGN_WINDOW, NETWORKS, Bert4Rec, SequenceNetwork, windows
 from lmindexer.methods.taught import taught_by
 from lmindexer.questions.recommend_task import RecommendTask
-from lmindexer.questions.sequences import load_sequences
+from lmindexer.questions.sequence_files import load_sequences
 from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.teaching.fine_tuning import finetune

@@ -27,7 +27,8 @@ from lmindexer.methods.registry import HISTORY, METHODS, TEXT
 from lmindexer.methods.retriever import Hit
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.questions.queries import Queries
-from lmindexer.questions.sequences import held_out, load_taught, next_items
+from lmindexer.questions.sequence_files import load_taught
+from lmindexer.questions.sequences import held_out, next_items
 from lmindexer.runs import Run
 from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, learn, write_sequences

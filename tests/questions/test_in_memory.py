@@ -8,7 +8,7 @@ import pytest
 from lmindexer.errors import InputError
 from lmindexer.questions.histories import Histories
 from lmindexer.questions.queries import Queries
-from lmindexer.questions.sequences import load_sequences
+from lmindexer.questions.sequence_files import load_sequences
 from small_tasks import write_jsonl, write_queries
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from lmindexer.errors import InputError
 from lmindexer.questions.interactions import read_interactions
-from lmindexer.questions.sequences import load_sequences
+from lmindexer.questions.sequence_files import load_sequences
 
 TAKEN = {"u1": ["1", "2", "3"], "u2": ["5"]}
 EVENTS = [("u1", "3", 30), ("u1", "1", 10), ("u1", "2", 20), ("u2", "5", 1)]

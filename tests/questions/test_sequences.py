@@ -11,14 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmindexer.errors import InputError
+from lmindexer.questions.sequence_files import load_sequences, load_taught, save_sequences
 from lmindexer.questions.sequences import (
     Examples,
     Sequences,
     held_out,
     leave_one_out,
-    load_sequences,
-    load_taught,
-    save_sequences,
     seen_in_training,
     training_counts,
     training_examples,

@@ -13,7 +13,7 @@ from lmindexer.questions.queries import Queries
 from lmindexer.questions.questions import Questions
 from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.search_task import SearchTask
-from lmindexer.questions.sequences import load_sequences
+from lmindexer.questions.sequence_files import load_sequences
 from lmindexer.settings import parse
 
 TEXTS = {"a": "red rose", "b": "drum", "c": "storm", "d": "pan"}

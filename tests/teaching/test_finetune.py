@@ -26,7 +26,7 @@ from lmindexer.questions.queries import load_queries
 from lmindexer.questions.questions import HISTORY
 from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.search_task import SearchTask
-from lmindexer.questions.sequences import load_sequences
+from lmindexer.questions.sequence_files import load_sequences
 from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.teaching import calibration, train

@@ -20,7 +20,7 @@ from lmindexer.model.decoder import unit_rms
 from lmindexer.questions.queries import Queries
 from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.search_task import SearchTask
-from lmindexer.questions.sequences import load_sequences
+from lmindexer.questions.sequence_files import load_sequences
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
 from lmindexer.settings import parse

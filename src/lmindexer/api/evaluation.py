@@ -13,7 +13,8 @@ from lmindexer.questions.histories import Histories
 from lmindexer.questions.queries import Queries, QueryData
 from lmindexer.questions.query_records import split_name
 from lmindexer.questions.questions import Questions
-from lmindexer.questions.sequences import asked_of, load_sequences
+from lmindexer.questions.sequence_files import load_sequences
+from lmindexer.questions.sequences import asked_of
 from lmindexer.questions.splits import with_note_of_training
 
 

@@ -22,7 +22,8 @@ from lmindexer.questions.histories import HistoryData
 from lmindexer.questions.queries import QUERIES, Queries, QueryData, splits_of
 from lmindexer.questions.query_records import split_name
 from lmindexer.questions.questions import Questions
-from lmindexer.questions.sequences import SEQUENCES, asked_of, load_sequences, load_taught
+from lmindexer.questions.sequence_files import SEQUENCES, load_sequences, load_taught
+from lmindexer.questions.sequences import asked_of
 from lmindexer.runs import Run, writing
 from lmindexer.values import DocId
 

@@ -86,7 +86,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     from lmindexer.judging.results import keep_results
     from lmindexer.questions.queries import QUERIES
     from lmindexer.questions.query_records import split_name
-    from lmindexer.questions.sequences import SEQUENCES
+    from lmindexer.questions.sequence_files import SEQUENCES
 
     split = split_name(split)
     if sequences is None and queries is None:
@@ -174,7 +174,8 @@ def _queries(
 
 def _histories(run: "Run", path: Path, split: str, corpus: "Corpus", keep_going: bool) -> "tuple[Questions, Sequences]":
     """What is asked of `split`, and all that users took; what the run was taught is parted already."""
-    from lmindexer.questions.sequences import HELD_OUT, SEQUENCES, held_out, load_sequences, load_taught, next_items
+    from lmindexer.questions.sequence_files import SEQUENCES, load_sequences, load_taught
+    from lmindexer.questions.sequences import HELD_OUT, held_out, next_items
 
     if split not in HELD_OUT:
         raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")

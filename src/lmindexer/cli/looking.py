@@ -106,7 +106,7 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
     if out is not None:
         make_room(out)
     from lmindexer.indexers.store import has_ids, no_ids
-    from lmindexer.judging.results import compare_results
+    from lmindexer.judging.compared import compare_results
 
     without = [run for run in opened if not has_ids(run)]
     with steps() as progress:

@@ -11,7 +11,8 @@ from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.store import load_documents
 from lmindexer.methods.retriever import Hit, Retriever, best_hits
 from lmindexer.questions.questions import HISTORY
-from lmindexer.questions.sequences import SEQUENCES, Sequences, load_taught, training_counts
+from lmindexer.questions.sequence_files import SEQUENCES, load_taught
+from lmindexer.questions.sequences import Sequences, training_counts
 from lmindexer.runs import Run
 
 

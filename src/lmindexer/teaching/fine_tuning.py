@@ -24,7 +24,7 @@ from lmindexer.questions.histories import HistoryData
 from lmindexer.questions.queries import QUERIES, Queries, QueryData, load_queries, save_queries
 from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.search_task import SearchTask
-from lmindexer.questions.sequences import SEQUENCES, load_sequences, save_sequences
+from lmindexer.questions.sequence_files import SEQUENCES, load_sequences, save_sequences
 from lmindexer.questions.splits import beginnings, load_splits
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run, writing
