@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lmindexer.api.evaluation import evaluate
+    from lmindexer.api.evaluation import compare, evaluate
     from lmindexer.api.learning import LMIndexer, TwoStepIndexer, import_ids, without_ids
     from lmindexer.api.run import OpenRun, load
     from lmindexer.config import LearnConfig
@@ -36,6 +36,7 @@ _HOMES = {
     "Questions": "lmindexer.questions.questions",
     "Retriever": "lmindexer.methods.retriever",
     "TwoStepIndexer": "lmindexer.api.learning",
+    "compare": "lmindexer.api.evaluation",
     "evaluate": "lmindexer.api.evaluation",
     "import_ids": "lmindexer.api.learning",
     "load": "lmindexer.api.run",
@@ -59,6 +60,7 @@ __all__ = [
     "Retriever",
     "TwoStepIndexer",
     "__version__",
+    "compare",
     "evaluate",
     "import_ids",
     "load",

@@ -113,3 +113,29 @@ def test_pandas_is_given_the_rows(monkeypatch: pytest.MonkeyPatch):
 def test_pandas_itself(items: lm.LMIndexer):
     pytest.importorskip("pandas")
     assert list(items.ids.to_pandas().columns) == ["id", "c1", "c2", "suffix"]
+
+
+def columns_of(table: str) -> list[str]:
+    head = next(line for line in table.splitlines() if line.startswith("|"))
+    return [cell.strip(" *") for cell in head.split("|") if cell.strip()]
+
+
+def test_runs_are_compared(items: lm.LMIndexer, corpus: lm.Corpus, tmp_path: Path):
+    other = lm.TwoStepIndexer(indexer="random", sizes=(4, 4), device="cpu").fit(corpus, progress=QUIET)
+    found = lm.compare({"learned": items, "random": other}, resamples=0)
+    assert columns_of(found.to_markdown()) == ["learned (lmindexer)", "random (random)"]
+    assert str(found) == found.to_markdown()
+    assert found._repr_markdown_() == found.to_markdown()
+    saved = lm.load(items.save(tmp_path / "items"))
+    assert columns_of(lm.compare([saved], resamples=0).to_markdown()) == ["items (lmindexer)"], "named by its folder"
+    with pytest.raises(lm.InputError, match="'runs/items' is no run; give runs as load, fit and teach return them"):
+        lm.compare(["runs/items"])  # type: ignore[list-item]
+    with pytest.raises(lm.InputError, match="nothing to compare"):
+        lm.compare([])
+
+
+def test_a_run_tells_what_is_wrong_with_it(items: lm.LMIndexer, tmp_path: Path):
+    saved = lm.load(items.save(tmp_path / "items"))
+    assert saved.check() == []
+    (saved.path / "ids.jsonl").write_text("damaged")
+    assert any("ids.jsonl" in fault for fault in saved.check())

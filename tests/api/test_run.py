@@ -151,7 +151,7 @@ def test_a_run_without_ids_answers_by_words(corpus: lm.Corpus):
     run = lm.without_ids(corpus)
     assert "no IDs; a run in memory" in repr(run)
     assert run.method("bm25").search(["knife"], 1)
-    with pytest.raises(lm.InputError, match=r"was learned by none, .*choose --method bm25"):
+    with pytest.raises(lm.InputError, match=r"has documents and no IDs .*--method that needs none"):
         run.search(["knife"])
 
 

@@ -1,4 +1,4 @@
-"""Methods side by side on the same questions, whatever holds these."""
+"""Methods side by side on the same questions, whatever holds these, and runs side by side."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from lmindexer.api.run import OpenRun
 from lmindexer.errors import InputError, check_list, excerpt
 from lmindexer.evaluation.metrics import parse_metrics
+from lmindexer.explore.comparing import RunComparison, compare_runs
 from lmindexer.judging.evaluation import Answers, Evaluation, evaluate_methods
 from lmindexer.progress import Progress
 from lmindexer.questions.histories import Histories
@@ -16,6 +17,7 @@ from lmindexer.questions.questions import Questions
 from lmindexer.questions.sequence_files import load_sequences
 from lmindexer.questions.sequences import asked_of
 from lmindexer.questions.splits import with_note_of_training
+from lmindexer.runs import Run
 
 
 def evaluate(
@@ -35,8 +37,8 @@ def evaluate(
 
     Questions are `run.questions("test")`, `Queries`, {text: ids}, {text: {id: grade}}, the `split` of files of queries,
     or that of `Histories`. With `answerable`, what is relevant and not among the documents is left out, not counted as
-    not found. `level`, `leave_self_out` and what comes out are as `judging.evaluate.evaluate` says; the first method is
-    the one that the others are tested against. Methods are named by a dict of them, else by what they are.
+    not found. `level`, `leave_self_out` and what comes out are as `judging.evaluation.evaluate_methods` says; the first
+    method is the one that the others are tested against. Methods are named by a dict of them, else by what they are.
     """
     named = _named(methods)
     check_list(metrics, "metrics")
@@ -46,6 +48,30 @@ def evaluate(
         opened, asked, parse_metrics(list(metrics)),
         level=level, leave_self_out=leave_self_out, seed=seed, progress=progress or Progress(),
     )  # fmt: skip
+
+
+def compare(
+    runs: Mapping[str, OpenRun] | Sequence[OpenRun],
+    *,
+    embeddings: str = "",
+    resamples: int = 200,
+    progress: Progress | None = None,
+) -> RunComparison:
+    """The IDs of runs of the same documents side by side, and what they answered when they were evaluated.
+
+    `embeddings` and `resamples` are as `explore.comparing.compare_runs` says. Runs are named by a dict of them, else by
+    their folders. Raises InputError for what is no run.
+    """
+    named = dict(runs) if isinstance(runs, Mapping) else {}
+    for run in () if isinstance(runs, Mapping) else runs:
+        if not isinstance(run, OpenRun):
+            raise InputError(f"{excerpt(run)} is no run; give runs as load, fit and teach return them")
+        name = run.path.resolve().name
+        named[name if name not in named else str(run.path)] = run
+    opened = {name: Run.open(run.path) for name, run in named.items()}
+    if not opened:
+        raise InputError("there is nothing to compare; give at least one run")
+    return compare_runs(opened, embeddings=embeddings, resamples=resamples, progress=progress or Progress())
 
 
 def _named(methods: Mapping[str, Answers] | Sequence[Answers]) -> dict[str, Answers]:

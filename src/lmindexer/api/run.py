@@ -12,6 +12,7 @@ from lmindexer.corpus.vectors import Source
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.changes import add_documents, remove_documents
+from lmindexer.indexers.check import check_run
 from lmindexer.indexers.registry import Indexer, load_indexer
 from lmindexer.indexers.store import NOT_LEARNED, columns_of, documents_and_ids, load_documents, load_ids
 from lmindexer.methods.registry import method_for, method_of
@@ -153,7 +154,7 @@ class OpenRun:
 
         Queries are {text: ids}, {text: {id: grade}}, `Queries`, or files with their splits. Histories are {user: ids},
         a list of lists of ids, `Histories`, or a file; of each user the last item is kept for the test, the last but
-        one for dev. All else is as `teaching.finetune.finetune` says, `settings` are those of `FinetuneConfig`. With
+        one for dev. All else is as `teaching.fine_tuning.finetune` says, `settings` are those of `FinetuneConfig`. With
         `out` the new run lies in that folder, else in memory.
         """
         from lmindexer.teaching.fine_tuning import finetune
@@ -221,6 +222,10 @@ class OpenRun:
             return None
         path = self._open.file(QUERIES)
         return Queries.read(path, "train") if "train" in splits_of(path, None) else None
+
+    def check(self) -> list[str]:
+        """What is wrong with its folder; an empty list where it is whole."""
+        return [fault.what for fault in check_run(self.path)]
 
     def save(self, out: str | Path) -> Path:
         """Write all of it to the run folder `out`, which every verb of the command line and `load` open.

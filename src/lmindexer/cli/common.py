@@ -119,12 +119,6 @@ def names_of(runs: Sequence[Path]) -> list[str]:
     return names
 
 
-def of_other_documents(runs: "Sequence[Run]") -> "list[Run]":
-    """Find the runs that were learned from other ids or texts than the first, or in another order."""
-    first, *others = (run.facts["corpus"]["fingerprint"] for run in runs)
-    return [run for run, fingerprint in zip(runs[1:], others, strict=True) if fingerprint != first]
-
-
 def print_markdown(text: str) -> None:
     """Print a Markdown text; on a terminal its tables are aligned and its bold words bold."""
     if sys.stdout.isatty():

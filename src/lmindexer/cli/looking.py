@@ -12,7 +12,6 @@ from lmindexer.cli.common import (
     format_to_write,
     make_room,
     names_of,
-    of_other_documents,
     print_markdown,
     steps,
     write_or_print,
@@ -23,10 +22,8 @@ from lmindexer.files import json_text
 
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
-    from lmindexer.evaluation.comparison import Comparison
     from lmindexer.explore.tree import TreeNode
     from lmindexer.ids.table import IdTable
-    from lmindexer.progress import Progress
     from lmindexer.runs import Run
 
 
@@ -105,71 +102,16 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
     kind = format_to_write(out, named, TABLE_ENDS, "markdown")
     if out is not None:
         make_room(out)
-    from lmindexer.indexers.store import has_ids, no_ids
-    from lmindexer.judging.compared import compare_results
+    from lmindexer.explore.comparing import compare_runs
 
-    without = [run for run in opened if not has_ids(run)]
     with steps() as progress:
         progress.doing("reading the documents and what was evaluated")
-        evaluated = compare_results(dict(zip(names, runs, strict=True)), resamples=1000 if resamples else 0)
-        if without and not evaluated.blocks:
-            raise no_ids(without[0])
-        compared = None if without else _compared(opened, names, encoder, resamples, progress)
-    if compared is None:
-        click.echo(f"note: {without[0].path} has no IDs; what was evaluated is compared alone", err=True)
-    if kind == "json":
-        text = json_text((compared.to_dict() if compared else {}) | evaluated.to_dict(), indent=2, ensure_ascii=False)
-    else:
-        text = (compared.to_markdown() if compared else "") + evaluated.to_markdown()
-    write_or_print(text.lstrip("\n"), kind, out)
-
-
-def _compared(runs: "list[Run]", names: list[str], encoder: str, resamples: int, progress: "Progress") -> "Comparison":
-    """The IDs of the runs side by side."""
-    from dataclasses import replace
-
-    from lmindexer.evaluation.comparison import Compared
-    from lmindexer.evaluation.comparison import compare as compare_runs
-    from lmindexer.explore.report import report_of
-    from lmindexer.indexers.store import documents_and_ids, load_ids
-
-    corpus, first = documents_and_ids(runs[0])
-    tables, reports = [first, *map(load_ids, runs[1:])], [report_of(run) for run in runs]
-    compared = [
-        Compared(
-            name=name,
-            indexer=run.config.indexer,
-            table=table,
-            seconds=report.get("seconds"),
-            agreement=report.get("agreement", {}).get("all"),
-        )
-        for name, run, table, report in zip(names, runs, tables, reports, strict=True)
-    ]
-    embeddings = None
-    if encoder:
-        from lmindexer.indexers.embeddings import judging_vectors
-
-        embeddings = judging_vectors(runs, corpus, encoder, progress)
-    progress.doing(f"judging the IDs of {len(runs)} runs")
-    comparison = compare_runs(
-        compared, corpus.texts(), corpus.labels, embeddings=embeddings, embeddings_name=encoder, resamples=resamples
-    )
-    return replace(comparison, warnings=(*_unlike(runs), *comparison.warnings))
-
-
-def _unlike(runs: "list[Run]") -> list[str]:
-    """Say of which runs the first judges the IDs although they were learned from something else."""
-    notes = [
-        f"{run.path} was learned from other texts or in another order; the texts of {runs[0].path} judge it."
-        for run in of_other_documents(runs)
-    ]
-    label = runs[0].config.label
-    return notes + [
-        f"{run.path} has labels from {run.config.label or 'no column'}; those of {runs[0].path}, from "
-        f"{label or 'no column'}, judge it."
-        for run in runs[1:]
-        if run.config.label != label
-    ]
+        found = compare_runs(dict(zip(names, opened, strict=True)), embeddings=encoder, resamples=resamples,
+                             progress=progress)  # fmt: skip
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    text = json_text(found.to_dict(), indent=2, ensure_ascii=False) if kind == "json" else found.to_markdown()
+    write_or_print(text, kind, out)
 
 
 @app.command()
@@ -215,6 +157,8 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
             shown.append(Shown(name, table, corpus.texts(), corpus.labels))
         progress.doing("counting words and writing the page")
         write_page(out, shown)
+    from lmindexer.explore.comparing import of_other_documents
+
     for run in of_other_documents(opened):
         click.echo(
             f"note: {run.path} was learned from other texts or in another order; of a document that both have, the "
