@@ -33,7 +33,7 @@ def check_against_prefixes(trie: Trie, codes: np.ndarray, rows: list[int]) -> No
         for node, prefix in enumerate(prefixes):
             follow = sorted({path[t] for path in paths.values() if path[:t] == prefix})
             assert mask[node].nonzero()[:, 0].tolist() == follow
-            there = children.there[node]
+            there = children.exists[node]
             assert children.codes[node][there].tolist() == follow
             assert children.nodes[node][there].tolist() == list(range(len(below), len(below) + len(follow)))
             below += [(*prefix, code) for code in follow]
@@ -80,7 +80,7 @@ def test_children_by_hand():
     trie = Trie.of(np.array([[17, 401], [3, 401], [17, 5], [17, 401]]), (20, 512))
     children = trie.children(torch.tensor([[0, 1]]), 1)  # of codes 3 and 17
     assert children.codes.tolist() == [[[401, 0], [5, 401]]]
-    assert children.there.tolist() == [[[True, False], [True, True]]]
+    assert children.exists.tolist() == [[[True, False], [True, True]]]
     assert children.nodes.tolist() == [[[0, 0], [1, 2]]]
     assert trie.rows.tolist() == [1, 2, 0, 3]
     assert trie.leaf_start.tolist() == [0, 1, 2, 4]

@@ -27,11 +27,11 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Children:
-    """The children of M nodes in W slots each; a slot that is not `there` holds node 0 and code 0."""
+    """The children of M nodes in W slots each; where a slot is empty (`exists` is False) it holds node 0 and code 0."""
 
     nodes: Tensor  # (..., W) int64
     codes: Tensor  # (..., W) int64
-    there: Tensor  # (..., W) bool
+    exists: Tensor  # (..., W) bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +152,9 @@ class Trie:
         below = self.levels[level]
         slots = torch.arange(below.widest, device=nodes.device)
         found = self.child(nodes[..., None], slots, level)  # (..., W)
-        there = found < below.start[nodes + 1][..., None]
-        found = found.where(there, 0)
-        return Children(found, self.codes(found, level).where(there, 0), there)
+        exists = found < below.start[nodes + 1][..., None]
+        found = found.where(exists, 0)
+        return Children(found, self.codes(found, level).where(exists, 0), exists)
 
     def child(self, nodes: Tensor, slots: Tensor, level: int) -> Tensor:
         """The child in a slot of nodes of the level above; the slot is taken to be there."""
@@ -171,17 +171,17 @@ class Trie:
         """
         whole, nodes = (self, nodes) if self.whole is None else (self.whole, self.places[level][nodes])
         children = whole.children(nodes, level)
-        there = children.there & (whole.known[level + 1][children.nodes] > 0)
-        return self._mask(children.codes, there, level)
+        exists = children.exists & (whole.known[level + 1][children.nodes] > 0)
+        return self._mask(children.codes, exists, level)
 
     def allowed(self, nodes: Tensor, level: int) -> Tensor:
         """Which codes may follow nodes (...) of the level above: (..., K) bool."""
         children = self.children(nodes, level)
-        return self._mask(children.codes, children.there, level)
+        return self._mask(children.codes, children.exists, level)
 
-    def _mask(self, codes: Tensor, there: Tensor, level: int) -> Tensor:
+    def _mask(self, codes: Tensor, exists: Tensor, level: int) -> Tensor:
         """Slots of codes (..., W) as which of all codes are there (..., K)."""
-        spare = codes.where(there, self.sizes[level])  # empty slots point behind the last code
+        spare = codes.where(exists, self.sizes[level])  # empty slots point behind the last code
         mask = torch.zeros(*codes.shape[:-1], self.sizes[level] + 1, dtype=torch.bool, device=codes.device)
         return mask.scatter_(-1, spare, True)[..., :-1]
 

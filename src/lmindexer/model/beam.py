@@ -142,11 +142,11 @@ def _descend(
     broken = list[Tensor]()
     for level, codebook in enumerate(model.codebooks):
         pieces = beams.nodes.split(max(AT_ONCE // B, 1), 1), beams.prefix.split(max(AT_ONCE // B, 1), 1)
-        told = [
+        parts_of_beams = [
             _log_p(read, codebook, trie, nodes, prefix, level, renormalise)
             for nodes, prefix in zip(*pieces, strict=True)
         ]
-        log_p, mean = (torch.cat(parts, 1) for parts in zip(*told, strict=True))
+        log_p, mean = (torch.cat(parts, 1) for parts in zip(*parts_of_beams, strict=True))
         below = _scored(trie, beams, beams.log_p[..., None] + log_p, mean, level)
         scores = below.scores  # (B, V * W)
         if bound is not None:
@@ -180,7 +180,7 @@ def _log_p(
     hidden = read(prefix.flatten(0, 1)).view(*nodes.shape, -1)  # (B, V, D)
     logits = codebook.logits(hidden).float()  # (B, V, K)
     children = trie.children(nodes, level)
-    allowed = logits.gather(-1, children.codes).masked_fill(~children.there, -torch.inf)  # (B, V, W)
+    allowed = logits.gather(-1, children.codes).masked_fill(~children.exists, -torch.inf)  # (B, V, W)
     total = (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
     if not trie.known:
         return allowed - total, torch.zeros_like(total[..., 0])
@@ -237,11 +237,11 @@ def _follow(trie: Trie, below: Beams, scores: Tensor, best: Tensor, level: int) 
     """The beams at `best` (B, n), places among all children (B, V * W); where scores are -inf there is none."""
     parent = best // (scores.shape[1] // below.prefix.shape[1])
     scores = scores.gather(1, best)
-    there = scores > -torch.inf
-    nodes = below.nodes.gather(1, best).where(there, 0)
+    exists = scores > -torch.inf
+    nodes = below.nodes.gather(1, best).where(exists, 0)
     prefix = below.prefix.gather(1, parent[..., None].expand(-1, -1, level))
     prefix = torch.cat([prefix, trie.codes(nodes, level)[..., None]], -1)
-    log_p = below.log_p.gather(1, best).where(there, -torch.inf)
+    log_p = below.log_p.gather(1, best).where(exists, -torch.inf)
     return Beams(nodes, scores, prefix, log_p, below.parting.gather(1, best), below.mean.gather(1, best))
 
 
@@ -254,11 +254,11 @@ def _documents(trie: Trie, beams: Beams, k: int) -> Found:
     end = held.cumsum(1)
     slot = torch.arange(k, device=end.device).expand(len(end), k).contiguous()
     leaf = torch.searchsorted(end, slot, right=True)  # (B, k): which leaf the document comes from
-    there = leaf < leaves.shape[1]
+    exists = leaf < leaves.shape[1]
     leaf = leaf.clamp(max=leaves.shape[1] - 1)
     place = trie.leaf_start[leaves.gather(1, leaf)] + slot - (end - held).gather(1, leaf)
-    rows = trie.rows[place.where(there, 0)].long()
-    return Found(rows.where(there, -1), scores.gather(1, leaf).where(there, -torch.inf))
+    rows = trie.rows[place.where(exists, 0)].long()
+    return Found(rows.where(exists, -1), scores.gather(1, leaf).where(exists, -torch.inf))
 
 
 def _short(found: Found, trie: Trie) -> Tensor | None:

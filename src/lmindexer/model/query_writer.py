@@ -43,25 +43,27 @@ class QueryWriter:
         tokens = Tokens.of(self.backbone.tokenize(texts, READS)) if texts else Tokens.of([])
         order = np.argsort(-tokens.length_of(np.arange(len(texts))), kind="stable")
         queries: list[list[str]] = [[] for _ in texts]
-        told = 0
+        tenths = 0
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             written = self._sample(tokens, rows, per_text, seed=_seed_of(seed, start))
             for n, row in enumerate(rows.tolist()):
-                own = written[n * per_text : (n + 1) * per_text]
-                queries[row] = [query for query in dict.fromkeys(" ".join(each.split()) for each in own) if query]
+                queries_of_text = written[n * per_text : (n + 1) * per_text]
+                queries[row] = [
+                    query for query in dict.fromkeys(" ".join(query.split()) for query in queries_of_text) if query
+                ]
             done = start + len(rows)
             if progress is not None:
                 progress.at("queries", 0, 1, done / len(texts))
-                if 10 * done // len(texts) > told:
-                    told = 10 * done // len(texts)
+                if 10 * done // len(texts) > tenths:
+                    tenths = 10 * done // len(texts)
                     progress.say(f"queries of {done:,} of {len(texts):,} documents")
         return queries
 
     def _sample(self, tokens: Tokens, rows: np.ndarray, per_text: int, seed: int) -> list[str]:
         """`per_text` texts of each row, side by side; torch's own random state stays as it was."""
         model, tokenizer = self.backbone.model, self.backbone.tokenizer
-        ids, mask = (torch.from_numpy(each).to(model.device) for each in tokens.padded(rows, self.backbone.pad_id))
+        ids, mask = (torch.from_numpy(array).to(model.device) for array in tokens.padded(rows, self.backbone.pad_id))
         with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed)
             written = model.generate(

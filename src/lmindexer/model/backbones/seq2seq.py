@@ -56,9 +56,11 @@ class Seq2SeqBackbone(EncodingBackbone):
             V = len(inputs) // len(memory.states)
             if V not in wide:
                 wide.clear()
-                each = [(keys.repeat_interleave(V, 0), values.repeat_interleave(V, 0)) for keys, values in keys_values]
+                repeated = [
+                    (keys.repeat_interleave(V, 0), values.repeat_interleave(V, 0)) for keys, values in keys_values
+                ]
                 states, mask = memory.states.repeat_interleave(V, 0), memory.mask.repeat_interleave(V, 0)
-                wide[V] = DynamicCache(each), states, mask
+                wide[V] = DynamicCache(repeated), states, mask
             cross, states, mask = wide[V]
             past = EncoderDecoderCache(DynamicCache(), cross)
             past.is_updated = dict.fromkeys(range(len(keys_values)), True)
