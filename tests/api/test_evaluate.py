@@ -134,6 +134,18 @@ def test_runs_are_compared(items: lm.LMIndexer, corpus: lm.Corpus, tmp_path: Pat
         lm.compare([])
 
 
+def test_no_run_that_is_compared_is_lost(items: lm.LMIndexer, tmp_path: Path):
+    saved = [lm.load(items.save(tmp_path / folder / "items")) for folder in ("a", "b", "c")]
+    named = [f"{run.path} (lmindexer)" for run in saved]
+    assert columns_of(lm.compare(saved, resamples=0).to_markdown()) == named, "three folders of one name"
+    with pytest.raises(lm.InputError, match="is named twice; name each once"):
+        lm.compare([saved[0]] * 3)
+    with pytest.raises(lm.InputError, match="runs must be a list, not the one text 'runs/items'"):
+        lm.compare("runs/items")  # type: ignore[arg-type]
+    with pytest.raises(lm.InputError, match="'runs/items' is no run"):
+        lm.compare({"items": "runs/items"})  # type: ignore[dict-item]
+
+
 def test_a_run_tells_what_is_wrong_with_it(items: lm.LMIndexer, tmp_path: Path):
     saved = lm.load(items.save(tmp_path / "items"))
     assert saved.check() == []

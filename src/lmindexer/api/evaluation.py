@@ -17,7 +17,7 @@ from lmindexer.questions.questions import Questions
 from lmindexer.questions.sequence_files import load_sequences
 from lmindexer.questions.sequences import asked_of
 from lmindexer.questions.splits import with_note_of_training
-from lmindexer.runs import Run
+from lmindexer.runs import Run, names_of
 
 
 def evaluate(
@@ -60,17 +60,18 @@ def compare(
     """The IDs of runs of the same documents side by side, and what they answered when they were evaluated.
 
     `embeddings` and `resamples` are as `explore.comparing.compare_runs` says. Runs are named by a dict of them, else by
-    their folders. Raises InputError for what is no run.
+    their folders. Raises InputError for what is no run, and where a list has one run twice.
     """
-    named = dict(runs) if isinstance(runs, Mapping) else {}
-    for run in () if isinstance(runs, Mapping) else runs:
+    check_list(runs, "runs")
+    given = list(runs.values() if isinstance(runs, Mapping) else runs)
+    if not given:
+        raise InputError("there is nothing to compare; give at least one run")
+    for run in given:
         if not isinstance(run, OpenRun):
             raise InputError(f"{excerpt(run)} is no run; give runs as load, fit and teach return them")
-        name = run.path.resolve().name
-        named[name if name not in named else str(run.path)] = run
-    opened = {name: Run.open(run.path) for name, run in named.items()}
-    if not opened:
-        raise InputError("there is nothing to compare; give at least one run")
+    paths = [run.path for run in given]
+    names = list(runs) if isinstance(runs, Mapping) else names_of(paths)
+    opened = dict(zip(names, map(Run.open, paths), strict=True))
     return compare_runs(opened, embeddings=embeddings, resamples=resamples, progress=progress or Progress())
 
 

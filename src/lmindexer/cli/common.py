@@ -108,17 +108,6 @@ def format_to_write(out: Path | None, named: str | None, ends: Mapping[str, str]
     return named or meant or usual
 
 
-def names_of(runs: Sequence[Path]) -> list[str]:
-    """Name every run after its folder, or by its whole path where two folders have one name."""
-    short = [run.resolve().name for run in runs]
-    names = [name if short.count(name) == 1 else str(run) for name, run in zip(short, runs, strict=True)]
-    places = [run.resolve() for run in runs]
-    for name, place in zip(names, places, strict=True):
-        if places.count(place) > 1:
-            raise InputError(f"the run {name} is named twice; name each once")
-    return names
-
-
 def print_markdown(text: str) -> None:
     """Print a Markdown text; on a terminal its tables are aligned and its bold words bold."""
     if sys.stdout.isatty():

@@ -11,7 +11,6 @@ from lmindexer.cli.common import (
     TABLE_ENDS,
     format_to_write,
     make_room,
-    names_of,
     print_markdown,
     steps,
     write_or_print,
@@ -95,7 +94,7 @@ def compare(runs: tuple[Path, ...], encoder: str, resamples: int, named: str | N
     Example:
       lmindexer compare runs/beauty runs/beauty-rq-vae runs/beauty-hc
     """
-    from lmindexer.runs import Run
+    from lmindexer.runs import Run, names_of
 
     opened = [Run.open(run) for run in runs]
     names = names_of(runs)
@@ -130,7 +129,7 @@ def explore(runs: tuple[Path, ...], out: Path | None, figures: Path | None) -> N
       lmindexer explore runs/beauty
       lmindexer explore runs/beauty runs/beauty-rq-vae --out beauty.html
     """
-    from lmindexer.runs import Run
+    from lmindexer.runs import Run, names_of
 
     if figures is not None and out is not None:
         raise InputError("--figures writes no page; leave out --out, or run again without --figures for the page")

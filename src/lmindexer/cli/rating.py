@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lmindexer.cli.app import app
-from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, names_of, write_or_print
+from lmindexer.cli.common import TABLE_ENDS, format_to_write, make_room, write_or_print
 from lmindexer.cli.options import option
 from lmindexer.errors import InputError
 from lmindexer.files import json_text
@@ -30,7 +30,7 @@ def pairs(runs: tuple[Path, ...], n: int, depth: int, seed: int, out: Path) -> N
     Example:
       lmindexer pairs runs/beauty runs/beauty-rq-vae --n 20 --out pairs.html
     """
-    from lmindexer.runs import Run
+    from lmindexer.runs import Run, names_of
 
     opened = [Run.open(run) for run in runs]
     make_room(out)
