@@ -110,12 +110,12 @@ def resolve(
     from_recipe = read_toml(recipe) if recipe is not None else {}
     parse(kind, from_recipe, str(recipe))
     wanted = {name.replace("-", "_"): value for name, value in from_recipe.items()}
-    wanted |= {name: value for name, value in given.items() if value is not None}
+    flags = {name: value for name, value in given.items() if value is not None}
+    wanted |= flags
     whose = {} if begun is None else {name: getattr(begun[1], name) for name in SCOPES if hasattr(begun[1], name)}
     config = parse(kind, (defaults or {}) | whose | wanted, "the command line")
-    flags = {name for name, value in given.items() if value is not None}
     check_counting(config, flags, "the command line")
-    check_counting(config, wanted.keys() - flags, str(recipe))
+    check_counting(config, wanted.keys() - flags.keys(), str(recipe))
     if begun is None:
         return config
     folder, earlier = begun

@@ -169,6 +169,16 @@ def test_report_and_page(items: lm.LMIndexer, tmp_path: Path):
     assert page.read_text().startswith("<!doctype html>")
 
 
+def test_a_damaged_report_is_refused(items: lm.LMIndexer, tmp_path: Path):
+    saved = lm.load(items.save(tmp_path / "items"))
+    run = Run(saved.path)
+    run.write_json("report.json", items.report().to_dict() | {"quality": []})
+    run.finish()  # its digest is that of what stands there now
+    saved = lm.load(saved.path)
+    with pytest.raises(lm.InputError, match=r"report\.json is damaged"):
+        str(saved.report())
+
+
 def test_what_is_shown_of_an_object_is_short(
     items: lm.LMIndexer, search: lm.OpenRun, recommend: lm.OpenRun, corpus: lm.Corpus
 ):

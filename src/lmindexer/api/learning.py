@@ -40,8 +40,8 @@ class Learning(OpenRun):
         """Learn the IDs of a corpus, in the run folder `out`, or in memory.
 
         With `vectors`, one a document as `read_vectors` says, no text is embedded. With `resume`, a run that was
-        stopped goes on from its last checkpoint. Raises InputError when the corpus cannot
-        carry the sizes, or `out` exists (or, with `resume`, does not hold a run on this corpus with these settings).
+        stopped goes on from its last checkpoint. Raises InputError when the corpus cannot carry the sizes, or `out`
+        exists (or, with `resume`, does not hold a run on this corpus with these settings).
         """
         if resume and out is None:
             raise InputError("resume goes on with what was begun in a folder; name it with out=")

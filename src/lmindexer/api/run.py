@@ -10,6 +10,7 @@ from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.corpus.vectors import Source
 from lmindexer.errors import InputError
+from lmindexer.explore.report import report_of
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.changes import add_documents, remove_documents
 from lmindexer.indexers.check import check_run
@@ -95,7 +96,7 @@ class OpenRun:
 
     def report(self) -> Report:
         """How good the IDs are."""
-        return Report(self._open.read_json("report.json"))
+        return Report(report_of(self._open))
 
     def explore(self, out: str | Path) -> Path:
         """Write the page that walks through the ID tree; returns its path."""
@@ -177,8 +178,8 @@ class OpenRun:
         """A method of `methods.registry` over the documents, ready to be asked: bm25, dense, popular, hybrid, ...
 
         Without a name it is the one that the run was taught, else generative. `options` say how it is asked, such as
-        `beams`. It answers the `kind` of questions, "text" or "history", that
-        the run was taught, unless another is named. `histories` are what popular counts, where the run was taught none.
+        `beams`. It answers the `kind` of questions, "text" or "history", that the run was taught, unless another is
+        named. `histories` are what popular counts, where the run was taught none.
         """
         sequences = None if histories is None else load_sequences(histories, self.corpus().doc_ids)
         return method_of(name or self.name).open(self.path, kind, sequences=sequences, **options)

@@ -175,7 +175,7 @@ def _queries(
 def _histories(run: "Run", path: Path, split: str, corpus: "Corpus", keep_going: bool) -> "tuple[Questions, Sequences]":
     """What is asked of `split`, and all that users took; what the run was taught is parted already."""
     from lmindexer.questions.sequence_files import SEQUENCES, load_sequences, load_taught
-    from lmindexer.questions.sequences import HELD_OUT, held_out, next_items
+    from lmindexer.questions.sequences import HELD_OUT, asked_of
 
     if split not in HELD_OUT:
         raise InputError(f"the splits of sequences are {' and '.join(HELD_OUT)}, not {split!r}")
@@ -184,7 +184,7 @@ def _histories(run: "Run", path: Path, split: str, corpus: "Corpus", keep_going:
         taken = load_taught(run.file(SEQUENCES), ids)
     else:
         taken = load_sequences(path, ids, keep_going=keep_going)
-    return next_items(held_out(taken, "test" if split == "test" else "dev"), ids), taken
+    return asked_of(taken, split, ids), taken
 
 
 def _lists_of_first(found: "Evaluation", asked: "Questions") -> Lists:
