@@ -13,9 +13,10 @@ from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.changes import add_documents, remove_documents
 from lmindexer.methods.generative.finetuned import FinetunedRetriever, written_out
-from lmindexer.methods.generative.folder import BACKBONE, ITEMS, KNOWN, WEIGHTS, begin_model, load, save
+from lmindexer.methods.generative.folder import BACKBONE, ITEMS, WEIGHTS, begin_model, load, save
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import known_paths
+from lmindexer.methods.known import KNOWN
 from lmindexer.methods.retriever import Hit
 from lmindexer.methods.taught import CONFIG, FACTS, is_finetuned, read_config
 from lmindexer.runs import Run

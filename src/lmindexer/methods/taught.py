@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lmindexer.config import RENAMED, FinetuneConfig
+from lmindexer.errors import InputError
 from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
@@ -25,6 +26,14 @@ def read_config(run: Path) -> FinetuneConfig:
     values = read_toml(Run(run).file(CONFIG))
     renamed = {RENAMED.get(name, name): value for name, value in values.items()}
     return parse(FinetuneConfig, renamed, str(run / CONFIG))
+
+
+def open_taught(run: Path) -> tuple[Run, FinetuneConfig]:
+    """A run folder whose fine-tuning is finished, and its settings. Raises InputError for another."""
+    folder = Run.open(run)
+    if folder.facts["state"] != "finished":
+        raise InputError(f"the fine-tuning of {run} is not finished; go on with: {folder.way_on}")
+    return folder, read_config(run)
 
 
 def calibrated_novelty(run: Path) -> float | None:

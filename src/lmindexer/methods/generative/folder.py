@@ -18,13 +18,10 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.kept_vectors import (
-    UNREADABLE,
     axes_for,
     keys_of,
     load_given,
-    load_keys,
     save_axes,
-    save_keys,
     save_vectors,
     vectors_of,
 )
@@ -36,14 +33,14 @@ from lmindexer.learn.reading import encoder_of, read_documents
 from lmindexer.learn.vector_memories import states_of
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import known_paths
-from lmindexer.methods.taught import calibrated_novelty, is_finetuned, read_config
+from lmindexer.methods.known import load_known, save_known
+from lmindexer.methods.taught import calibrated_novelty, is_finetuned, open_taught
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.runs import Run
 
 WEIGHTS, BACKBONE, ITEMS = "retriever.safetensors", "retriever_backbone", "items.parquet"
-KNOWN = "known.parquet"  # the documents that were there in teaching
 
 
 def begin_model(run: Run, config: FinetuneConfig) -> GenerativeModel:
@@ -73,11 +70,8 @@ def begin_model(run: Run, config: FinetuneConfig) -> GenerativeModel:
 
 def load(run: Path) -> GenerativeModel:
     """The fine-tuned model of a finished run folder. Raises InputError when it has none."""
-    folder = Run.open(run)
-    if folder.facts["state"] != "finished":
-        raise InputError(f"the fine-tuning of {run} is not finished; go on with: {folder.way_on}")
-    config, learned = read_config(run), folder.config
-    ids = load_ids(folder)
+    folder, config = open_taught(run)
+    learned, ids = folder.config, load_ids(folder)
     weights, kept = folder.file(WEIGHTS), folder.folder(BACKBONE)
     try:
         tensors = load_file(weights)
@@ -108,15 +102,12 @@ def load(run: Path) -> GenerativeModel:
     except (RuntimeError, KeyError):
         raise InputError(f"{weights} is not of this run; fine-tune anew") from None
     finetuned.modules.eval()
-    return replace(finetuned, new=_new(folder.file(KNOWN), finetuned.corpus), novelty=calibrated_novelty(run))
+    return replace(finetuned, new=_new(folder, finetuned.corpus), novelty=calibrated_novelty(run))
 
 
-def _new(path: Path, corpus: Corpus) -> tuple[int, ...]:
-    """Rows of the documents that are not in the file."""
-    try:
-        known = set(load_keys(path)[0])
-    except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read ({error}); fine-tune anew") from None
+def _new(run: Run, corpus: Corpus) -> tuple[int, ...]:
+    """Rows of the documents that came after teaching."""
+    known = set(load_known(run))
     return tuple(row for row, key in enumerate(keys_of(corpus)) if key not in known)
 
 
@@ -127,7 +118,7 @@ def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 def save(run: Run, finetuned: GenerativeModel) -> None:
     """Weights, the encoder where it has learned, the vectors of items, and which documents it was trained to give."""
     keys, new = list(keys_of(finetuned.corpus)), set(finetuned.new)
-    save_keys(run.path / KNOWN, [key for row, key in enumerate(keys) if row not in new])
+    save_known(run, [key for row, key in enumerate(keys) if row not in new])
     pretrained = finetuned.model.backbone.pretrained_names("indexer.backbone.")
     tensors = {
         name: x.detach().cpu().contiguous().clone()

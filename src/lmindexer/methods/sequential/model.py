@@ -19,12 +19,13 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_atomically
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
-from lmindexer.indexers.kept_vectors import UNREADABLE, keys_of, load_given, load_keys, save_keys
+from lmindexer.indexers.kept_vectors import keys_of, load_given
 from lmindexer.indexers.store import load_documents
+from lmindexer.methods.known import load_known, save_known
 from lmindexer.methods.retriever import Hit, Retriever, best_hits, history_rows
 from lmindexer.methods.sequential.losses import next_item_loss
 from lmindexer.methods.sequential.networks import NETWORKS, READ_TEXTS, Bert4Rec, SequenceNetwork
-from lmindexer.methods.taught import read_config
+from lmindexer.methods.taught import open_taught
 from lmindexer.methods.teachable import Lesson, TeachingState
 from lmindexer.model.backbone import load_backbone
 from lmindexer.progress import Progress
@@ -35,7 +36,7 @@ from lmindexer.questions.task import Task
 from lmindexer.runs import Run
 from lmindexer.training import Trainer, adamw_groups
 
-WEIGHTS, KNOWN = "sequence.safetensors", "known.parquet"
+WEIGHTS = "sequence.safetensors"
 BATCH = 256  # histories scored together
 
 
@@ -98,15 +99,9 @@ def _padded(sequences: Sequence[np.ndarray]) -> Tensor:
 
 def open_run(run: Path, kind: str, sequences: Sequences | None) -> SequenceRetriever:
     """As `Method.open`, of a run that was taught by such a network. Raises InputError for another."""
-    folder = Run.open(run)
-    if folder.facts["state"] != "finished":
-        raise InputError(f"the fine-tuning of {run} is not finished; go on with: {folder.way_on}")
-    config, corpus = read_config(run), load_documents(folder)
-    path = folder.file(KNOWN)
-    try:
-        doc_ids = [doc_id for doc_id, _ in load_keys(path)[0]]
-    except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read ({error}); fine-tune anew") from None
+    folder, config = open_taught(run)
+    corpus = load_documents(folder)
+    doc_ids = [doc_id for doc_id, _ in load_known(folder)]
     rows = np.array([corpus.row_of.get(doc_id, -1) for doc_id in doc_ids])
     weights = folder.file(WEIGHTS)
     try:
@@ -131,9 +126,8 @@ class TeachableSequence:
     def __init__(self, run: Run, config: FinetuneConfig) -> None:
         self.config, self.corpus = config, load_documents(run)
         self.device = choose_device(config.device)
-        texts = None
-        learned = run.config
-        if config.method in READ_TEXTS and run.config.given_vectors:
+        texts, learned = None, run.config
+        if config.method in READ_TEXTS and learned.given_vectors:
             texts = torch.from_numpy(load_given(run, self.corpus)).half()
         elif config.method in READ_TEXTS:
             encoder = load_backbone("bundled").to(self.device).eval()
@@ -196,7 +190,7 @@ class TeachableSequence:
 
     def save(self, run: Run, later: np.ndarray) -> None:
         """As `Teachable.save`."""
-        save_keys(run.path / KNOWN, list(keys_of(self.corpus)))
+        save_known(run, list(keys_of(self.corpus)))
         tensors = {name: x.detach().cpu().contiguous().clone() for name, x in self.network.state_dict().items()}
         tensors |= {} if self._texts is None else {"texts": self._texts.half()}
         write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
