@@ -1,4 +1,7 @@
-"""A checkpoint of training and the log that belongs to it: written whole, and read back only where it fits."""
+"""A checkpoint of training and the log that belongs to it: written whole, and read back only where it fits.
+
+Also how weights are written to files of their own.
+"""
 
 import json
 import os
@@ -58,6 +61,12 @@ def save_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str], c
     tensors = {name: x.detach().contiguous().clone() for name, x in tensors.items()}
     metadata = {"position": json_text(position)}
     write_atomically(folder / CHECKPOINT, lambda path: save_file(tensors, path, metadata))
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], leave_out: Collection[str] = ()) -> None:
+    """Write tensors, but for those named in `leave_out`, as `safetensors.torch.load_file` reads them on any device."""
+    tensors = {name: x.detach().cpu().contiguous().clone() for name, x in weights.items() if name not in leave_out}
+    write_atomically(path, lambda to: save_file(tensors, to))
 
 
 def are_finite(tensors: Iterable[Tensor]) -> bool:

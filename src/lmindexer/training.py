@@ -9,18 +9,25 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lmindexer.checkpoints import CHECKPOINT, LOG, Checkpoint, NotFiniteError, load_checkpoint, save_checkpoint
+from lmindexer.checkpoints import (
+    CHECKPOINT,
+    LOG,
+    Checkpoint,
+    NotFiniteError,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+)
 from lmindexer.errors import InputError
-from lmindexer.files import json_text, write_atomically
+from lmindexer.files import json_text
 from lmindexer.progress import Progress
 
 WARM_UP_SHARE = 0.05  # of a stage's steps, the learning rate rises; then it falls linearly
@@ -130,12 +137,7 @@ class Trainer(Generic[State]):
 
     def keep(self, name: str) -> None:
         """What learns, in a file of the folder that `load` reads."""
-        tensors = {
-            key: x.detach().cpu().contiguous().clone()
-            for key, x in self.modules.state_dict().items()
-            if key not in self.frozen
-        }
-        write_atomically(self.folder / name, partial(save_file, tensors))
+        save_weights(self.folder / name, self.modules.state_dict(), self.frozen)
 
     def load(self, name: str) -> None:
         """What learned back, as `keep` kept it."""

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from lmindexer.checkpoints import save_weights
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError, excerpt
 from lmindexer.files import write_atomically
@@ -103,7 +104,7 @@ def axes_for(run: Run, vectors: np.ndarray, dim: int) -> Tensor | None:
 
 def save_axes(run: Run, axes: Tensor) -> None:
     """Keep what `axes_for` gave: later vectors are to become narrower in the same way."""
-    write_atomically(run.path / AXES, lambda path: save_file({"axes": axes.cpu().contiguous()}, path))
+    save_weights(run.path / AXES, {"axes": axes})
 
 
 def save_keys(path: Path, keys: Sequence[Key], **columns: pa.Array) -> None:

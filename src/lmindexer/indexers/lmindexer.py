@@ -1,23 +1,21 @@
 """LMIndexer: learn the IDs of a corpus, give IDs to documents never seen (sections 3.1 and 3.2)."""
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
-from lmindexer.checkpoints import are_finite
+from lmindexer.checkpoints import are_finite, save_weights
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.vectors import Source, Vectors
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
-from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.judge import judge, judge_model
 from lmindexer.indexers.kept_vectors import VECTORS, axes_for, save_axes, save_given
@@ -271,9 +269,6 @@ def _save(run: Run, learner: Learner) -> None:
     """The weights. The pretrained model is copied unless it is the bundled one, unchanged."""
     elsewhere = learner.memories.backbone.pretrained_names("backbone.") | {"vocabulary"}
     for name, module in (("indexer", learner.indexer), ("reconstructor", learner.reconstructor)):
-        tensors = {
-            key: x.detach().cpu().contiguous().clone() for key, x in module.state_dict().items() if key not in elsewhere
-        }
-        write_atomically(run.path / f"{name}.safetensors", partial(save_file, tensors))
+        save_weights(run.path / f"{name}.safetensors", module.state_dict(), elsewhere)
     if learner.config.backbone != "bundled" or learner.memories.backbone.learns:
         save_backbone(run, learner.indexer.backbone)

@@ -1,23 +1,21 @@
 """Embed, then quantise: the usual way to semantic IDs, and the paper's baselines (section 4.2, Table 1)."""
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from lmindexer.checkpoints import are_finite
+from lmindexer.checkpoints import are_finite, save_weights
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.vectors import Source, Vectors
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
-from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.embeddings import read_with
 from lmindexer.indexers.judge import judge
@@ -226,8 +224,7 @@ class TwoStepIndexer:
         save_ids(self.run, self.ids, corpus)
         if given is not None:
             save_given(self.run.path / VECTORS, corpus, given.array)
-        tensors = {name: x.detach().cpu().contiguous() for name, x in self.quantiser.tensors().items()}
-        write_atomically(self.run.path / WEIGHTS, partial(save_file, tensors))
+        save_weights(self.run.path / WEIGHTS, self.quantiser.tensors())
         if self.encoder is not None and self.config.embeddings != "bundled":
             save_backbone(self.run, self.encoder)
 

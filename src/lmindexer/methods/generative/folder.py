@@ -2,20 +2,18 @@
 
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
-from lmindexer.checkpoints import are_finite
+from lmindexer.checkpoints import are_finite, save_weights
 from lmindexer.config import IMPORTED, FinetuneConfig, LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.devices import choose_device, device_to_load
 from lmindexer.errors import InputError
-from lmindexer.files import write_atomically
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.kept_vectors import (
     axes_for,
@@ -120,12 +118,7 @@ def save(run: Run, finetuned: GenerativeModel) -> None:
     keys, new = list(keys_of(finetuned.corpus)), set(finetuned.new)
     save_known(run, [key for row, key in enumerate(keys) if row not in new])
     pretrained = finetuned.model.backbone.pretrained_names("indexer.backbone.")
-    tensors = {
-        name: x.detach().cpu().contiguous().clone()
-        for name, x in finetuned.modules.state_dict().items()
-        if name not in pretrained
-    }
-    write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
+    save_weights(run.path / WEIGHTS, finetuned.modules.state_dict(), pretrained)
     if finetuned.model.backbone.learns:
         folder, part = run.path / BACKBONE, run.path / f".{BACKBONE}"
         for old in (folder, part):  # of a stop in the middle of this

@@ -1,22 +1,20 @@
 """A network that reads sequences, with the items it knows: kept in a run folder, loaded, asked and taught."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lmindexer.checkpoints import are_finite
+from lmindexer.checkpoints import are_finite, save_weights
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.devices import choose_bf16, choose_device, device_to_load
 from lmindexer.errors import InputError
-from lmindexer.files import write_atomically
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
 from lmindexer.indexers.kept_vectors import keys_of, load_given
@@ -191,9 +189,8 @@ class TeachableSequence:
     def save(self, run: Run, later: np.ndarray) -> None:
         """As `Teachable.save`."""
         save_known(run, list(keys_of(self.corpus)))
-        tensors = {name: x.detach().cpu().contiguous().clone() for name, x in self.network.state_dict().items()}
-        tensors |= {} if self._texts is None else {"texts": self._texts.half()}
-        write_atomically(run.path / WEIGHTS, partial(save_file, tensors))
+        texts = {} if self._texts is None else {"texts": self._texts.half()}
+        save_weights(run.path / WEIGHTS, self.network.state_dict() | texts)
 
 
 def hide(items: Tensor, share: float, mask: int) -> tuple[Tensor, Tensor]:
