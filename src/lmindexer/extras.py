@@ -8,7 +8,7 @@ from lmindexer.errors import InputError
 
 
 def optional(package: str, use: str, extra: str = "") -> Any:
-    """The module `package`. Raises InputError where it is missing, and says how to install it or the `extra` it is of."""
+    """The module `package`. Raises InputError where it is missing, with how to install it or the `extra` it is of."""
     try:
         return import_module(package)
     except ImportError:

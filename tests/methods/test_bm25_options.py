@@ -87,7 +87,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for n, word in enumerate(WORDS) for split in ("train", "dev", "test")
     ])  # fmt: skip
     answer = lmindexer("finetune", folder / "run", "--queries", folder / "queries.jsonl", "--method", "bm25", "--k1",
-                       "1.5,2", "--b", "0,0.9", "--dev-metric", "recall@1", "--out", folder / "out")  # fmt: skip
+                       "0.5,1.5", "--b", "0,0.9", "--dev-metric", "recall@1", "--out", folder / "out")  # fmt: skip
     assert answer.code == 0, answer.err
     assert "dev recall@1 1.0000 at k1 1.5, b 0.9" in answer.out
     return folder
@@ -96,7 +96,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_best_on_dev_is_kept_and_used(chosen: Path):
     facts = json.loads((chosen / "out" / "finetune.json").read_text())
     tried = {(one["k1"], one["b"]): one["recall@1"] for one in facts["tried"]}
-    assert tried == {(1.5, 0.9): 1, (1.5, 0): 0, (2, 0.9): 1, (2, 0): 0}
+    assert tried == {(1.5, 0.9): 1, (1.5, 0): 0, (0.5, 0.9): 1, (0.5, 0): 0}
     assert facts["chosen"] == {"k1": 1.5, "b": 0.9}, "of two that are equally good that which is nearer to the usual"
     taught, plain = load_retriever(chosen / "out"), load_retriever(chosen / "run", "bm25", k1=1.5, b=0.9)
     assert taught.settings == {"language": "english", "b": 0.9}
