@@ -1,6 +1,6 @@
 """Answer by BM25: by the words of the query, stemmed, and nothing else; its two numbers may be chosen on dev."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -169,11 +169,17 @@ class ChosenBm25:
         """As `Choosable.unseen`."""
         return []
 
-    def tries(self) -> Iterator[tuple[dict[str, float], Retriever]]:
-        """As `Choosable.tries`."""
+    @property
+    def grid(self) -> Sequence[dict[str, float]]:
+        """As `Choosable.grid`."""
         pairs = [(k1, b) for k1 in self.config.k1 for b in self.config.b]
-        for k1, b in sorted(pairs, key=lambda pair: abs(pair[0] - K1) + abs(pair[1] - B)):
-            yield {"k1": k1, "b": b}, Bm25Retriever(self._corpus, k1=k1, b=b, counts=self._counts, **self._words)
+        pairs = sorted(pairs, key=lambda pair: abs(pair[0] - K1) + abs(pair[1] - B))
+        return [{"k1": k1, "b": b} for k1, b in pairs]
+
+    def retriever(self, **settings: float) -> Bm25Retriever:
+        """As `Choosable.retriever`."""
+        how: dict[str, Any] = settings | self._words
+        return Bm25Retriever(self._corpus, counts=self._counts, **how)
 
 
 begin = ChosenBm25  # of `Method.begin`

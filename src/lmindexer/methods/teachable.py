@@ -1,6 +1,6 @@
 """What can be taught: the face that a model has for the one loop that teaches (section 3.3)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -52,8 +52,13 @@ class Choosable(Protocol):
         """Notes on what it does not see of the task's questions."""
         ...
 
-    def tries(self) -> Iterator[tuple[dict[str, float], Retriever]]:
-        """Settings to choose from, and the method as they make it; of equally good ones the first are kept."""
+    @property
+    def grid(self) -> Sequence[dict[str, float]]:
+        """Settings to choose from; of equally good ones the first are kept."""
+        ...
+
+    def retriever(self, **settings: float) -> Retriever:
+        """The method as some of these settings make it."""
         ...
 
 

@@ -17,9 +17,9 @@ def choose(run: Run, method: Choosable, task: Task, progress: Progress) -> None:
     began, metric = time.monotonic(), method.config.dev_metric
     progress.note(*task.notes)
     tried = list[tuple[float, dict[str, float]]]()
-    for settings, retriever in method.tries():
-        tried.append((dev_metric(retriever, task, metric), settings))
-        progress.doing(f"{_named(settings)}: dev {metric} {tried[-1][0]:.4f}")
+    for settings in method.grid:
+        progress.count("trying settings", len(tried), len(method.grid), "settings")
+        tried.append((dev_metric(method.retriever(**settings), task, metric), settings))
     best, chosen = max(tried, key=lambda one: one[0])  # of equal ones the first
     notes = list(task.notes)
     if len(tried) > 1 and all(value == best for value, _ in tried):
