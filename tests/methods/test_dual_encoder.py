@@ -37,7 +37,7 @@ sentence_transformers = pytest.importorskip("sentence_transformers")
 CPU = torch.device("cpu")
 QUICK = {"method": "dual-encoder", "device": "cpu", "precision": "fp32", "max_tokens": 16, "batch_size": 4}
 BY_HEART = QUICK | {
-    "epochs": 12, "learning_rate": (1e-3,), "dropout": 0.0, "dev_metric": "recall@1", "patience": 0,
+    "epochs": 50, "learning_rate": (3e-3,), "dropout": 0.0, "dev_metric": "recall@1", "patience": 0,
 }  # fmt: skip
 DEV = [f"{word} {FILLERS[0]}" for word in WORDS]
 
@@ -205,7 +205,7 @@ def test_equal_texts_have_equal_vectors_and_prompts_stand_before_them(checkpoint
     assert torch.equal(one, again)
     assert one.norm().item() == pytest.approx(1)
     model.prompts = {"passage": "old "}
-    assert torch.equal(vectors(model, ["rose"], "query")[0], one)
+    torch.testing.assert_close(vectors(model, ["rose"], "query")[0], one)
     assert not torch.allclose(vectors(model, ["rose"], "document")[0], one)
 
 

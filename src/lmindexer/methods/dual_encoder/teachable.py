@@ -105,11 +105,10 @@ def ranking_loss(model: Any, temperature: float, at_once: int) -> Callable[[list
     """
     from sentence_transformers.sentence_transformer import losses
 
-    how = {"scale": 1 / temperature, "similarity_fct": _cosines}
+    how: dict[str, Any] = {"scale": 1 / temperature, "similarity_fct": _cosines}
+    loss: nn.Module = losses.MultipleNegativesRankingLoss(model, **how)
     if at_once:
         loss = losses.CachedMultipleNegativesRankingLoss(model, mini_batch_size=at_once, **how)
-    else:
-        loss = losses.MultipleNegativesRankingLoss(model, **how)
     return partial(loss, labels=None)
 
 
