@@ -45,7 +45,7 @@ class DualEncoderRetriever(Retriever):
         self.doc_ids, self.settings, self._model = corpus.doc_ids, {"max_tokens": model.max_seq_length}, model
 
         def read(rows: list[int]) -> torch.Tensor:
-            return vectors(model, [corpus[row].text for row in rows], "document")
+            return vectors(model, corpus.texts(rows), "document")
 
         if keep is None:
             documents = read(list(range(len(corpus)))).half()
