@@ -17,8 +17,6 @@ NETWORKS = ("networks",)  # what learns by steps; of bm25 two numbers are chosen
 RECOMMEND, GENERATIVE = ("recommend",), ("generative",)
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
 SEQUENCES, NEGATIVES, WORDS = "Sequences", "Negatives", "Words"
-EPOCHS = dict.fromkeys(SEQUENTIAL, 200) | {"dual-encoder": 5}
-PATIENCE = dict.fromkeys(SEQUENTIAL, 10) | {"dual-encoder": 2}
 BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32}
 DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6}
 RENAMED = {"lr": "learning_rate", "history": "items", "documents": "document_share"}  # on 2026-11-26
@@ -140,9 +138,9 @@ class FinetuneConfig:
         10, "first read each document and give its ID, so that IDs of any indexer start known; 0: none",
         SCHEDULE, of=GENERATIVE,
     )  # fmt: skip
-    epochs: int = setting(10, "epochs at most", SCHEDULE, presets=EPOCHS, of=NETWORKS)
+    epochs: int = setting(10, "epochs at most", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 200), of=NETWORKS)
     patience: int = setting(3, "stop after so many epochs without a better --dev-metric; 0: never", SCHEDULE,
-                            presets=PATIENCE, of=NETWORKS)  # fmt: skip
+                            presets=dict.fromkeys(SEQUENTIAL, 10), of=NETWORKS)  # fmt: skip
     dev_metric: str = setting("recall@10", "chooses the epoch and the learning rate, or the numbers of bm25", SCHEDULE)
     dev_queries: int = setting(2000, "how many of the dev queries or users to ask after each epoch", SCHEDULE)
     batch_size: int = setting(128, "queries or histories a step", SCHEDULE, presets=BATCH, of=NETWORKS)
