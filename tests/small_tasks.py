@@ -10,6 +10,7 @@ from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.indexers.registry import make_indexer
 from lmindexer.progress import Progress
+from lmindexer.teaching.fine_tuning import finetune
 
 WORDS = ("rose", "pan", "mast", "violin", "storm", "oven", "soil", "drum")
 FILLERS = ("the", "old")
@@ -58,6 +59,16 @@ def write_queries(path: Path) -> Path:
         )
         for text in texts
     ])  # fmt: skip
+
+
+def teach_to_search(run: Path, out: Path, method: str, backbone: Path) -> Path:
+    """A run of a method that answers words once it is taught, after one look at the data; nothing where it is there."""
+    if not out.exists():
+        queries = write_queries(out.with_name(f"{out.name}-queries.jsonl"))
+        of_method = {"dual-encoder": {"backbone": str(backbone), "max_tokens": 32}}.get(method, {})
+        how = {"epochs": 1, "batch_size": 8, "device": "cpu", "precision": "fp32"} | of_method
+        finetune(run, out, queries=queries, method=method, **how, progress=QUIET)
+    return out
 
 
 def write_sequences(path: Path, corpus: Corpus, length: int = 6) -> Path:

@@ -17,6 +17,8 @@ from lmindexer.flags import Setting
 SWITCH, CHOICE = "switch", "choice"
 # of every flag that several verbs have: its kind of value, and what every help of it says in its own words
 MEANINGS = {
+    "--b": ("FLOAT", r"how much long texts pay"),
+    "--backbone": ("TEXT", r"'bundled', a Hugging Face name or a local folder"),
     "--batch-size": ("INT", r"a step"),
     "--beams": ("INT", r"prefixes of IDs"),
     "--checkpoint-seconds": ("FLOAT", r"time between checkpoints"),
@@ -32,6 +34,7 @@ MEANINGS = {
     "--format": (CHOICE, r"Form of the output"),
     "--fusion": (CHOICE, r"reciprocal rank"),
     "--id": ("TEXT", r"column (that holds the document's id|of the (document's )?id)"),
+    "--k1": ("FLOAT", r"how soon repeating a word stops to count"),
     "--keep-empty": (SWITCH, r"without any text"),
     "--keep-going": (SWITCH, r"Go on even if .*most"),
     "--keep-markup": (SWITCH, r"HTML tags"),
@@ -50,6 +53,9 @@ MEANINGS = {
     "--resume": (SWITCH, r"Go on with a .* that was stopped"),
     "--seed": ("INT", r"(the same|another) seed"),
     "--skip-bad": (SWITCH, r"Leave out broken records"),
+    "--stem": ("TEXT", r"language in which .*stem"),
+    "--stop-words": (CHOICE, r"words that do not count beside others"),
+    "--temperature": ("FLOAT", r"in cosines: lower, only near documents"),
     "--text": ("TEXT", r"columns (that hold|of) the text"),
     "--top-layers": ("INT", r"encoder layers that learn with --encoder top"),
     "--warmup-epochs": ("INT", r"warm-up|first read each document"),

@@ -78,7 +78,7 @@ def test_popular_counts_what_the_run_was_taught(run: Path):
 
 def test_the_names_agree():
     assert (registry.TEXT, registry.HISTORY) == (questions.TEXT, questions.HISTORY)
-    assert PARTNERS == ("bm25", "dense", "popular")
+    assert PARTNERS == ("bm25", "dense", "popular", "dual-encoder")
 
 
 def test_the_registry_imports_nothing_heavy():

@@ -18,6 +18,7 @@ from lmindexer.methods.dense import KEPT, DenseRetriever
 from lmindexer.methods.registry import METHODS, TEXT
 from lmindexer.methods.retriever import Hit, Retriever, best_hits
 from lmindexer.runs import Run
+from small_tasks import teach_to_search
 
 QUERIES = ["rose in old soil", "thunder and storm", "a violin and a drum"]
 
@@ -30,7 +31,9 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
 
 
 @pytest.fixture(scope="module", params=[name for name, method in METHODS.items() if TEXT in method.reads])
-def retriever(request: pytest.FixtureRequest, run: Path) -> Retriever:
+def retriever(request: pytest.FixtureRequest, run: Path, checkpoints: dict[str, Path]) -> Retriever:
+    if METHODS[request.param].only_taught:
+        run = teach_to_search(run, run.parent / request.param, request.param, checkpoints["bert"])
     return METHODS[request.param].open(run, TEXT)
 
 

@@ -15,6 +15,7 @@ from lmindexer.errors import InputError
 from lmindexer.methods.hybrid import FUSIONS, HybridRetriever
 from lmindexer.methods.registry import METHODS, PARTNERS, TEXT
 from lmindexer.methods.retriever import Hit, Retriever
+from small_tasks import teach_to_search
 
 scores_of = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-1e3, 1e3))
 weights_of = st.lists(st.floats(0, 10), min_size=2, max_size=2).filter(any)
@@ -114,7 +115,7 @@ def test_what_does_not_fit_is_refused(weights: list[float] | None, fusion: str, 
 def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     learned(write_items(corpus, folder / "items.jsonl"), "--out", folder / "run", "--backbone", checkpoints["bert"])
-    return folder / "run"
+    return teach_to_search(folder / "run", folder / "taught", "dual-encoder", checkpoints["bert"])
 
 
 def hybrid(run: Path, **how: Any) -> Retriever:
@@ -148,5 +149,7 @@ def test_one_partner_alone_gives_its_own_order(run: Path, partner: str):
 
 
 def test_an_unknown_partner_is_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="'tfidf' is no partner of generated IDs; choose one of bm25, dense, popular"):
+    with pytest.raises(
+        InputError, match="'tfidf' is no partner of generated IDs; choose one of bm25, dense, popular, dual-encoder"
+    ):
         METHODS["hybrid"].open(tmp_path, TEXT, partner="tfidf")

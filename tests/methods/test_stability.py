@@ -31,7 +31,7 @@ from lmindexer.questions.sequence_files import load_taught
 from lmindexer.questions.sequences import held_out, next_items
 from lmindexer.runs import Run
 from lmindexer.teaching.fine_tuning import finetune
-from small_tasks import QUICK, QUIET, learn, write_sequences
+from small_tasks import QUICK, QUIET, learn, teach_to_search, write_sequences
 
 Ask = Callable[[int, "Iterable[str] | None"], "list[list[Hit]]"]
 
@@ -44,6 +44,7 @@ GENERATIVE: list[dict[str, Any]] = [
     {"beams": 1}, {"beams": 3, "renormalise": True}, {"exact": True, "beams": 1}, {"beams": 2, "novelty": 4.0},
 ]  # fmt: skip
 RETRIEVERS = [name for name, method in METHODS.items() if TEXT in method.reads]
+TAUGHT_ALONE = [name for name in RETRIEVERS if METHODS[name].only_taught]
 RECOMMENDERS = [name for name, method in METHODS.items() if HISTORY in method.reads and not method.only_taught]
 WAYS: list[tuple[str, str, dict[str, Any]]] = [
     *(("search", name, {}) for name in RETRIEVERS),
@@ -61,16 +62,24 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
     taken = write_sequences(folder / "taken.txt", corpus)
     learn(corpus, folder / "run", indexer="rq-kmeans", embeddings=str(checkpoints["bert"]))
     finetune(folder / "run", folder / "taught", sequences=taken, **(QUICK | {"warmup_epochs": 0}), progress=QUIET)
-    twins = (Document(f"twin{n}", corpus[7 * n].text) for n in range(TWINS))
-    add_documents(folder / "taught", Corpus.from_documents(twins))
+    for name in TAUGHT_ALONE:
+        teach_to_search(folder / "run", folder / name, name, checkpoints["bert"])
+    twins = Corpus.from_documents(Document(f"twin{n}", corpus[7 * n].text) for n in range(TWINS))
+    for name in ("taught", *TAUGHT_ALONE):
+        add_documents(folder / name, twins)
     return folder / "taught"
+
+
+def run_with(run: Path, name: str) -> Path:
+    """Beside the one that was taught to recommend: the run that was taught the method of this name."""
+    return run.parent / name if name in TAUGHT_ALONE else run
 
 
 @pytest.fixture(scope="module", params=WAYS, ids=lambda way: "-".join(map(str, (*way[:2], *way[2].items()))))
 def ask(request: pytest.FixtureRequest, run: Path) -> Ask:
     task, name, how = request.param
     if task == "search":
-        retriever = METHODS[name].open(run, TEXT, **how)
+        retriever = METHODS[name].open(run_with(run, name), TEXT, **how)
         return lambda k, only: retriever.search(QUERIES, k, only=only)
     recommender = METHODS[name].open(run, HISTORY, **how)
     return lambda k, only: recommender.recommend(HISTORIES, k, only=only)
@@ -98,7 +107,7 @@ def test_a_metric_does_not_depend_on_the_deepest_one(run: Path):
     """The fault that this is about: recall@10 of one model on the same queries, .74 or .66."""
     doc_ids = [f"doc{n}" for n in range(80)]
     asked = Queries(("a", "b", "c", "d"), tuple(QUERIES), tuple(dict.fromkeys(doc_ids[n::4], 1.0) for n in range(4)))
-    retrievers = {name: METHODS[name].open(run, TEXT) for name in RETRIEVERS}
+    retrievers = {name: METHODS[name].open(run_with(run, name), TEXT) for name in RETRIEVERS}
     retrievers |= {f"of {beams}": METHODS["generative"].open(run, TEXT, beams=beams) for beams in (1, 8)}
     alone = evaluate_methods(retrievers, asked, parse_metrics(["recall@10", "ndcg@10"])).first.judged
     beside = evaluate_methods(retrievers, asked, parse_metrics(["recall@10,50,80", "ndcg@10", "map@60"])).first.judged

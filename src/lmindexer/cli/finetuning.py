@@ -63,7 +63,8 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
     made = Run.open(out)
     facts = made.read_json("finetune.json")
     with made.trusting("finetune.json"):
-        click.echo(f"dev {facts['dev_metric']} {facts['best']:.4f} at epoch {facts['best_epoch']:g}, "
-                   f"learning rate {facts['best_rate']:g}")  # fmt: skip
+        at = (", ".join(f"{name} {value:g}" for name, value in facts["chosen"].items()) if "chosen" in facts
+              else f"epoch {facts['best_epoch']:g}, learning rate {facts['best_rate']:g}")  # fmt: skip
+        click.echo(f"dev {facts['dev_metric']} {facts['best']:.4f} at {at}")
     asked = "--history id,id" if config.task == "recommend" else '"your query"'
     click.echo(f"Run folder: {out}\nNext: lmindexer search {out} {asked}   lmindexer evaluate {out}")

@@ -29,6 +29,17 @@ how_to_ask = together(
            help="How hybrid fuses: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
     option("--weights", metavar="FLOAT,FLOAT",
            help="How much the partner and generated IDs count in hybrid. [1,1]"),
+    option("--k1", type=float, metavar="FLOAT",
+           help="How soon repeating a word stops to count in bm25. [1.5, or as chosen on dev]"),
+    option("--b", type=float, metavar="FLOAT",
+           help="How much long texts pay in bm25, from 0 to 1. [0.75, or as chosen on dev]"),
+    option("--stem", metavar="TEXT",
+           help="Language in which bm25 stems words; none: as they are. [english]"),
+    option("--stop-words", type=click.Choice(["english", "none"]),
+           help="Words that do not count beside others in bm25. [english]"),
+    option("--backbone", metavar="TEXT",
+           help="The encoder of dense: 'bundled', a Hugging Face name or a local folder. [bundled]"),
+    option("--seed", type=int, metavar="INT", help="Of random: another seed is another order. [0]"),
     option("--partner", type=click.Choice(PARTNERS),
            help="What hybrid fuses generated IDs with. [bm25; of histories dense]"),
 )  # fmt: skip
@@ -49,7 +60,9 @@ def options_of(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str,
     for flag in given:
         if not any(flag in taken for taken in options.values()):
             takers = " or ".join(name for name, method in METHODS.items() if flag in method.options)
-            raise InputError(f"--{flag} says how --method {takers} is asked; choose that or leave it out")
+            raise InputError(
+                f"--{flag.replace('_', '-')} says how --method {takers} is asked; choose that or leave it out"
+            )
     return options
 
 

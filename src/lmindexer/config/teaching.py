@@ -11,10 +11,13 @@ from lmindexer.settings import check_settings, fill, setting
 TASK = "Task"
 TASKS = ("search", "recommend")
 SEQUENTIAL = ("sasrec", "gru4rec", "bert4rec", "hgn", "fdsa")  # read items in order, one embedding each
-METHODS_TAUGHT = ("generative", *SEQUENTIAL)
+METHODS_TAUGHT = ("generative", "dual-encoder", "bm25", *SEQUENTIAL)
+DUAL_ENCODER, SEARCH_ALONE = ("dual-encoder",), ("dual-encoder", "bm25")
+NETWORKS = ("networks",)  # what learns by steps; of bm25 two numbers are chosen
 RECOMMEND, GENERATIVE = ("recommend",), ("generative",)
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
-SEQUENCES = "Sequences"
+SEQUENCES, NEGATIVES, WORDS = "Sequences", "Negatives", "Words"
+BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32}
 DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6}
 RENAMED = {"lr": "learning_rate", "history": "items", "documents": "document_share"}  # on 2026-11-26
 
@@ -30,7 +33,8 @@ class FinetuneConfig:
 
     method: str = setting(
         "generative",
-        "what is taught: a model that gives IDs (Eq. 14), or one of five networks that read a user's items in order",
+        "what is taught: a model that gives IDs (Eq. 14), an encoder that reads queries and documents apart, "
+        "bm25, whose k1 and b are chosen, or one of five networks that read a user's items in order",
         TASK,
         METHODS_TAUGHT,
     )
@@ -78,13 +82,16 @@ class FinetuneConfig:
         1, "layers in which the items of a history see each other", MODEL, of=IDS_TO_RECOMMEND
     )
     max_tokens: int = setting(
-        128, "a query, or the texts of a history, are cut after this many tokens", MODEL, of=GENERATIVE
-    )
+        128, "a query, the texts of a history, or with dual-encoder a document, are cut after this many tokens", MODEL,
+        of=(*GENERATIVE, *DUAL_ENCODER),
+    )  # fmt: skip
+    backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL, of=DUAL_ENCODER)
     dropout: float = setting(
         0.1,
         "dropout of all that learns: the decoder, what reads histories, a backbone's own layers",
         MODEL,
         presets=DROPOUT,
+        of=NETWORKS,
     )
 
     dim: int = setting(64, "width of an item's embedding and of the network", SEQUENCES, of=SEQUENTIAL)
@@ -103,45 +110,82 @@ class FinetuneConfig:
                              of=("--loss sampled", "--loss bce"))  # fmt: skip
     mask_share: float = setting(0.3, "share of a history's items that is hidden", SEQUENCES, of=("bert4rec",))
 
+    hard_negatives: int = setting(
+        1, "documents beside each pair that BM25 ranks highest and that are not relevant; 0: those of the batch alone",
+        NEGATIVES, of=DUAL_ENCODER,
+    )  # fmt: skip
+    temperature: float = setting(
+        0.05, "of the softmax over documents, in cosines: lower, only near documents count", NEGATIVES, of=DUAL_ENCODER
+    )
+    texts_at_once: int = setting(
+        0, "read so many texts of a batch at a time, twice, so that a large one fits; 0: all, once", NEGATIVES,
+        of=DUAL_ENCODER,
+    )  # fmt: skip
+
+    k1: tuple[float, ...] = setting(
+        (0.6, 0.9, 1.2, 1.5, 2.0),
+        "how soon repeating a word stops to count; of several each is tried with each b, and the best by --dev-metric "
+        "kept",
+        WORDS, of=("bm25",),
+    )  # fmt: skip
+    b: tuple[float, ...] = setting((0.25, 0.4, 0.55, 0.75, 0.9), "how much long texts pay, from 0 to 1", WORDS,
+                                   of=("bm25",))  # fmt: skip
+    stem: str = setting("english", "language in which words are stemmed; none: as they are", WORDS, of=("bm25",))
+    stop_words: str = setting("english", "words that do not count beside others", WORDS, ("english", "none"),
+                              of=("bm25",))  # fmt: skip
+
     warmup_epochs: int = setting(
         10, "first read each document and give its ID, so that IDs of any indexer start known; 0: none",
         SCHEDULE, of=GENERATIVE,
     )  # fmt: skip
-    epochs: int = setting(10, "epochs at most", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 200))
+    epochs: int = setting(10, "epochs at most", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 200), of=NETWORKS)
     patience: int = setting(3, "stop after so many epochs without a better --dev-metric; 0: never", SCHEDULE,
-                            presets=dict.fromkeys(SEQUENTIAL, 10))  # fmt: skip
-    dev_metric: str = setting("recall@10", "chooses the epoch and the learning rate", SCHEDULE)
+                            presets=dict.fromkeys(SEQUENTIAL, 10), of=NETWORKS)  # fmt: skip
+    dev_metric: str = setting("recall@10", "chooses the epoch and the learning rate, or the numbers of bm25", SCHEDULE)
     dev_queries: int = setting(2000, "how many of the dev queries or users to ask after each epoch", SCHEDULE)
-    batch_size: int = setting(128, "queries or histories a step", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 512))
+    batch_size: int = setting(128, "queries or histories a step", SCHEDULE, presets=BATCH, of=NETWORKS)
     learning_rate: tuple[float, ...] = setting(
-        (5e-4,), "learning rate; of several each is tried, and the best by --dev-metric kept", SCHEDULE
-    )
+        (5e-4,), "learning rate; of several each is tried, and the best by --dev-metric kept", SCHEDULE,
+        presets={"dual-encoder": (2e-5,)}, of=NETWORKS,
+    )  # fmt: skip
     encoder_learning_rate: float = setting(
         5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE, of=GENERATIVE
     )
     label_smoothing: float = setting(
         0.0, "share of a target spread over all codes of its position", SCHEDULE, of=GENERATIVE
     )
-    weight_decay: float = setting(0.01, "AdamW weight decay", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 0.0))
-    clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE)
+    weight_decay: float = setting(
+        0.01, "AdamW weight decay", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 0.0), of=NETWORKS
+    )
+    clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE, of=NETWORKS)
 
     beams: int = setting(20, "prefixes of IDs that a search keeps at each position", MACHINE, of=GENERATIVE)
     seed: int = setting(0, "the same seed on a CPU gives the same model", MACHINE)
-    device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps ...", MACHINE)
-    precision: str = setting("auto", "auto: bfloat16 where the machine does it well", MACHINE, ("auto", "fp32", "bf16"))
-    checkpoint_seconds: float = setting(60.0, "time between checkpoints; more where writing one is slow", MACHINE)
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps ...", MACHINE, of=NETWORKS)
+    precision: str = setting(
+        "auto", "auto: bfloat16 where the machine does it well", MACHINE, ("auto", "fp32", "bf16"), of=NETWORKS
+    )
+    checkpoint_seconds: float = setting(
+        60.0, "time between checkpoints; more where writing one is slow", MACHINE, of=NETWORKS
+    )
 
     @property
     def scopes(self) -> frozenset[str]:
         """What `of` a setting may name so that the setting counts."""
-        task = "recommend" if self.method in SEQUENTIAL else self.task
+        task = "recommend" if self.method in SEQUENTIAL else "search" if self.method in SEARCH_ALONE else self.task
         losses = (f"--loss {self.loss}",) if self.method in SEQUENTIAL else ()
-        return frozenset({task, self.method, self.title, *losses})
+        networks = () if self.method == "bm25" else NETWORKS
+        return frozenset({task, self.method, self.title, *losses, *networks})
 
     @property
     def title(self) -> str:
         """What the settings are of."""
         return f"{self.method} to {self.task}"
+
+    @property
+    def reads_documents(self) -> bool:
+        """Whether some documents are read in every epoch of a search task to give their own IDs."""
+        return self.method == "generative" and self.document_share > 0
 
     @property
     def reads_vectors(self) -> bool:
@@ -163,9 +207,11 @@ class FinetuneConfig:
                 "read once; leave it out, or choose items tokens"
             )
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
-                    "heads", "negatives")  # fmt: skip
+                    "heads", "negatives", "temperature")  # fmt: skip
         check_settings(self, positive)
         if self.dim % self.heads:
             raise InputError(f"dim {self.dim} must be a multiple of heads, {self.heads}")
+        if not all(b <= 1 for b in self.b):
+            raise InputError(f"b must be from 0 to 1, not {','.join(map(str, self.b))}")
         if not 0 < self.mask_share < 1:
             raise InputError(f"mask_share must be above 0 and below 1, not {self.mask_share}")

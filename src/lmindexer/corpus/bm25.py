@@ -18,14 +18,14 @@ K1, B = 1.5, 0.75  # how soon repeating a word stops to count; how much long tex
 
 
 @dataclass(frozen=True)
-class Bm25:
-    """The words of N documents, V distinct ones, ready to be asked for."""
+class WordCounts:
+    """How often each of N documents has each of V words."""
 
-    worth: "csr_matrix"  # (N, V), float32; 0 where the document lacks the word
+    counts: "csr_matrix"  # (N, V), float32
     column_of: dict[str, int]  # of a word
 
     @classmethod
-    def of(cls, documents: Iterable[Sequence[str]]) -> "Bm25":
+    def of(cls, documents: Iterable[Sequence[str]]) -> "WordCounts":
         """Count the words of each document."""
         from scipy.sparse import csr_matrix
 
@@ -38,7 +38,25 @@ class Bm25:
         found = np.concatenate([*columns, np.empty(0, dtype=np.int32)])
         counts = csr_matrix((ones, found, starts), shape=(len(columns), len(column_of)))
         counts.sum_duplicates()
-        return cls(_worth(counts), column_of)
+        return cls(counts, column_of)
+
+
+@dataclass(frozen=True)
+class Bm25:
+    """The words of N documents, V distinct ones, ready to be asked for."""
+
+    worth: "csr_matrix"  # (N, V), float32; 0 where the document lacks the word
+    column_of: dict[str, int]  # of a word
+
+    @classmethod
+    def of(cls, documents: Iterable[Sequence[str]], k1: float = K1, b: float = B) -> "Bm25":
+        """Count the words of each document, and weigh them."""
+        return cls.weighed(WordCounts.of(documents), k1, b)
+
+    @classmethod
+    def weighed(cls, words: WordCounts, k1: float = K1, b: float = B) -> "Bm25":
+        """What words that are counted are worth."""
+        return cls(_worth(words.counts, k1, b), words.column_of)
 
     @cached_property
     def by_word(self) -> "csr_matrix":
@@ -55,8 +73,8 @@ class Bm25:
         return scores
 
 
-def _worth(counts: "csr_matrix") -> "csr_matrix":
-    """ln(1 + (N - n + 1/2) / (n + 1/2)) f / (f + K1 (1 - B + B L / mean L)), of counts f (N, V).
+def _worth(counts: "csr_matrix", k1: float, b: float) -> "csr_matrix":
+    """ln(1 + (N - n + 1/2) / (n + 1/2)) f / (f + k1 (1 - b + b L / mean L)), of counts f (N, V).
 
     n documents have the word; L is the length of the document in words.
     """
@@ -64,7 +82,7 @@ def _worth(counts: "csr_matrix") -> "csr_matrix":
     holding = np.bincount(counts.indices, minlength=counts.shape[1])
     rarity = np.log(1 + (N - holding + 0.5) / (holding + 0.5)).astype(np.float32)
     length = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-    saturation = K1 * (1 - B + B * length / (length.mean() if length.any() else 1.0))  # (N,)
+    saturation = k1 * (1 - b + b * length / (length.mean() if length.any() else 1.0))  # (N,)
     share = counts.data / (counts.data + np.repeat(saturation, np.diff(counts.indptr)))
     worth = counts.copy()
     worth.data = (share * rarity[counts.indices]).astype(np.float32)

@@ -18,7 +18,7 @@ from lmindexer.progress import Progress
 from lmindexer.runs import Change, Run, changing
 from lmindexer.runs.contents import leftovers, listed_names
 
-MADE_ANEW = ("dense.parquet", "items.parquet")  # caches: whoever needs them makes them
+MADE_ANEW = ("dense.parquet", "dense-*.parquet", "items.parquet", "dual_encoder.parquet")  # by who needs them
 TWINS = {"ids.parquet": "ids.jsonl", "ids.jsonl": "ids.parquet"}  # each can be made from the other
 EVALUATE = "deleted; evaluate again"
 
@@ -56,8 +56,8 @@ def mend_run(path: Path, progress: Progress | None = None) -> list[Fault]:
     if not faults or any(not fault.mending for fault in faults):
         return faults
     with changing(path, progress) as change:
-        for name in [*MADE_ANEW, *_results(change.run)]:
-            if (change.run.path / name).exists() and not _is_parquet(change.run.path / name):
+        for name in [*_caches(change.run), *_results(change.run)]:
+            if not _is_parquet(change.run.path / name):
                 (change.run.path / name).unlink()
         _mend_table(change)
     with changing(path, progress) as change:
@@ -78,8 +78,8 @@ def _file_faults(run: Run) -> Iterator[Fault]:
 
 
 def _cache_faults(run: Run) -> Iterator[Fault]:
-    for name in MADE_ANEW:
-        if (run.path / name).exists() and not _is_parquet(run.path / name):
+    for name in _caches(run):
+        if not _is_parquet(run.path / name):
             yield Fault(f"{name} cannot be read", "deleted; it is made again when it is needed")
     for name in _results(run):
         if not _is_parquet(run.path / name):
@@ -149,6 +149,10 @@ def _mend_agreement(change: Change) -> None:
         ids = ids.add(found.doc_ids, found.codes)
     corpus = Corpus.from_documents((corpus[corpus.row_of[doc_id]] for doc_id in ids.doc_ids), keep_empty=True)
     keep(change, ids, corpus, load_given(run, corpus) if given else None)
+
+
+def _caches(run: Run) -> list[str]:
+    return sorted(path.name for name in MADE_ANEW for path in run.path.glob(name))
 
 
 def _results(run: Run) -> list[str]:

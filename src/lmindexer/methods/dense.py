@@ -1,5 +1,6 @@
 """The plain dense way: one vector a text by a pretrained encoder, exact search by cosine."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,8 @@ from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
 from lmindexer.indexers.kept_vectors import vectors_of
 from lmindexer.indexers.store import load_documents
-from lmindexer.methods.retriever import Hit, Retriever, best_hits, history_rows
+from lmindexer.methods.nearest import BATCH, Nearest
+from lmindexer.methods.retriever import Hit, Retriever, history_rows
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.history import DECAY
 from lmindexer.questions.questions import HISTORY, TEXT
@@ -23,15 +25,23 @@ from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
 
 KEPT = "dense.parquet"  # of a run: vectors of its documents by the bundled encoder
-BATCH = 256  # questions scored together
-DECIMALS = 5  # of a cosine
 
 
-def open_run(run: Path, kind: str, sequences: Sequences | None) -> "DenseRetriever":
-    """As `Method.open`: by the bundled encoder as it is; vectors of documents are kept in the run."""
+def open_run(run: Path, kind: str, sequences: Sequences | None, *, backbone: str = "bundled") -> "DenseRetriever":
+    """As `Method.open`: by an encoder as it is; vectors of documents are kept in the run."""
     folder = Run.open(run)
-    config = folder.config
-    return DenseRetriever(load_documents(folder), max_tokens=config.max_tokens, keep=run / KEPT, long=config.long)
+    config, keep = folder.config, run / kept_as(backbone)
+    return DenseRetriever(load_documents(folder), backbone, config.max_tokens, keep, config.long)
+
+
+def kept_as(encoder: str) -> str:
+    """The name of the file with vectors by an encoder: another one of a folder whose files have changed."""
+    if encoder == "bundled":
+        return KEPT
+    files = sorted(Path(encoder).rglob("*")) if Path(encoder).is_dir() else []
+    stats = [(str(file), file.stat()) for file in files if file.is_file()]
+    told = "\n".join([encoder, *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)])
+    return f"dense-{hashlib.blake2b(told.encode(), digest_size=8).hexdigest()}.parquet"
 
 
 class DenseRetriever(Retriever):
@@ -66,22 +76,17 @@ class DenseRetriever(Retriever):
                 return self._read(Corpus.from_documents((corpus[row] for row in rows), keep_empty=True), long)
 
             vectors = vectors_of(corpus, keep, self._encoder.dim, read, keep=True)
-        self._documents = F.normalize(vectors.to(next(self._encoder.parameters()).device).float(), dim=1)  # (N, D)
+        documents = F.normalize(vectors.to(next(self._encoder.parameters()).device).float(), dim=1)  # (N, D)
+        self._nearest = Nearest(documents, self.doc_ids, self._ranks)
 
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
-        vectors = self._documents if kind == TEXT else self._centred
+        nearest = self._nearest if kind == TEXT else self._centred
         taken: list[Any] = questions if kind == TEXT else history_rows(questions, self._row_of)
-        doc_ids, ranks = self.doc_ids, self._ranks
-        answers = vectors
-        if rows is not None:
-            doc_ids, ranks = [self.doc_ids[row] for row in rows.tolist()], self._ranks[rows]
-            answers = vectors[torch.from_numpy(rows)]
         hits: list[list[Hit]] = []
         for at in range(0, len(taken), BATCH):
             part = taken[at : at + BATCH]
-            asked = self._vectors_of_texts(part) if kind == TEXT else _vectors_of_histories(part, vectors)
-            scores = asked @ answers.T  # (b, n)
-            hits += [best_hits(row, doc_ids, k, ranks) for row in _rounded(scores)]
+            asked = self._vectors_of_texts(part) if kind == TEXT else _vectors_of_histories(part, nearest.vectors)
+            hits += nearest.hits(asked, k, rows)
         return hits
 
     def _vectors_of_texts(self, texts: Sequence[str]) -> torch.Tensor:
@@ -90,9 +95,10 @@ class DenseRetriever(Retriever):
         return F.normalize(self._read(Corpus.from_documents(part)).float(), dim=1)
 
     @cached_property
-    def _centred(self) -> torch.Tensor:
-        """The vectors (N, D) without their mean."""
-        return F.normalize(self._documents - self._documents.mean(0), dim=1)
+    def _centred(self) -> Nearest:
+        """By the vectors without their mean."""
+        vectors = self._nearest.vectors
+        return Nearest(F.normalize(vectors - vectors.mean(0), dim=1), self.doc_ids, self._ranks)
 
     def _read(self, corpus: Corpus, long: str = "cut") -> torch.Tensor:
         """(N, D)"""
@@ -106,8 +112,3 @@ def _vectors_of_histories(histories: Sequence[list[int]], documents: torch.Tenso
         weight = DECAY ** torch.arange(len(rows), dtype=torch.float32)
         asked[n] = weight.to(asked.device) @ documents[rows[::-1]]
     return F.normalize(asked, dim=1)
-
-
-def _rounded(cosines: torch.Tensor) -> np.ndarray:
-    """To what vectors in half precision can tell apart: equal texts are equally near, wherever they stand."""
-    return cosines.float().cpu().numpy().round(DECIMALS)

@@ -61,7 +61,8 @@ def open_run(
     """As `Method.open`: `partner` and generated IDs, with `weights` in this order, fused by rank or by score.
 
     By default the partner is the first of PARTNERS that answers this kind of question. Raises InputError as
-    `check_fusion`, and for a partner that is none of PARTNERS, before it reads any document.
+    `check_fusion`, and for a partner that is none of PARTNERS, before it reads any document. What of `how` says nothing
+    of generated IDs is the partner's.
     """
     check_fusion(weights, 2, fusion)
     partner = partner or next(name for name in PARTNERS if kind in METHODS[name].reads)
@@ -70,8 +71,9 @@ def open_run(
     if kind not in METHODS[partner].reads:
         fitting = " or ".join(name for name in PARTNERS if kind in METHODS[name].reads)
         raise InputError(f"{partner} does not answer such questions; the partner of generated IDs is {fitting}")
+    of_partner = {name: how.pop(name) for name in how.keys() - set(METHODS["generative"].options)}
     ids = METHODS["generative"].open(run, kind, **how)
-    return HybridRetriever([METHODS[partner].open(run, kind, sequences=sequences), ids], weights, fusion)
+    return HybridRetriever([METHODS[partner].open(run, kind, sequences=sequences, **of_partner), ids], weights, fusion)
 
 
 class HybridRetriever(Retriever):

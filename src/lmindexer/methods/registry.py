@@ -14,12 +14,13 @@ from lmindexer.errors import InputError
 
 if TYPE_CHECKING:
     from lmindexer.methods.retriever import Retriever
-    from lmindexer.methods.teachable import Teachable
+    from lmindexer.methods.teachable import Choosable, Teachable
     from lmindexer.questions.sequences import Sequences
     from lmindexer.runs import Run
 
 TEXT, HISTORY = "text", "history"  # as in questions.questions, which imports more
 OF_IDS = ("beams", "exact", "renormalise", "novelty")  # how generated IDs are searched
+OF_WORDS = ("k1", "b", "stem", "stop_words")  # how words are counted
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Method:
     options: tuple[str, ...] = ()  # keywords of `open`: how it is asked
     teachable: str = ""  # the module with `begin`, where the method can be taught
     only_taught: bool = False  # whether only a run that was taught it has it
+    partner: bool = False  # whether hybrid fuses generated IDs with it
 
     def open(
         self, run: str | Path, kind: str = "", *, sequences: "Sequences | None" = None, **options: Any
@@ -49,9 +51,10 @@ class Method:
         from lmindexer.methods.taught import taught_by
 
         if self.only_taught and taught_by(Path(run)) != self.name:
+            data = "SEQUENCES" if HISTORY in self.reads else "--queries QUERIES"
             raise InputError(
-                f"{run} was not taught {self.name}; run lmindexer finetune RUN SEQUENCES --method {self.name}, or "
-                "choose another --method"
+                f"{run} was not taught {self.name}; run lmindexer finetune RUN {data} --method {self.name}, or choose "
+                "another --method"
             )
         retriever: Retriever = import_module(f"{__package__}.{self.module}").open_run(
             Path(run), kind or self._usual_kind(Path(run)), sequences, **options
@@ -65,7 +68,7 @@ class Method:
             fitting = ", ".join(n for n, method in METHODS.items() if kind in method.reads and not method.only_taught)
             raise InputError(f"{self.name} answers {_plural(self.reads)}, not {_plural((kind,))}; choose {fitting}")
 
-    def begin(self, run: "Run", config: FinetuneConfig) -> "Teachable":
+    def begin(self, run: "Run", config: FinetuneConfig) -> "Teachable | Choosable":
         """What a run has of the method, ready to be taught. Raises InputError where it cannot be."""
         if not self.teachable:
             others = ", ".join(name for name, method in METHODS.items() if method.teachable)
@@ -87,12 +90,17 @@ METHODS = {
     method.name: method
     for method in (
         Method("generative", "generated IDs", (TEXT, HISTORY), "generative.finetuned", OF_IDS, "generative.teachable"),
-        Method("bm25", "words", (TEXT,), "bm25"),
-        Method("dense", "the bundled encoder", (TEXT, HISTORY), "dense"),
-        Method("popular", "what most users took", (HISTORY,), "popular"),
+        Method("bm25", "words", (TEXT,), "bm25", OF_WORDS, "bm25", partner=True),
+        Method("dense", "the bundled encoder, or any other", (TEXT, HISTORY), "dense", ("backbone",), partner=True),
+        Method("popular", "what most users took", (HISTORY,), "popular", partner=True),
+        Method(
+            "dual-encoder", "an encoder that was taught (Karpukhin et al. 2020)", (TEXT,), "dual_encoder.retriever", (),
+            "dual_encoder.teachable", only_taught=True, partner=True,
+        ),
+        Method("random", "a random order", (TEXT, HISTORY), "random_order", ("seed",)),
         Method(
             "hybrid", "generated IDs fused with another of these", (TEXT, HISTORY), "hybrid",
-            ("fusion", "weights", "partner", *OF_IDS),
+            ("fusion", "weights", "partner", *OF_IDS, *OF_WORDS, "backbone"),
         ),
         *(
             Method(name, about, (HISTORY,), "sequential.model", (), "sequential.model", only_taught=True)
@@ -106,9 +114,7 @@ METHODS = {
         ),
     )
 }  # fmt: skip
-PARTNERS = tuple(
-    name for name, method in METHODS.items() if not method.teachable and name != "hybrid"
-)  # of generated IDs
+PARTNERS = tuple(name for name, method in METHODS.items() if method.partner)  # of generated IDs
 
 
 def method_for(run: str | Path) -> str:

@@ -1,9 +1,9 @@
 """What can be taught: the face that a model has for the one loop that teaches (section 3.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
@@ -39,13 +39,34 @@ class Lesson:
     tokens: int | None  # a step reads at most so many of these; None: any number
     epoch: Callable[[np.random.Generator], np.ndarray]  # the pairs of an epoch
     losses: Callable[[np.ndarray], dict[str, Tensor]]  # of some pairs: "loss" is minimised, all are logged
+    batches: Callable[[np.random.Generator], list[np.ndarray]] | None = None  # of an epoch; None: of like lengths
+
+
+@runtime_checkable
+class Choosable(Protocol):
+    """A method with a few settings and no weights: `teaching.choose` keeps those that are best on dev."""
+
+    config: FinetuneConfig
+
+    def unseen(self, task: Task) -> list[str]:
+        """Notes on what it does not see of the task's questions."""
+        ...
+
+    @property
+    def grid(self) -> Sequence[dict[str, float]]:
+        """Settings to choose from; of equally good ones the first are kept."""
+        ...
+
+    def retriever(self, **settings: float) -> Retriever:
+        """The method as some of these settings make it."""
+        ...
 
 
 class Teachable(Protocol):
     """A model that begins to learn a task; whatever it is made of, it is taught by `teaching.train`."""
 
     config: FinetuneConfig
-    later_documents: bool  # whether it can find documents that came after it was taught
+    later_documents: bool  # whether documents that came after it was taught may have to be favoured to be found
 
     @property
     def corpus(self) -> Corpus:

@@ -1,6 +1,8 @@
 """What a published model is: its kind, how it pools, which files it has, and whether it can be used here."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,21 @@ KINDS = (
     "use 'bundled', an encoder such as BERT, RoBERTa or MPNet, a seq2seq model such as T5, mT5 or BART, or a causal "
     "model such as Qwen, Llama or Mistral"
 )
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """What transformers says of weights that it reads is not shown."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
 
 
 def is_causal(config: Any) -> bool:

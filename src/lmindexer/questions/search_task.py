@@ -48,7 +48,7 @@ class SearchTask:
                     target.append(corpus.row_of[doc_id])
                     weight.append(grade / highest)
                 self._texts.append(text)
-        N, read = len(corpus), config.document_share > 0
+        N, read = len(corpus), config.reads_documents
         self.documents = N if read else 0
         rows = np.arange(self.documents)
         self.source = np.concatenate([np.array(source), rows + len(self._texts)])

@@ -13,7 +13,7 @@ GENERATION = re.compile(r"(?P<stem>.+)\.(?P<number>\d+)(?P<suffix>\.[^.]+)")
 # Files that change by themselves, or can be made anew: their digests are not kept.
 UNLISTED = re.compile(
     r"run\.json|log\.jsonl|checkpoint\.safetensors|report\.md|curves\.png|explore\.html|results-.*\.parquet"
-    r"|(dense|items)\.parquet|(start|best)\.safetensors|\..*"
+    r"|(dense(-[0-9a-f]{16})?|items|dual_encoder)\.parquet|(start|best)\.safetensors|\..*"
 )
 
 

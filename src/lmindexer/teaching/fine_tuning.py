@@ -19,6 +19,7 @@ from lmindexer.methods.dense import KEPT
 from lmindexer.methods.registry import HISTORY, METHODS, TEXT, load_retriever
 from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.taught import CONFIG, is_finetuned, read_config
+from lmindexer.methods.teachable import Choosable
 from lmindexer.progress import Progress
 from lmindexer.questions.histories import HistoryData
 from lmindexer.questions.queries import QUERIES, Queries, QueryData, load_queries, save_queries
@@ -29,6 +30,7 @@ from lmindexer.questions.splits import beginnings, load_splits
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run, writing
 from lmindexer.settings import check_counting, parse, same_settings, to_toml
+from lmindexer.teaching.choose import choose
 from lmindexer.teaching.train import train
 
 OF_THE_INDEXER = (
@@ -85,6 +87,8 @@ def finetune(
     parse_metric(config.dev_metric)
     kind = HISTORY if config.task == "recommend" else TEXT
     if kind not in METHODS[config.method].reads:
+        if kind == HISTORY:
+            raise InputError(f"{config.method} searches; name the --queries that it learns from, and no SEQUENCES")
         raise InputError(f"{config.method} recommends; name the SEQUENCES that it learns from, and no queries")
     source = Run.open(run)
     if is_finetuned(run):
@@ -126,11 +130,14 @@ def _teach(
     model = METHODS[config.method].begin(source, config)  # what cannot be is refused while there is no folder yet
     progress.note(*model.unseen(task))
     folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
-    folder.update(bf16=model.bf16)
     if isinstance(task, RecommendTask):
         save_sequences(task.sequences, task.corpus.doc_ids, out / SEQUENCES)
     else:
         save_queries(out / QUERIES, task.queries)
+    if isinstance(model, Choosable):
+        choose(folder, model, task, progress)
+        return
+    folder.update(bf16=model.bf16)
     train(folder, model, task, progress, resume=resume)
 
 

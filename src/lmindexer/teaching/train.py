@@ -9,6 +9,7 @@ import torch
 
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.evaluation.metrics import parse_metric
+from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.teachable import Lesson, Teachable, TeachingState
 from lmindexer.progress import Progress
 from lmindexer.questions.task import Task
@@ -81,10 +82,9 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
         (run.path / name).unlink(missing_ok=True)
 
 
-def dev_metric(model: Teachable, task: Task) -> float:
-    """The dev metric of the model as it is."""
-    metric = model.config.dev_metric
-    hits = model.retriever().answer(task.dev_questions.asked, parse_metric(metric).k)
+def dev_metric(retriever: Retriever, task: Task, metric: str) -> float:
+    """How well a method answers the dev questions as it is."""
+    hits = retriever.answer(task.dev_questions.asked, parse_metric(metric).k)
     return task.dev_questions.judged([[hit.doc_id for hit in found] for found in hits], metric)
 
 
@@ -110,7 +110,7 @@ def _at_rate(
         return chosen[learned[chosen]]
 
     def after_epoch(epoch: int) -> dict[str, float]:
-        value = torch.tensor(dev_metric(model, task))
+        value = torch.tensor(dev_metric(model.retriever(), task, config.dev_metric))
         state.stale = filled(state.stale) + 1
         if value > filled(state.best_here):
             state.best_here, state.stale = value, torch.tensor(0)
@@ -153,7 +153,7 @@ def _teach_the_rest(
         return np.union1d(lesson.epoch(rng), missed)
 
     def after_epoch(epoch: int) -> dict[str, float]:
-        value = torch.tensor(dev_metric(model, task))
+        value = torch.tensor(dev_metric(model.retriever(), task, config.dev_metric))
         if value >= filled(state.best):
             state.best, state.all_known = value, torch.tensor(True)
             trainer.keep(BEST)
@@ -165,9 +165,11 @@ def _teach_the_rest(
 
 
 def _stage(name: str, model: Teachable, lesson: Lesson, rate: float) -> Stage:
-    """One epoch of a lesson; pairs whose questions are alike in length are read together."""
+    """One epoch of a lesson; pairs whose questions are alike in length are read together, unless it says otherwise."""
 
     def batches(rng: np.random.Generator) -> list[np.ndarray]:
+        if lesson.batches is not None:
+            return lesson.batches(rng)
         chosen = lesson.epoch(rng)
         of_like_length = length_bucketed_batches(lesson.lengths[chosen], model.config.batch_size, rng, lesson.tokens)
         return [chosen[places] for places in of_like_length]
