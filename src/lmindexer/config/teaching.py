@@ -11,10 +11,11 @@ from lmindexer.settings import check_settings, fill, setting
 TASK = "Task"
 TASKS = ("search", "recommend")
 SEQUENTIAL = ("sasrec", "gru4rec", "bert4rec", "hgn", "fdsa")  # read items in order, one embedding each
-METHODS_TAUGHT = ("generative", *SEQUENTIAL)
-RECOMMEND, GENERATIVE = ("recommend",), ("generative",)
+METHODS_TAUGHT = ("generative", "seal", *SEQUENTIAL)
+RECOMMEND, GENERATIVE, SEAL = ("recommend",), ("generative",), ("seal",)
+WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
-SEQUENCES = "Sequences"
+SEQUENCES, NGRAMS = "Sequences", "N-grams"
 DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6}
 RENAMED = {"lr": "learning_rate", "history": "items", "documents": "document_share"}  # on 2026-11-26
 
@@ -30,7 +31,8 @@ class FinetuneConfig:
 
     method: str = setting(
         "generative",
-        "what is taught: a model that gives IDs (Eq. 14), or one of five networks that read a user's items in order",
+        "what is taught: a model that gives IDs (Eq. 14), one that gives n-grams of the documents (seal), or one of five "
+        "networks that read a user's items in order",
         TASK,
         METHODS_TAUGHT,
     )
@@ -54,9 +56,9 @@ class FinetuneConfig:
     )
     document_share: float = setting(
         1.0,
-        "share of the documents that is read in every epoch, too, to give their own IDs; 0: none",
+        "share of the documents that is read in every epoch, too, to give their own IDs or n-grams; 0: none",
         TASK,
-        of=IDS_TO_SEARCH,
+        of=(*IDS_TO_SEARCH, *SEAL),
     )
     held_out: float = setting(
         0.02,
@@ -71,14 +73,18 @@ class FinetuneConfig:
     )
     encoder: str = setting(
         "auto", "how much of the encoder learns; auto: full, but none of it where items are vectors", MODEL,
-        ("auto", "frozen", "top", "full"), of=GENERATIVE,
+        ("auto", "frozen", "top", "full"), of=WRITES,
     )  # fmt: skip
-    top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL, of=GENERATIVE)
+    top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL, of=WRITES)
+    backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL, of=SEAL)
+    decoder_layers: int = setting(
+        2, "layers of the small decoder put on a backbone that only reads", MODEL, of=SEAL
+    )
     history_layers: int = setting(
         1, "layers in which the items of a history see each other", MODEL, of=IDS_TO_RECOMMEND
     )
     max_tokens: int = setting(
-        128, "a query, or the texts of a history, are cut after this many tokens", MODEL, of=GENERATIVE
+        128, "a query, or the texts of a history, are cut after this many tokens", MODEL, of=WRITES
     )
     dropout: float = setting(
         0.1,
@@ -103,6 +109,24 @@ class FinetuneConfig:
                              of=("--loss sampled", "--loss bce"))  # fmt: skip
     mask_share: float = setting(0.3, "share of a history's items that is hidden", SEQUENCES, of=("bert4rec",))
 
+    ngram_tokens: int = setting(10, "tokens of an n-gram", NGRAMS, of=SEAL)
+    ngrams: int = setting(10, "n-grams of a document that a query is taught to give, one of them an epoch", NGRAMS,
+                          of=SEAL)  # fmt: skip
+    temperature: float = setting(
+        1.0, "how evenly these are drawn; near 0 only those that share most with the query", NGRAMS, of=SEAL
+    )
+    scoring: str = setting(
+        "intersective",
+        "what a document scores: by all its n-grams (intersective), or by its best whole one, by how much likelier than "
+        "its frequency it is (lm-fm), or by how likely (lm)",
+        NGRAMS,
+        ("intersective", "lm-fm", "lm"),
+        of=SEAL,
+    )
+    unigrams: int = setting(
+        100, "beside what is in the beams, so many of the likeliest single tokens count", NGRAMS, of=SEAL
+    )
+
     warmup_epochs: int = setting(
         10, "first read each document and give its ID, so that IDs of any indexer start known; 0: none",
         SCHEDULE, of=GENERATIVE,
@@ -117,7 +141,7 @@ class FinetuneConfig:
         (5e-4,), "learning rate; of several each is tried, and the best by --dev-metric kept", SCHEDULE
     )
     encoder_learning_rate: float = setting(
-        5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE, of=GENERATIVE
+        5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE, of=WRITES
     )
     label_smoothing: float = setting(
         0.0, "share of a target spread over all codes of its position", SCHEDULE, of=GENERATIVE
@@ -125,7 +149,8 @@ class FinetuneConfig:
     weight_decay: float = setting(0.01, "AdamW weight decay", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 0.0))
     clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE)
 
-    beams: int = setting(20, "prefixes of IDs that a search keeps at each position", MACHINE, of=GENERATIVE)
+    beams: int = setting(20, "prefixes of IDs or n-grams that a search keeps at each position", MACHINE,
+                         presets={"seal": 15}, of=WRITES)  # fmt: skip
     seed: int = setting(0, "the same seed on a CPU gives the same model", MACHINE)
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps ...", MACHINE)
     precision: str = setting("auto", "auto: bfloat16 where the machine does it well", MACHINE, ("auto", "fp32", "bf16"))
@@ -163,7 +188,7 @@ class FinetuneConfig:
                 "read once; leave it out, or choose items tokens"
             )
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
-                    "heads", "negatives")  # fmt: skip
+                    "heads", "negatives", "decoder_layers", "ngram_tokens", "ngrams", "temperature")  # fmt: skip
         check_settings(self, positive)
         if self.dim % self.heads:
             raise InputError(f"dim {self.dim} must be a multiple of heads, {self.heads}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_key
-from lmindexer.methods.registry import METHODS, PARTNERS
+from lmindexer.methods.registry import METHODS, PARTNERS, method_for
 from lmindexer.methods.retriever import ByWords, Hit, Retriever
 from lmindexer.questions.sequences import Sequences
 
@@ -60,6 +60,8 @@ def open_run(
 ) -> "HybridRetriever":
     """As `Method.open`: `partner` and generated IDs, with `weights` in this order, fused by rank or by score.
 
+    In the place of generated IDs stands another method that the run was taught, where it answers such questions.
+
     By default the partner is the first of PARTNERS that answers this kind of question. Raises InputError as
     `check_fusion`, and for a partner that is none of PARTNERS, before it reads any document.
     """
@@ -70,8 +72,10 @@ def open_run(
     if kind not in METHODS[partner].reads:
         fitting = " or ".join(name for name in PARTNERS if kind in METHODS[name].reads)
         raise InputError(f"{partner} does not answer such questions; the partner of generated IDs is {fitting}")
-    ids = METHODS["generative"].open(run, kind, **how)
-    return HybridRetriever([METHODS[partner].open(run, kind, sequences=sequences), ids], weights, fusion)
+    taught = method_for(run)
+    taught = taught if kind in METHODS[taught].reads else "generative"
+    retriever = METHODS[taught].open(run, kind, **how)
+    return HybridRetriever([METHODS[partner].open(run, kind, sequences=sequences), retriever], weights, fusion)
 
 
 class HybridRetriever(Retriever):

@@ -49,8 +49,9 @@ class Method:
         from lmindexer.methods.taught import taught_by
 
         if self.only_taught and taught_by(Path(run)) != self.name:
+            learns_from = "SEQUENCES" if self.reads == (HISTORY,) else "--queries Q"
             raise InputError(
-                f"{run} was not taught {self.name}; run lmindexer finetune RUN SEQUENCES --method {self.name}, or "
+                f"{run} was not taught {self.name}; run lmindexer finetune RUN {learns_from} --method {self.name}, or "
                 "choose another --method"
             )
         retriever: Retriever = import_module(f"{__package__}.{self.module}").open_run(
@@ -91,8 +92,12 @@ METHODS = {
         Method("dense", "the bundled encoder", (TEXT, HISTORY), "dense"),
         Method("popular", "what most users took", (HISTORY,), "popular"),
         Method(
-            "hybrid", "generated IDs fused with another of these", (TEXT, HISTORY), "hybrid",
-            ("fusion", "weights", "partner", *OF_IDS),
+            "seal", "generated n-grams of the documents", (TEXT,), "seal.retriever", ("beams", "scoring"),
+            "seal.teachable", only_taught=True,
+        ),
+        Method(
+            "hybrid", "generated IDs, or what RUN was taught, fused with another of these", (TEXT, HISTORY), "hybrid",
+            ("fusion", "weights", "partner", *OF_IDS, "scoring"),
         ),
         *(
             Method(name, about, (HISTORY,), "sequential.model", (), "sequential.model", only_taught=True)

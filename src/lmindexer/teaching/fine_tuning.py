@@ -85,7 +85,12 @@ def finetune(
     parse_metric(config.dev_metric)
     kind = HISTORY if config.task == "recommend" else TEXT
     if kind not in METHODS[config.method].reads:
-        raise InputError(f"{config.method} recommends; name the SEQUENCES that it learns from, and no queries")
+        fitting = (
+            "searches; name the --queries that it learns from, and no SEQUENCES"
+            if kind == HISTORY
+            else "recommends; name the SEQUENCES that it learns from, and no queries"
+        )
+        raise InputError(f"{config.method} {fitting}")
     source = Run.open(run)
     if is_finetuned(run):
         made_from = source.facts.get("indexed_by", "the run of the indexer")
