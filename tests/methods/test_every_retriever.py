@@ -18,6 +18,8 @@ from lmindexer.methods.dense import KEPT, DenseRetriever
 from lmindexer.methods.registry import METHODS, TEXT
 from lmindexer.methods.retriever import Hit, Retriever, best_hits
 from lmindexer.runs import Run
+from lmindexer.teaching.fine_tuning import finetune
+from small_tasks import QUIET, write_queries
 
 QUERIES = ["rose in old soil", "thunder and storm", "a violin and a drum"]
 
@@ -30,7 +32,12 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
 
 
 @pytest.fixture(scope="module", params=[name for name, method in METHODS.items() if TEXT in method.reads])
-def retriever(request: pytest.FixtureRequest, run: Path) -> Retriever:
+def retriever(request: pytest.FixtureRequest, run: Path, checkpoints: dict[str, Path]) -> Retriever:
+    if METHODS[request.param].only_taught:
+        quick = {"epochs": 1, "device": "cpu", "precision": "fp32", "backbone": str(checkpoints["bert"])}
+        finetune(run, run.parent / request.param, queries=write_queries(run.parent / "queries.jsonl"),
+                 method=request.param, **quick, progress=QUIET)  # fmt: skip
+        return METHODS[request.param].open(run.parent / request.param, TEXT)
     return METHODS[request.param].open(run, TEXT)
 
 

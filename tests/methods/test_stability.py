@@ -31,7 +31,7 @@ from lmindexer.questions.sequence_files import load_taught
 from lmindexer.questions.sequences import held_out, next_items
 from lmindexer.runs import Run
 from lmindexer.teaching.fine_tuning import finetune
-from small_tasks import QUICK, QUIET, learn, write_sequences
+from small_tasks import QUICK, QUIET, learn, write_queries, write_sequences
 
 Ask = Callable[[int, "Iterable[str] | None"], "list[list[Hit]]"]
 
@@ -43,7 +43,7 @@ DEPTH = 7  # so much of each list is fused here, so that there is much behind it
 GENERATIVE: list[dict[str, Any]] = [
     {"beams": 1}, {"beams": 3, "renormalise": True}, {"exact": True, "beams": 1}, {"beams": 2, "novelty": 4.0},
 ]  # fmt: skip
-RETRIEVERS = [name for name, method in METHODS.items() if TEXT in method.reads]
+RETRIEVERS = [name for name, method in METHODS.items() if TEXT in method.reads and not method.only_taught]
 RECOMMENDERS = [name for name, method in METHODS.items() if HISTORY in method.reads and not method.only_taught]
 WAYS: list[tuple[str, str, dict[str, Any]]] = [
     *(("search", name, {}) for name in RETRIEVERS),
@@ -51,6 +51,8 @@ WAYS: list[tuple[str, str, dict[str, Any]]] = [
     *((task, "generative", how) for task in ("search", "recommend") for how in GENERATIVE),
     *((task, "hybrid", {"fusion": "rank", "beams": 2}) for task in ("search", "recommend")),
     ("search", "hybrid", {"partner": "dense", "weights": [1.0, 0.3]}),
+    ("search", "seal", {}),
+    ("search", "seal", {"beams": 2, "scoring": "lm"}),
 ]
 
 
@@ -66,9 +68,22 @@ def run(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.T
     return folder / "taught"
 
 
+@pytest.fixture(scope="module")
+def taught_to_search(run: Path, checkpoints: dict[str, Path]) -> Path:
+    """By a method that only a run which was taught it has; then the same documents came."""
+    out, queries = run.parent / "seal", write_queries(run.parent / "queries.jsonl")
+    how = {"method": "seal", "epochs": 1, "device": "cpu", "precision": "fp32", "backbone": str(checkpoints["bert"])}
+    finetune(run.parent / "run", out, queries=queries, **how, progress=QUIET)
+    documents = load_documents(Run.open(run))
+    add_documents(out, Corpus.from_documents(documents[documents.row_of[f"twin{n}"]] for n in range(TWINS)))
+    return out
+
+
 @pytest.fixture(scope="module", params=WAYS, ids=lambda way: "-".join(map(str, (*way[:2], *way[2].items()))))
 def ask(request: pytest.FixtureRequest, run: Path) -> Ask:
     task, name, how = request.param
+    if METHODS[name].only_taught:
+        run = request.getfixturevalue("taught_to_search")
     if task == "search":
         retriever = METHODS[name].open(run, TEXT, **how)
         return lambda k, only: retriever.search(QUERIES, k, only=only)

@@ -26,8 +26,8 @@ how_to_ask = together(
     option("--novelty", type=float, metavar="FLOAT",
            help="Nats that documents gain which came after fine-tuning; 0: none. [what fine-tuning found]"),
     option("--scoring", type=click.Choice(["intersective", "lm-fm", "lm"]),
-           help="What documents score by n-grams: by all of theirs; by the best whole one, weighed by its frequency; or "
-                "by how likely that is. [as fine-tuned]"),
+           help="What documents score by n-grams: by all of theirs; by the best whole one, weighed by its frequency; "
+                "or by how likely that is. [as fine-tuned]"),
     option("--fusion", type=click.Choice(["rank", "score"]),
            help="How hybrid fuses: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
     option("--weights", metavar="FLOAT,FLOAT",

@@ -31,8 +31,8 @@ class FinetuneConfig:
 
     method: str = setting(
         "generative",
-        "what is taught: a model that gives IDs (Eq. 14), one that gives n-grams of the documents (seal), or one of five "
-        "networks that read a user's items in order",
+        "what is taught: a model that gives IDs (Eq. 14), one that gives n-grams of the documents (seal), or one of "
+        "five networks that read a user's items in order",
         TASK,
         METHODS_TAUGHT,
     )
@@ -77,9 +77,7 @@ class FinetuneConfig:
     )  # fmt: skip
     top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL, of=WRITES)
     backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL, of=SEAL)
-    decoder_layers: int = setting(
-        2, "layers of the small decoder put on a backbone that only reads", MODEL, of=SEAL
-    )
+    decoder_layers: int = setting(2, "layers of the small decoder put on a backbone that only reads", MODEL, of=SEAL)
     history_layers: int = setting(
         1, "layers in which the items of a history see each other", MODEL, of=IDS_TO_RECOMMEND
     )
@@ -117,8 +115,8 @@ class FinetuneConfig:
     )
     scoring: str = setting(
         "intersective",
-        "what a document scores: by all its n-grams (intersective), or by its best whole one, by how much likelier than "
-        "its frequency it is (lm-fm), or by how likely (lm)",
+        "what a document scores: by all its n-grams (intersective), or by its best whole one, by how much likelier "
+        "than its frequency it is (lm-fm), or by how likely (lm)",
         NGRAMS,
         ("intersective", "lm-fm", "lm"),
         of=SEAL,

@@ -27,9 +27,7 @@ def index_of(documents: list[list[int]], scale: int = 1) -> NgramIndex:
 
 def counted(documents: list[list[int]], length: int) -> Counter[tuple[int, ...]]:
     """How often each n-gram of so many tokens occurs: within one document, without a special token."""
-    ngrams = (
-        tuple(document[at : at + length]) for document in documents for at in range(len(document) - length + 1)
-    )
+    ngrams = (tuple(document[at : at + length]) for document in documents for at in range(len(document) - length + 1))
     return Counter(ngram for ngram in ngrams if SPECIAL not in ngram)
 
 

@@ -84,9 +84,7 @@ def _single_tokens(index: NgramIndex, log_p: np.ndarray, length: int, most: int)
     return Ngrams(tokens, index.bounds[best], index.bounds[best + 1], log_p[best].astype(np.float64), whole)
 
 
-def _longer(
-    index: NgramIndex, ngrams: Ngrams, log_p: np.ndarray, step: int, beams: int
-) -> tuple[Ngrams, np.ndarray]:
+def _longer(index: NgramIndex, ngrams: Ngrams, log_p: np.ndarray, step: int, beams: int) -> tuple[Ngrams, np.ndarray]:
     """The best of all that go on from n-grams of `step` tokens, and which of these nothing goes on from (R,).
 
     `log_p` (beams, C) is that of the next token.

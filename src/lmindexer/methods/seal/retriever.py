@@ -73,9 +73,7 @@ class SealRetriever(Retriever):
         for some in memories.batches(BATCH):
             with torch.no_grad():
                 memory = memories.memory(some)
-            generated = generate(
-                self.writer, self.index, memory, config.ngram_tokens, config.beams, config.unigrams
-            )
+            generated = generate(self.writer, self.index, memory, config.ngram_tokens, config.beams, config.unigrams)
             found |= zip(some.tolist(), generated, strict=True)
         return [found[n] for n in range(len(texts))]
 

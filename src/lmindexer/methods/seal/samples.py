@@ -1,5 +1,7 @@
 """Which n-grams of a document a query is taught to give: those that share words with it (section 3.2 of the paper)."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lmindexer.methods.seal.index import END, NgramIndex
@@ -49,13 +51,22 @@ def sample_starts(
     return starts
 
 
-def sample_spans(index: NgramIndex, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Of each document where spans begin that are read, and the n-grams that they are to give: (N, SPANS) int64 each.
+def sample_spans(texts: Iterable[str], words: int, rng: np.random.Generator) -> list[str]:
+    """SPANS parts of each text, of so many words or all that there are; those of a text side by side."""
+    spans = []
+    for text in texts:
+        parts = text.split()
+        for at in rng.integers(max(len(parts) - words, 0) + 1, size=SPANS).tolist():
+            spans.append(" ".join(parts[at : at + words]))
+    return spans
 
-    The last of each document is to give its beginning, where a title stands.
+
+def starts_in_documents(index: NgramIndex, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Where the n-grams begin that the spans of each document are to give, (N, SPANS) int64.
+
+    The last one of a document is its beginning, where a title stands.
     """
-    starts, lengths = index.starts[:-1, None], np.diff(index.starts)[:, None] - 1
-    room = np.maximum(lengths - length + 1, 1)
-    read, give = (starts + (rng.random((len(starts), SPANS)) * room).astype(np.int64) for _ in range(2))
-    give[:, -1] = index.starts[:-1]
-    return read, give
+    room = np.maximum(np.diff(index.starts)[:, None] - length, 1)
+    starts = index.starts[:-1, None] + (rng.random((len(room), SPANS)) * room).astype(np.int64)
+    starts[:, -1] = index.starts[:-1]
+    return starts

@@ -1,4 +1,4 @@
-"""How a model learns to write n-grams: query -> n-gram of a document that answers it, span -> n-gram of its document."""
+"""How a model learns to write n-grams: query -> one of a document that answers it, span -> one of its document."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from lmindexer.checkpoints import save_weights
 from lmindexer.config import FinetuneConfig
-from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16, choose_device
 from lmindexer.indexers.store import load_documents
@@ -19,7 +18,7 @@ from lmindexer.methods.generative.teachable import TOKENS, pairs_of_an_epoch
 from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.seal.index import NgramIndex
 from lmindexer.methods.seal.retriever import BACKBONE, WEIGHTS, SealRetriever, make_writer
-from lmindexer.methods.seal.samples import SPANS, sample_spans, sample_starts
+from lmindexer.methods.seal.samples import SPANS, sample_spans, sample_starts, starts_in_documents
 from lmindexer.methods.teachable import Lesson, TeachingState
 from lmindexer.progress import Progress
 from lmindexer.questions.search_task import SearchTask
@@ -92,7 +91,7 @@ class TeachableSeal:
         Pairs of a document and itself have the spans of the document, in as many columns as the queries have n-grams.
         """
         config, index, rng = self.config, self.index, np.random.default_rng([self.config.seed, 2])
-        pairs, tokenizer = len(task.target) - task.documents, self.writer.backbone.tokenizer
+        pairs = len(task.target) - task.documents
         texts = task.texts[: len(task.texts) - task.documents]
         numbers = [index.numbers(ids) for ids in self.writer.backbone.texts.whole(texts)]
         asks = np.repeat(task.source[:, None], config.ngrams, 1)
@@ -102,13 +101,10 @@ class TeachableSeal:
             index, queries, task.target[:pairs], config.ngram_tokens, config.ngrams, config.temperature, rng
         )
         if task.documents:
-            spans, others = sample_spans(index, config.ngram_tokens, rng)
             columns = np.arange(config.ngrams) % SPANS
-            starts[pairs:] = others[:, columns]
-            asks[pairs:] = len(texts) + (np.arange(task.documents)[:, None] * SPANS + columns)
-            found = index.spans(spans.ravel(), config.ngram_tokens)
-            ids = [index.token_ids[span[span > 0] - 1].tolist() for span in found]
-            texts = [*texts, *tokenizer.batch_decode(ids)]
+            starts[pairs:] = starts_in_documents(index, config.ngram_tokens, rng)[:, columns]
+            asks[pairs:] = len(texts) + np.arange(task.documents)[:, None] * SPANS + columns
+            texts = [*texts, *sample_spans(self.corpus.texts(), config.ngram_tokens, rng)]
         return texts, asks, starts
 
     def parameter_groups(self, rate: float) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The network that writes n-grams: P(next token | what is asked, the n-gram so far), over the tokens of the documents."""
+"""The network that writes n-grams: P(next token | what is asked, the n-gram so far) over the documents' tokens."""
 
 from collections.abc import Callable
 
@@ -112,4 +112,3 @@ class NgramWriter(nn.Module):
         if token is None:
             return zeros
         return self.backbone.decoder.get_input_embeddings()(torch.tensor(token)).float()  # type: ignore[operator]
-
