@@ -45,7 +45,7 @@ class Teachable(Protocol):
     """A model that begins to learn a task; whatever it is made of, it is taught by `teaching.train`."""
 
     config: FinetuneConfig
-    later_documents: bool  # whether it can find documents that came after it was taught
+    later_documents: bool  # whether it finds documents that came after it was taught, if these are favoured
 
     @property
     def corpus(self) -> Corpus:

@@ -57,7 +57,8 @@ class SealRetriever(Retriever):
         self._bf16 = choose_bf16(config.precision, writer.start.device)
 
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
-        left_out = np.setdiff1d(np.arange(len(self.doc_ids)), rows) if rows is not None else []
+        left_out = np.ones(len(self.doc_ids), bool)
+        left_out[slice(None) if rows is None else rows] = False
         hits = []
         for ngrams in self.ngrams(questions):
             scores = document_scores(self.index, ngrams, self.config.scoring)

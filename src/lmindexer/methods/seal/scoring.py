@@ -49,7 +49,7 @@ def intersective(index: NgramIndex, ngrams: Ngrams, weights: np.ndarray) -> np.n
     scores, taken = np.zeros(N), np.zeros(len(index.text), bool)
     kinds = np.unique(ngrams.tokens)
     seen = np.zeros((N, len(kinds)), bool)  # which tokens the n-grams of K have so far
-    for n in np.lexsort([ngrams.low, -weights]):
+    for n in np.lexsort([ngrams.length, ngrams.low, -weights]):
         tokens = ngrams.tokens[n, : ngrams.length[n]]
         places = index.places(ngrams.low[n], ngrams.high[n])
         spans = places[:, None] + np.arange(len(tokens))
