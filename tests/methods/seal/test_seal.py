@@ -30,7 +30,7 @@ QUICK: dict[str, Any] = {
     "beams": 4,
 }  # fmt: skip
 BY_HEART = QUICK | {
-    "epochs": 12, "batch_size": 8, "learning_rate": (3e-3,), "encoder_learning_rate": 1e-3, "dropout": 0.0,
+    "epochs": 12, "batch_size": 4, "learning_rate": (1e-2,), "encoder_learning_rate": 3e-3, "dropout": 0.0, "ngrams": 1,
     "patience": 0, "document_share": 0.0, "dev_metric": "recall@1", "ngram_tokens": 8,
 }  # fmt: skip
 QUERIES = ["rose the", "thunder and storm"]
