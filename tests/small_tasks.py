@@ -1,16 +1,19 @@
 """Tasks for fine-tuning that can be learned by heart in seconds, on the corpus of conftest.py."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
 from lmindexer.indexers.registry import make_indexer
 from lmindexer.progress import Progress
 from lmindexer.teaching.fine_tuning import finetune
+from lmindexer.training import Trainer
 
 WORDS = ("rose", "pan", "mast", "violin", "storm", "oven", "soil", "drum")
 FILLERS = ("the", "old")
@@ -77,3 +80,29 @@ def write_sequences(path: Path, corpus: Corpus, length: int = 6) -> Path:
     users = [[corpus.doc_ids[ring[(u + n) % len(ring)]] for n in range(length)] for u in range(len(ring))]
     path.write_text("".join(f"u{u} {' '.join(items)}\n" for u, items in enumerate(users)))
     return path
+
+
+class StoppedError(Exception):
+    """Stands for whatever stops a training."""
+
+
+def teach_whole_and_stopped(teach: Callable[..., object], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`teach(out, resume=...)` a run at folder/whole, and one at folder/out that is stopped at its fifth step first."""
+    step, calls, stop_at = Trainer._step, list[int](), [0]
+
+    def counted(*arguments: Any) -> None:
+        calls.append(0)
+        if len(calls) == stop_at[0]:
+            raise StoppedError
+        step(*arguments)
+
+    monkeypatch.setattr(Trainer, "_step", counted)
+    teach(folder / "whole", resume=False)
+    steps, stop_at[0] = len(calls), 5
+    calls.clear()
+    with pytest.raises(StoppedError):
+        teach(folder / "out", resume=False)
+    stop_at[0] = 0
+    calls.clear()
+    teach(folder / "out", resume=True)
+    assert 0 < len(calls) < steps, "it goes on from a checkpoint"

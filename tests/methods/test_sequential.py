@@ -1,6 +1,7 @@
 """Networks that read items in order: what they see, what is minimised, and that they learn, are kept and asked."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lmindexer.config import SEQUENTIAL, FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.indexers.changes import add_documents, remove_documents
-from lmindexer.methods.registry import HISTORY, METHODS, load_retriever
+from lmindexer.methods.registry import METHODS, load_retriever
 from lmindexer.methods.sequential import losses
 from lmindexer.methods.sequential.losses import next_item_loss
 from lmindexer.methods.sequential.model import SequenceRetriever, TeachableSequence, hide
@@ -24,8 +25,7 @@ from lmindexer.questions.sequence_files import load_sequences
 from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.teaching.fine_tuning import finetune
-from lmindexer.training import Trainer
-from small_tasks import QUIET, learn, write_sequences
+from small_tasks import QUIET, learn, teach_whole_and_stopped, write_sequences
 
 QUICK = {"epochs": 2, "batch_size": 32, "device": "cpu", "precision": "fp32", "dim": 16}
 BY_HEART = QUICK | {
@@ -61,7 +61,7 @@ def network_of(method: str, items: int = 20, **settings: Any) -> SequenceNetwork
 
 
 def test_the_lists_agree():
-    assert set(NETWORKS) == {name for name, method in METHODS.items() if method.only_taught and HISTORY in method.reads}
+    assert set(NETWORKS) == {name for name, method in METHODS.items() if method.teachable.startswith("sequential")}
     assert set(NETWORKS) == set(SEQUENTIAL)
 
 
@@ -203,32 +203,11 @@ def test_documents_come_and_go(taught: Path):
     assert load_retriever(taught).recommend(HISTORIES[:1], 100)[0] == before
 
 
-class StoppedError(Exception):
-    pass
-
-
 @pytest.mark.parametrize("method", SEQUENTIAL)
 def test_stopped_and_resumed_it_ends_the_same(home: Path, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     how = QUICK | {"sequences": home / "taken.txt", "method": method, "progress": QUIET, "dropout": 0.3}
     how |= {"checkpoint_seconds": 0.0}
-    step, calls, stop_at = Trainer._step, list[int](), [0]
-
-    def counted(*arguments: Any) -> None:
-        calls.append(0)
-        if len(calls) == stop_at[0]:
-            raise StoppedError
-        step(*arguments)
-
-    monkeypatch.setattr(Trainer, "_step", counted)
-    finetune(home / "run", tmp_path / "whole", **how)
-    steps, stop_at[0] = len(calls), 5
-    calls.clear()
-    with pytest.raises(StoppedError):
-        finetune(home / "run", tmp_path / "out", **how)
-    stop_at[0] = 0
-    calls.clear()
-    finetune(home / "run", tmp_path / "out", **how, resume=True)
-    assert 0 < len(calls) < steps, "it goes on from a checkpoint"
+    teach_whole_and_stopped(partial(finetune, home / "run", **how), tmp_path, monkeypatch)
     ends = [load_retriever(tmp_path / name).recommend(HISTORIES, 80) for name in ("whole", "out")]
     assert ends[0] == ends[1]
 
@@ -243,7 +222,7 @@ def test_stopped_and_resumed_it_ends_the_same(home: Path, method: str, tmp_path:
         ({"method": "gru4rec", "heads": 2}, "heads is a setting of sasrec or bert4rec or fdsa, not of gru4rec"),
         ({"method": "hgn", "items": "ids"}, "items is a setting of generative to recommend, not of hgn"),
         ({"method": "bert4rec", "mask_share": 1.0}, "mask_share must be above 0 and below 1"),
-        ({"method": "caser"}, "method must be one of generative, sasrec"),
+        ({"method": "caser"}, "method must be one of generative, seal, sasrec"),
         ({"method": "sasrec", "loss": "softmax"}, "loss must be one of ce, sampled, bce"),
     ],
 )

@@ -52,6 +52,8 @@ WAYS: list[tuple[str, str, dict[str, Any]]] = [
     *((task, "generative", how) for task in ("search", "recommend") for how in GENERATIVE),
     *((task, "hybrid", {"fusion": "rank", "beams": 2}) for task in ("search", "recommend")),
     ("search", "hybrid", {"partner": "dense", "weights": [1.0, 0.3]}),
+    ("search", "seal", {}),
+    ("search", "seal", {"beams": 2, "scoring": "lm"}),
 ]
 
 

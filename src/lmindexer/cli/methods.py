@@ -8,7 +8,7 @@ import click
 
 from lmindexer.cli.options import option, together
 from lmindexer.errors import InputError
-from lmindexer.methods.registry import METHODS, PARTNERS
+from lmindexer.methods.registry import METHODS, PARTNERS, TEXT
 
 if TYPE_CHECKING:
     from lmindexer.runs import Run
@@ -19,12 +19,15 @@ ABOUT = ", ".join(f"{name}: {method.about}" for name, method in METHODS.items())
 # How methods are asked; `options_of` reads the values.
 how_to_ask = together(
     option("--beams", type=click.IntRange(min=1), metavar="INT",
-           help="How many prefixes of IDs the search keeps at each position. [20, or as fine-tuned]"),
+           help="How many prefixes of IDs or n-grams the search keeps at each position. [20, or as fine-tuned]"),
     option("--exact", is_flag=True, help="Find the true best, whatever it takes."),
     option("--renormalise", is_flag=True,
            help="Score a code among those that exist below its prefix, not among all."),
     option("--novelty", type=float, metavar="FLOAT",
            help="Nats that documents gain which came after fine-tuning; 0: none. [what fine-tuning found]"),
+    option("--scoring", type=click.Choice(["intersective", "lm-fm", "lm"]),
+           help="What documents score by n-grams: by all of theirs; by the best whole one, weighed by its frequency; "
+                "or by how likely that is. [as fine-tuned]"),
     option("--fusion", type=click.Choice(["rank", "score"]),
            help="How hybrid fuses: by reciprocal rank, or by scores brought to 0 to 1. [score]"),
     option("--weights", metavar="FLOAT,FLOAT",
@@ -72,7 +75,10 @@ def note_of_teaching(methods: Iterable[str], run: Path) -> None:
         return
     from lmindexer.methods.taught import read_config, taught_by
 
-    if taught_by(run) != "generative":
+    taught = taught_by(run)
+    if taught != "generative" and "generative" not in methods and taught and TEXT in METHODS[taught].reads:
+        return
+    if taught != "generative":
         click.echo("note: this run is not fine-tuned; queries are read as if they were documents", err=True)
     elif read_config(run).task == "recommend":
         click.echo("note: this run was taught to recommend, not to search; --history asks it so", err=True)

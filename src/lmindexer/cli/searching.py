@@ -115,6 +115,8 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
 def _why_nothing(method: str, kind: str, only: list[str] | None) -> str:
     """Say in a clause why a question has no answer."""
     among = "the documents" if only is None else "the documents that the search is restricted to"
+    if method == "seal":
+        return f"no n-gram that was generated is in {among}; try more --beams"
     if METHODS[method].only_taught:
         return f"all that is in it, or {among}, came after the run was taught {method}; teach it anew"
     if kind == HISTORY:

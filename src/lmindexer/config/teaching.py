@@ -11,12 +11,13 @@ from lmindexer.settings import check_settings, fill, setting
 TASK = "Task"
 TASKS = ("search", "recommend")
 SEQUENTIAL = ("sasrec", "gru4rec", "bert4rec", "hgn", "fdsa")  # read items in order, one embedding each
-METHODS_TAUGHT = ("generative", "dual-encoder", "bm25", *SEQUENTIAL)
-DUAL_ENCODER, SEARCH_ALONE = ("dual-encoder",), ("dual-encoder", "bm25")
+METHODS_TAUGHT = ("generative", "dual-encoder", "seal", "bm25", *SEQUENTIAL)
+DUAL_ENCODER, SEARCH_ALONE = ("dual-encoder",), ("dual-encoder", "seal", "bm25")
 NETWORKS = ("networks",)  # what learns by steps; of bm25 two numbers are chosen
-RECOMMEND, GENERATIVE = ("recommend",), ("generative",)
+RECOMMEND, GENERATIVE, SEAL = ("recommend",), ("generative",), ("seal",)
+WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
-SEQUENCES, NEGATIVES, WORDS = "Sequences", "Negatives", "Words"
+SEQUENCES, NEGATIVES, NGRAMS, WORDS = "Sequences", "Negatives", "N-grams", "Words"
 BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32}
 DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6}
 RENAMED = {"lr": "learning_rate", "history": "items", "documents": "document_share"}  # on 2026-11-26
@@ -33,8 +34,9 @@ class FinetuneConfig:
 
     method: str = setting(
         "generative",
-        "what is taught: a model that gives IDs (Eq. 14), an encoder that reads queries and documents apart, "
-        "bm25, whose k1 and b are chosen, or one of five networks that read a user's items in order",
+        "what is taught: a model that gives IDs (Eq. 14), an encoder that reads queries and documents apart, one that "
+        "gives n-grams of the documents (seal), bm25, whose k1 and b are chosen, or one of five networks that read a "
+        "user's items in order",
         TASK,
         METHODS_TAUGHT,
     )
@@ -58,9 +60,9 @@ class FinetuneConfig:
     )
     document_share: float = setting(
         1.0,
-        "share of the documents that is read in every epoch, too, to give their own IDs; 0: none",
+        "share of the documents that is read in every epoch, too, to give their own IDs or n-grams; 0: none",
         TASK,
-        of=IDS_TO_SEARCH,
+        of=(*IDS_TO_SEARCH, *SEAL),
     )
     held_out: float = setting(
         0.02,
@@ -75,17 +77,19 @@ class FinetuneConfig:
     )
     encoder: str = setting(
         "auto", "how much of the encoder learns; auto: full, but none of it where items are vectors", MODEL,
-        ("auto", "frozen", "top", "full"), of=GENERATIVE,
+        ("auto", "frozen", "top", "full"), of=WRITES,
     )  # fmt: skip
-    top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL, of=GENERATIVE)
+    top_layers: int = setting(2, "encoder layers that learn with --encoder top", MODEL, of=WRITES)
+    backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL,
+                            of=(*SEAL, *DUAL_ENCODER))  # fmt: skip
+    decoder_layers: int = setting(2, "layers of the small decoder put on a backbone that only reads", MODEL, of=SEAL)
     history_layers: int = setting(
         1, "layers in which the items of a history see each other", MODEL, of=IDS_TO_RECOMMEND
     )
     max_tokens: int = setting(
         128, "a query, the texts of a history, or with dual-encoder a document, are cut after this many tokens", MODEL,
-        of=(*GENERATIVE, *DUAL_ENCODER),
+        of=(*WRITES, *DUAL_ENCODER),
     )  # fmt: skip
-    backbone: str = setting("bundled", "'bundled', a Hugging Face name or a local folder", MODEL, of=DUAL_ENCODER)
     dropout: float = setting(
         0.1,
         "dropout of all that learns: the decoder, what reads histories, a backbone's own layers",
@@ -122,6 +126,24 @@ class FinetuneConfig:
         of=DUAL_ENCODER,
     )  # fmt: skip
 
+    ngram_tokens: int = setting(10, "tokens of an n-gram", NGRAMS, of=SEAL)
+    ngrams: int = setting(10, "n-grams of a document that a query is taught to give, one of them an epoch", NGRAMS,
+                          of=SEAL)  # fmt: skip
+    ngram_temperature: float = setting(
+        1.0, "how evenly these are drawn; near 0 only those that share most with the query", NGRAMS, of=SEAL
+    )
+    scoring: str = setting(
+        "intersective",
+        "what a document scores: by all its n-grams (intersective), or by its best whole one, by how much likelier "
+        "than its frequency it is (lm-fm), or by how likely (lm)",
+        NGRAMS,
+        ("intersective", "lm-fm", "lm"),
+        of=SEAL,
+    )
+    unigrams: int = setting(
+        100, "beside what is in the beams, so many of the likeliest single tokens count", NGRAMS, of=SEAL
+    )
+
     k1: tuple[float, ...] = setting(
         (0.6, 0.9, 1.2, 1.5, 2.0),
         "how soon repeating a word stops to count; of several each is tried with each b, and the best by --dev-metric "
@@ -149,7 +171,7 @@ class FinetuneConfig:
         presets={"dual-encoder": (2e-5,)}, of=NETWORKS,
     )  # fmt: skip
     encoder_learning_rate: float = setting(
-        5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE, of=GENERATIVE
+        5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE, of=WRITES
     )
     label_smoothing: float = setting(
         0.0, "share of a target spread over all codes of its position", SCHEDULE, of=GENERATIVE
@@ -159,7 +181,8 @@ class FinetuneConfig:
     )
     clip: float = setting(1.0, "gradients are clipped to this norm", SCHEDULE, of=NETWORKS)
 
-    beams: int = setting(20, "prefixes of IDs that a search keeps at each position", MACHINE, of=GENERATIVE)
+    beams: int = setting(20, "prefixes of IDs or n-grams that a search keeps at each position", MACHINE,
+                         presets={"seal": 15}, of=WRITES)  # fmt: skip
     seed: int = setting(0, "the same seed on a CPU gives the same model", MACHINE)
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps ...", MACHINE, of=NETWORKS)
     precision: str = setting(
@@ -207,7 +230,8 @@ class FinetuneConfig:
                 "read once; leave it out, or choose items tokens"
             )
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
-                    "heads", "negatives", "temperature")  # fmt: skip
+                    "heads", "negatives", "temperature", "decoder_layers", "ngram_tokens", "ngrams",
+                    "ngram_temperature")  # fmt: skip
         check_settings(self, positive)
         if self.dim % self.heads:
             raise InputError(f"dim {self.dim} must be a multiple of heads, {self.heads}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_key
-from lmindexer.methods.registry import METHODS, PARTNERS
+from lmindexer.methods.registry import METHODS, PARTNERS, method_for
 from lmindexer.methods.retriever import ByWords, Hit, Retriever
 from lmindexer.questions.sequences import Sequences
 
@@ -60,6 +60,8 @@ def open_run(
 ) -> "HybridRetriever":
     """As `Method.open`: `partner` and generated IDs, with `weights` in this order, fused by rank or by score.
 
+    In the place of generated IDs stands another method that the run was taught, where it answers such questions.
+
     By default the partner is the first of PARTNERS that answers this kind of question. Raises InputError as
     `check_fusion`, and for a partner that is none of PARTNERS, before it reads any document. What of `how` says nothing
     of generated IDs is the partner's.
@@ -71,9 +73,12 @@ def open_run(
     if kind not in METHODS[partner].reads:
         fitting = " or ".join(name for name in PARTNERS if kind in METHODS[name].reads)
         raise InputError(f"{partner} does not answer such questions; the partner of generated IDs is {fitting}")
-    of_partner = {name: how.pop(name) for name in how.keys() - set(METHODS["generative"].options)}
-    ids = METHODS["generative"].open(run, kind, **how)
-    return HybridRetriever([METHODS[partner].open(run, kind, sequences=sequences, **of_partner), ids], weights, fusion)
+    taught = method_for(run)
+    taught = taught if kind in METHODS[taught].reads and taught != partner else "generative"
+    of_partner = {name: how.pop(name) for name in how.keys() - set(METHODS[taught].options)}
+    retriever = METHODS[taught].open(run, kind, **how)
+    beside = METHODS[partner].open(run, kind, sequences=sequences, **of_partner)
+    return HybridRetriever([beside, retriever], weights, fusion)
 
 
 class HybridRetriever(Retriever):

@@ -99,8 +99,12 @@ METHODS = {
         ),
         Method("random", "a random order", (TEXT, HISTORY), "random_order", ("seed",)),
         Method(
-            "hybrid", "generated IDs fused with another of these", (TEXT, HISTORY), "hybrid",
-            ("fusion", "weights", "partner", *OF_IDS, *OF_WORDS, "backbone"),
+            "seal", "generated n-grams of the documents (Bevilacqua et al. 2022)", (TEXT,), "seal.retriever",
+            ("beams", "scoring"), "seal.teachable", only_taught=True,
+        ),
+        Method(
+            "hybrid", "generated IDs, or what RUN was taught, fused with another of these", (TEXT, HISTORY), "hybrid",
+            ("fusion", "weights", "partner", *OF_IDS, *OF_WORDS, "scoring", "backbone"),
         ),
         *(
             Method(name, about, (HISTORY,), "sequential.model", (), "sequential.model", only_taught=True)

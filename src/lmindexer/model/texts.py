@@ -29,6 +29,13 @@ class TextReader:
         """Ids of each text, at most `max_tokens` or as many as the model reads."""
         return [self._known(tokens) for tokens in self._encoded(texts, max_tokens)["input_ids"]]
 
+    def whole(self, texts: Sequence[str]) -> list[list[int]]:
+        """All ids of each text, however long it is, without those that the tokenizer puts around it."""
+        return [
+            self._with_rows(tokens)
+            for tokens in self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        ]
+
     def pieces(self, texts: Sequence[str], max_tokens: int) -> list[list[list[int]]]:
         """All ids of each text, in pieces as long as `cut` makes a text; the first is what it gives.
 

@@ -119,16 +119,22 @@ def save(run: Run, finetuned: GenerativeModel) -> None:
     save_known(run, [key for row, key in enumerate(keys) if row not in new])
     pretrained = finetuned.model.backbone.pretrained_names("indexer.backbone.")
     save_weights(run.path / WEIGHTS, finetuned.modules.state_dict(), pretrained)
-    if finetuned.model.backbone.learns:
-        folder, part = run.path / BACKBONE, run.path / f".{BACKBONE}"
-        for old in (folder, part):  # of a stop in the middle of this
-            shutil.rmtree(old, ignore_errors=True)
-        finetuned.model.backbone.save(part)
-        part.rename(folder)
+    save_backbone(run, BACKBONE, finetuned.model.backbone)
     if finetuned.axes is not None:
         save_axes(run, finetuned.axes)
     if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text and not finetuned.given:
         save_vectors(run.path / ITEMS, keys, finetuned.items.vectors)
+
+
+def save_backbone(run: Run, name: str, backbone: Backbone) -> None:
+    """Keep a pretrained model in a folder of the run, where any of its weights learned."""
+    if not backbone.learns:
+        return
+    folder, part = run.path / name, run.path / f".{name}"
+    for old in (folder, part):  # of a stop in the middle of this
+        shutil.rmtree(old, ignore_errors=True)
+    backbone.save(part)
+    part.rename(folder)
 
 
 def encoder_that_learns(config: FinetuneConfig) -> str:

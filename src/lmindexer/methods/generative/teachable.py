@@ -89,7 +89,7 @@ class TeachableGenerator:
         return Lesson(
             lengths=asked.lengths[task.source],
             tokens=TOKENS if isinstance(asked, Memories) else None,
-            epoch=lambda rng: _pairs_of_an_epoch(task, self.config.document_share, rng),
+            epoch=lambda rng: pairs_of_an_epoch(task, self.config.document_share, rng),
             losses=losses,
         )
 
@@ -132,7 +132,7 @@ class TeachableGenerator:
 begin = TeachableGenerator  # of `Method.begin`
 
 
-def _pairs_of_an_epoch(task: Task, share: float, rng: np.random.Generator) -> np.ndarray:
+def pairs_of_an_epoch(task: Task, share: float, rng: np.random.Generator) -> np.ndarray:
     """The pairs of questions, all, and those of documents and themselves, a share."""
     asked = len(task.target) - task.documents
     documents = rng.permutation(task.documents)[: round(min(share, 1) * task.documents)] + asked
