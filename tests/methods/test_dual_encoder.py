@@ -204,9 +204,10 @@ def test_equal_texts_have_equal_vectors_and_prompts_stand_before_them(checkpoint
     one, _, again = vectors(model, ["rose", "an old rose in the soil", "rose"], "document")
     assert torch.equal(one, again)
     assert one.norm().item() == pytest.approx(1)
+    prompted = vectors(model, ["old rose"], "query")
     model.prompts = {"passage": "old "}
     torch.testing.assert_close(vectors(model, ["rose"], "query")[0], one)
-    assert not torch.allclose(vectors(model, ["rose"], "document")[0], one)
+    torch.testing.assert_close(vectors(model, ["rose"], "document"), prompted)
 
 
 def test_documents_come_and_go(taught: Path, tmp_path: Path):

@@ -130,15 +130,16 @@ def _teach(
     model = METHODS[config.method].begin(source, config)  # what cannot be is refused while there is no folder yet
     progress.note(*model.unseen(task))
     folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
+    if not isinstance(model, Choosable):
+        folder.update(bf16=model.bf16)
     if isinstance(task, RecommendTask):
         save_sequences(task.sequences, task.corpus.doc_ids, out / SEQUENCES)
     else:
         save_queries(out / QUERIES, task.queries)
     if isinstance(model, Choosable):
         choose(folder, model, task, progress)
-        return
-    folder.update(bf16=model.bf16)
-    train(folder, model, task, progress, resume=resume)
+    else:
+        train(folder, model, task, progress, resume=resume)
 
 
 def _splits(
