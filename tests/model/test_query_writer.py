@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lmindexer.config import WritingConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.model.query_writer import WRITES, QueryWriter, load_query_writer
@@ -30,11 +31,11 @@ def test_the_same_seed_writes_the_same_and_leaves_torch_as_it_was(writer: QueryW
     texts = corpus.texts(range(6))
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    first = writer.write(texts, 2, seed=1)
+    first = writer.write(texts, 2, WritingConfig(seed=1))
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(8)
-    assert writer.write(texts, 2, seed=1) == first
-    assert writer.write(texts, 2, seed=2) != first
+    assert writer.write(texts, 2, WritingConfig(seed=1)) == first
+    assert writer.write(texts, 2, WritingConfig(seed=2)) != first
 
 
 def test_queries_stay_with_their_texts(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch):
