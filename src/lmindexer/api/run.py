@@ -183,7 +183,7 @@ class OpenRun:
             Path(out).parent.mkdir(parents=True, exist_ok=True)
         return make_pseudo_queries(self.path, out, ways=ways, **how)
 
-    def train_writer(self, model: str, out: str | Path, *, queries: QueryData | str | Path, **how: Any) -> Path:
+    def train_writer(self, model: str | Path, out: str | Path, *, queries: QueryData | str | Path, **how: Any) -> Path:
         """A model that learned to write `queries` for the documents, in the folder `out`, which `pseudo(model=...)`
         takes; all else is as `teaching.writer.train_writer` says.
         """

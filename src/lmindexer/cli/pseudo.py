@@ -15,6 +15,7 @@ from lmindexer.config import WriterConfig, WritingConfig
 from lmindexer.errors import InputError
 from lmindexer.flags import Grouped, settings
 from lmindexer.methods.registry import METHODS, PARTNERS, TEXT
+from lmindexer.settings import check_counting, parse
 
 FILTERS = tuple(name for name in PARTNERS if TEXT in METHODS[name].reads)
 
@@ -33,7 +34,7 @@ FILTERS = tuple(name for name in PARTNERS if TEXT in METHODS[name].reads)
         help="At most so many queries of each way and of --model; of --column all are taken.")  # fmt: skip
 @option("--keep-found", type=click.IntRange(min=1), metavar="INT",
         help="Keep a query only if --by finds its document with it among so many first (a round trip).")  # fmt: skip
-@option("--by", default="bm25", type=click.Choice(FILTERS), help="The method of --keep-found.")
+@option("--by", type=click.Choice(FILTERS), help="The method of --keep-found. [bm25]")
 @option("--train", "queries", type=click.Path(path_type=Path),
         help="First train --model on these queries and their documents: a BEIR folder, or JSONL.")  # fmt: skip
 @option(
@@ -50,7 +51,7 @@ FILTERS = tuple(name for name in PARTNERS if TEXT in METHODS[name].reads)
 @settings(WritingConfig, leave_out="Machine")
 @settings(WriterConfig, leave_out="Machine")
 def pseudo(run: Path, out: Path | None, ways: str, model: str | None, column: str | None, files: Path | None, id: str,
-           per_document: int, keep_found: int | None, by: str, queries: Path | None, qrels: Path | None,
+           per_document: int, keep_found: int | None, by: str | None, queries: Path | None, qrels: Path | None,
            model_out: Path | None, resume: bool, seed: int, device: str, precision: str,
            **given: Any) -> None:  # fmt: skip
     """Make queries for the documents of RUN, to train on.
@@ -70,6 +71,16 @@ def pseudo(run: Path, out: Path | None, ways: str, model: str | None, column: st
     on: dict[str, Any] = {"seed": seed, "device": device, "precision": precision}
     writing, training = (_of(kind, given) for kind in (WritingConfig, WriterConfig))
     _check_flags(model, queries, qrels, model_out, out, writing, training)
+    if by is not None and keep_found is None:
+        raise InputError("--by is the method of --keep-found; give that, too")
+    from lmindexer.questions.pseudo_queries import check_ways
+    from lmindexer.runs import Run
+
+    named = tuple(way.strip() for way in ways.split(",") if way.strip())
+    check_ways(named)
+    N = Run.open(run).facts["corpus"]["documents"]
+    if out is not None:
+        make_room(out)
     try:
         if queries is not None and model is not None and model_out is not None:
             from lmindexer.teaching.writer import train_writer
@@ -78,18 +89,12 @@ def pseudo(run: Path, out: Path | None, ways: str, model: str | None, column: st
             model = str(model_out)
         if out is None:
             return
-        from lmindexer.questions.pseudo_queries import check_ways
-        from lmindexer.runs import Run
         from lmindexer.teaching.pseudo import make_pseudo_queries
 
-        named = tuple(way.strip() for way in ways.split(",") if way.strip())
-        check_ways(named)
-        N = Run.open(run).facts["corpus"]["documents"]
-        make_room(out)
         with steps(lines=True) as progress:
             found = make_pseudo_queries(
                 run, out, ways=named, model=model, column=column, files=files, id=id, per_document=per_document,
-                keep_found=keep_found or 0, by=by, resume=resume, progress=progress, **on, **writing,
+                keep_found=keep_found or 0, by=by or "bm25", resume=resume, progress=progress, **on, **writing,
             )  # fmt: skip
     except KeyboardInterrupt:
         if model is None:
@@ -119,10 +124,7 @@ def _check_flags(
         raise InputError(f"--{flag} is of training; name the queries to train on with --train, or leave it out")
     if queries is not None and (model is None or model_out is None):
         raise InputError("--train makes a model; name what it begins as with --model, and its folder with --model-out")
-    if model is None and writing:
-        raise InputError(
-            f"--{next(iter(writing)).replace('_', '-')} says how --model writes; name one, or leave it out"
-        )
+    check_counting(parse(WritingConfig, writing, "the command line"), writing, "the command line")
     if out is None and queries is None:
         raise InputError("name the file to write with --out")
     if out is not None and out.suffix.lower() != ".jsonl":

@@ -15,7 +15,7 @@ from lmindexer.questions.pseudo_queries import PseudoQuery
 
 def model_queries(
     corpus: Corpus,
-    model: str,
+    model: str | Path,
     per_document: int,
     config: WritingConfig,
     *,
@@ -32,7 +32,7 @@ def model_queries(
     from lmindexer.devices import choose_bf16
     from lmindexer.model.query_writer import load_query_writer
 
-    writer = load_query_writer(model, config.device)
+    writer = load_query_writer(str(model), config.device)
     bf16 = choose_bf16(config.precision, writer.backbone.model.device)
     config = replace(config, precision="bf16" if bf16 else "fp32")
     so_far = None

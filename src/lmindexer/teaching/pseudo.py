@@ -27,7 +27,7 @@ def make_pseudo_queries(
     out: str | Path | None = None,
     *,
     ways: Sequence[str] = (),
-    model: str | None = None,
+    model: str | Path | None = None,
     column: str | None = None,
     files: str | Path | None = None,
     id: str = "",
@@ -53,6 +53,8 @@ def make_pseudo_queries(
     check_ways(ways)
     writing = parse(WritingConfig, settings | {"seed": seed})
     check_counting(writing, settings, "the settings")
+    if model is None and (odd := settings.keys() - {"device", "precision"}):
+        raise InputError(f"{min(odd)} says how a model writes; name one with --model, or leave it out")
     if not ways and model is None and column is None:
         raise InputError("no kind of query was asked for; give --ways (such as title,spans,words), --model or --column")
     if (column is None) != (files is None):

@@ -24,6 +24,7 @@ from lmindexer.progress import Progress
 from lmindexer.questions.queries import QueryData
 from lmindexer.questions.search_task import SearchTask
 from lmindexer.runs import Run, writing
+from lmindexer.runs.lock import LOCK
 from lmindexer.settings import MAY_CHANGE, parse
 from lmindexer.teaching.fine_tuning import splits_of_data
 from lmindexer.training import Stage, Trainer, TrainingState, adamw_groups, filled
@@ -72,7 +73,7 @@ def _between(tokens: list[int], begin: int, end: int) -> list[int]:
 
 def train_writer(
     run: str | Path,
-    model: str,
+    model: str | Path,
     out: str | Path,
     *,
     queries: QueryData | str | Path,
@@ -105,7 +106,7 @@ def train_writer(
     task = SearchTask([splits["train"]], splits, corpus, as_search)
     new: dict[str, Any] = {
         "state": "training",
-        "began_with": model,
+        "began_with": str(model),
         "learns_from": task.fingerprint + corpus.fingerprint,
     }
     new |= {"settings": {name: x for name, x in asdict(config).items() if name not in MAY_CHANGE}}
@@ -116,7 +117,7 @@ def train_writer(
         )
     for note in task.notes:
         progress.say(f"note: {note}")
-    writer = load_query_writer(model, config.device, to_train=True, seed=config.seed, dropout=config.dropout)
+    writer = load_query_writer(str(model), config.device, to_train=True, seed=config.seed, dropout=config.dropout)
     with writing(out, wait=False, make=True):
         bf16 = bool(facts.get("bf16", choose_bf16(config.precision, writer.backbone.model.device)))
         _write_facts(out, new | {"bf16": bf16})
@@ -128,7 +129,7 @@ def _begun(out: Path, resume: bool) -> dict[str, Any]:
     facts = read_facts(out)
     if facts and not resume:
         raise InputError(f"{out} exists already; go on with --resume, or choose another --model-out")
-    if not facts and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not facts and out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir())):
         raise InputError(
             f"{out} exists already and no training of a writer was begun there; choose another --model-out"
         )
@@ -144,7 +145,7 @@ def _train(
     progress: Progress,
 ) -> None:  # fmt: skip
     trainer = Trainer(
-        modules=backbone, folder=out, seed=config.seed, clip=config.clip, bf16=bf16,
+        modules=backbone.model, folder=out, seed=config.seed, clip=config.clip, bf16=bf16,
         checkpoint_seconds=config.checkpoint_seconds, progress=progress, state=WriterState(),
     )  # fmt: skip
     if resume and not trainer.resume():
@@ -174,9 +175,11 @@ def _train(
             epochs=config.epochs,
             batches=lambda rng: length_bucketed_batches(lengths, config.batch_size, rng),
             losses=lambda rows: {"loss": loss_of(backbone, train, rows)},
-            parameters=adamw_groups(((p, config.learning_rate) for p in backbone.parameters()), config.weight_decay),
+            parameters=adamw_groups(
+                ((p, config.learning_rate) for p in backbone.model.parameters()), config.weight_decay
+            ),
             after_epoch=lambda epoch: measure(epoch + 1),
-            learning=[backbone],
+            learning=[backbone.model],
             enough=lambda: bool(config.patience and filled(state.stale) >= config.patience),
         )
     )
