@@ -1,7 +1,6 @@
 """A tiny model learns to write queries: by heart, the same when stopped, from nothing that it is judged by."""
 
 import json
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,8 @@ def test_a_trained_writer_writes_what_it_learned_by_heart(
     name: str, run: Path, corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Of `bert` a pair is made."""
-    out, falling = tmp_path / "writer", count(0, -1)
-    monkeypatch.setattr(training, "mean_loss", lambda *_: float(next(falling)))  # the last epoch is the best
+    out, losses = tmp_path / "writer", [1.0] * BY_HEART["epochs"] + [0.0]  # the last epoch is the best
+    monkeypatch.setattr(training, "mean_loss", lambda *_: losses.pop(0))
     train_writer(run, str(checkpoints[name]), out, queries=TRAIN, dev=DEV, **BY_HEART)
     _, first, *_, last = log_of(out)
     assert last["loss"] < first["loss"] / 10
@@ -112,7 +111,7 @@ def test_stopped_and_resumed_it_is_the_same(
             raise StoppedError
         return losses(*arguments)
 
-    for stop in (1, 4, 6):
+    for stop in (1, 6):
         left[0] = stop
         monkeypatch.setattr(training, "loss_of", loss_or_stop)
         out = tmp_path / f"stopped{stop}"
@@ -197,7 +196,6 @@ def test_a_finished_writer_stays_and_another_training_is_refused(
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     with pytest.raises(InputError, match="exists already; go on with --resume, or choose another --model-out"):
         train_writer(run, str(checkpoints["pair"]), out, **how)
-    (out / "writer.json").write_text(before["writer.json"].decode().replace('"finished"', '"training"'))
     for changed in ({"epochs": 3}, {"queries": DEV, "dev": TRAIN}, {"seed": 1}):
         with pytest.raises(InputError, match="was begun with another model, other data or other settings"):
             train_writer(run, str(checkpoints["pair"]), out, **how | changed, resume=True)

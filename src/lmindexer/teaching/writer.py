@@ -97,30 +97,29 @@ def train_writer(
     out, progress = Path(out), progress or Progress()
     config = parse(WriterConfig, settings)
     facts = _begun(out, resume)
-    if facts.get("state") == "finished":
-        progress.say(f"the writer in {out} is trained already")
-        return
     corpus = load_documents(Run.open(Path(run)))
     splits = splits_of_data(corpus, queries, qrels, {"dev": dev, "test": test})
     as_search = FinetuneConfig(document_share=0.0, seed=config.seed, dev_queries=config.dev_queries)
     task = SearchTask([splits["train"]], splits, corpus, as_search)
     new: dict[str, Any] = {
-        "state": "training",
         "began_with": str(model),
         "learns_from": task.fingerprint + corpus.fingerprint,
+        "settings": {name: value for name, value in asdict(config).items() if name not in MAY_CHANGE},
     }
-    new |= {"settings": {name: x for name, x in asdict(config).items() if name not in MAY_CHANGE}}
     if facts and any(facts.get(name) != value for name, value in new.items()):
         raise InputError(
             f"{out} was begun with another model, other data or other settings; resume without changing any, or "
             "choose another --model-out"
         )
+    if facts.get("state") == "finished":
+        progress.say(f"the writer in {out} is trained already")
+        return
     for note in task.notes:
         progress.say(f"note: {note}")
     writer = load_query_writer(str(model), config.device, to_train=True, seed=config.seed, dropout=config.dropout)
     with writing(out, wait=False, make=True):
         bf16 = bool(facts.get("bf16", choose_bf16(config.precision, writer.backbone.model.device)))
-        _write_facts(out, new | {"bf16": bf16})
+        _write_facts(out, {"state": "training"} | new | {"bf16": bf16})
         _train(writer.backbone, task, out, config, bf16, resume, progress)
 
 
