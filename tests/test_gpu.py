@@ -12,6 +12,7 @@ import torch
 from fake_device import fake_cuda
 from journey import LEARN, ask, scores, stop_and_resume, travel
 from lmindexer import devices
+from lmindexer.config import WritingConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.indexers.lmindexer import LMIndexer
@@ -157,7 +158,7 @@ def test_queries_are_written_on_a_gpu_and_torch_is_left_as_it_was(
 ):
     writer = load_query_writer(str(checkpoints["t5"]), CUDA)
     before = torch.cuda.get_rng_state()
-    first = writer.write(few.texts(range(6)), 2, seed=1)
+    first = writer.write(few.texts(range(6)), 2, WritingConfig(seed=1))
     assert torch.equal(torch.cuda.get_rng_state(), before)
-    assert writer.write(few.texts(range(6)), 2, seed=1) == first
+    assert writer.write(few.texts(range(6)), 2, WritingConfig(seed=1)) == first
     assert any(first)

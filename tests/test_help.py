@@ -11,7 +11,6 @@ import lmindexer.cli
 from command_line import lmindexer
 from lmindexer.cli.app import JOURNEY, app
 from lmindexer.cli.learning import DEMO
-from lmindexer.config import FinetuneConfig, LearnConfig
 from lmindexer.flags import Setting
 
 SWITCH, CHOICE = "switch", "choice"
@@ -20,11 +19,12 @@ MEANINGS = {
     "--b": ("FLOAT", r"how much long texts pay"),
     "--backbone": ("TEXT", r"'bundled', a Hugging Face name or a local folder"),
     "--batch-size": ("INT", r"a step"),
-    "--beams": ("INT", r"prefixes of IDs"),
+    "--beams": ("INT", r"prefixes"),
     "--checkpoint-seconds": ("FLOAT", r"time between checkpoints"),
     "--clip": ("FLOAT", r"gradients are clipped"),
     "--config": ("PATH", r"TOML file with the settings"),
     "--device": ("TEXT", r"cpu, cuda"),
+    "--dev-queries": ("INT", r"how many of the dev queries"),
     "--dropout": ("FLOAT", r"dropout of all that learns"),
     "--embeddings": ("TEXT", r"vectors?\b.*\.npy|\.npy.*vector"),
     "--encoder": (CHOICE, r"how much of the .*encoder learns"),
@@ -45,6 +45,7 @@ MEANINGS = {
     "--novelty": ("FLOAT", r"Nats that documents gain"),
     "--out": ("PATH", r"run folder|write|sheet"),
     "--partner": (CHOICE, r"What hybrid fuses generated IDs with"),
+    "--patience": ("INT", r"stop after so many epochs without a"),
     "--precision": (CHOICE, r"bfloat16"),
     "--qrels": ("PATH", r"judgements"),
     "--queries": ("PATH", r"a BEIR folder, or JSONL of queries"),
@@ -111,8 +112,7 @@ def test_defaults_are_shown_in_one_way(verb: str):
         assert not re.search(r"\[default:|x>|x<|\]\s+\[", help), help
         default = option.to_info_dict()["default"]
         if isinstance(option, Setting):
-            config = FinetuneConfig if verb == "finetune" else LearnConfig
-            default = {field.name: field.metadata["default"] for field in fields(config)}[option.name or ""]
+            default = {field.name: field.metadata["default"] for field in fields(option.kind)}[option.name or ""]
             default = DEMO.get(option.name or "", default) if verb == "demo" else default
             default = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
         elif option.is_flag:

@@ -87,6 +87,16 @@ def test_unknown_documents_of_a_column_are_told(run: Path, tmp_path: Path):
         (("--ways", "title", "--per-document", "0"), "--per-document"),
         (("--ways", "title", "--seed", "-1"), "--seed"),
         (("--model", "bundled", "--device", "abacus"), "no device 'abacus'"),
+        (("--ways", "title", "--top-k", "3"), "top_k says how a model writes; name one with --model"),
+        (("--model", "bundled", "--top-k", "3", "--beams", "2"), "top_k is a setting of sampling, not of a search by"),
+        (("--model", "bundled", "--epochs", "3"), "--epochs is of training; name the queries to train on with --train"),
+        (("--model", "bundled", "--model-out", "w"), "--model-out is of training"),
+        (("--model", "bundled", "--train", "q.jsonl"), "its folder with --model-out"),
+        (("--ways", "title", "--train", "q.jsonl"), "name what it begins as with --model"),
+        (("--model", "bundled", "--train", "q.jsonl", "--model-out", "w"), r"q\.jsonl does not exist"),
+        (("--ways", "title", "--keep-found", "0"), "--keep-found"),
+        (("--ways", "title", "--keep-found", "3", "--by", "popular"), "--by"),
+        (("--ways", "title", "--by", "dense"), "--by is the method of --keep-found; give that, too"),
     ],
 )
 def test_mistakes_are_one_sentence(run: Path, arguments: tuple[str, ...], told: str, tmp_path: Path):
@@ -95,6 +105,50 @@ def test_mistakes_are_one_sentence(run: Path, arguments: tuple[str, ...], told: 
     assert len(answer.err.splitlines()) == 1
     assert re.search(told, answer.err), answer.err
     assert entries(tmp_path) == []
+
+
+def test_only_what_is_found_again_is_kept(run: Path, tmp_path: Path):
+    """Of a query, BM25 finds one document first: its own, or another with its words."""
+    out = tmp_path / "pseudo.jsonl"
+    asked = ("pseudo", run, "--ways", "title,words", "--out")
+    assert lmindexer(*asked, tmp_path / "all.jsonl").code == 0
+    answer = lmindexer(*asked, out, "--keep-found", 1)
+    made, kept = lines(tmp_path / "all.jsonl"), lines(out)
+    first = {
+        line["query"]: hit["doc_id"]
+        for line in made
+        for hit in [json.loads(lmindexer("search", run, line["query"], "--method", "bm25", "-k", 1,
+                                         "--format", "jsonl").out)]
+    }  # fmt: skip
+    expected = [line for line in made if first[line["query"]] == line["item_ids"][0]]  # type: ignore[index]
+    assert [(line["query"], line["item_ids"]) for line in kept] == [(x["query"], x["item_ids"]) for x in expected]
+    assert 0 < len(kept) < len(made)
+    told = f"note: {len(made) - len(kept)} of {len(made)} queries are left out, as bm25 does not find their document"
+    assert told in answer.err
+
+
+def test_a_writer_is_trained_and_writes(run: Path, checkpoints: dict[str, Path], tmp_path: Path):
+    """Stopped in the writing, the same command goes on with it and does not train again."""
+    queries = [{"query": text, "item_ids": [id]} for text, id in (("old rose", "doc0"), ("the pan", "doc3"))]
+    (tmp_path / "queries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in queries))
+    writer, out = tmp_path / "writer", tmp_path / "pseudo.jsonl"
+    small = ("--epochs", 1, "--learning-rate", 1e-3, "--device", "cpu", "--precision", "fp32")
+    train = ("pseudo", run, "--model", checkpoints["t5"], "--train", tmp_path / "queries.jsonl", "--model-out", writer)
+    answer = lmindexer(*train, *small)
+    assert answer.code == 0, answer.err
+    assert "1 pairs to learn from, 1 to choose by; cpu" in answer.err
+    assert entries(tmp_path) == ["queries.jsonl", "writer"]
+    answer = lmindexer(*train, *small, "--beams", 2, "--out", out, "--resume")
+    assert answer.code == 0, answer.err
+    assert f"the writer in {writer} is trained already" in answer.err
+    assert entries(tmp_path) == ["pseudo.jsonl", "queries.jsonl", "writer"]
+    left_out = re.search(
+        r"note: (\d+) of 160 queries that the model wrote are empty or the same as another", answer.err
+    )
+    assert 160 - int(left_out[1] if left_out else 0) == len(lines(out))
+    again = ("pseudo", run, "--model", writer, "--beams", 2, "--device", "cpu", "--precision", "fp32", "--out")
+    assert lmindexer(*again, tmp_path / "again.jsonl").code == 0
+    assert (tmp_path / "again.jsonl").read_bytes() == out.read_bytes()
 
 
 def test_an_out_or_a_run_that_cannot_be_is_refused(run: Path, tmp_path: Path):

@@ -210,3 +210,21 @@ def test_dev_and_test_queries_are_kept_apart(items: lm.LMIndexer, tmp_path: Path
         items.teach(queries=tmp_path / "queries.jsonl", dev=given)
     with pytest.raises(lm.InputError, match="name it with out="):
         items.teach(queries=given, resume=True)
+
+
+def test_pseudo_queries_are_made_and_taught(items: lm.LMIndexer, checkpoints: dict[str, Path], tmp_path: Path):
+    made = items.pseudo(["title", "words"], per_document=1, keep_found=2, progress=QUIET)
+    assert {query.source for query in made} == {"title", "words"}
+    out = tmp_path / "new" / "pseudo.jsonl"
+    assert items.pseudo(["title", "words"], out=out, per_document=1, keep_found=2, progress=QUIET) == made
+    assert len(out.read_text().splitlines()) == len(made)
+    taught = items.teach(pseudo=[out], sources=["words"], progress=QUIET, **QUICK)
+    assert taught.search([made[-1].text])
+    how = {"epochs": 1, "device": "cpu", "progress": QUIET}
+    writer = items.train_writer(
+        str(checkpoints["t5"]), tmp_path / "writer", queries={"the rose": ["doc3"], "old pan": ["doc6"]}, **how
+    )
+    written = items.pseudo(model=writer, per_document=1, top_k=3, device="cpu", progress=QUIET)
+    assert {query.source for query in written} == {"model"}
+    with pytest.raises(lm.InputError, match="no kind of query was asked for"):
+        items.pseudo()

@@ -21,6 +21,7 @@ from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.methods.taught import is_finetuned, read_config
 from lmindexer.progress import Progress
 from lmindexer.questions.histories import HistoryData
+from lmindexer.questions.pseudo_queries import PseudoQuery
 from lmindexer.questions.queries import QUERIES, Queries, QueryData, splits_of
 from lmindexer.questions.query_records import split_name
 from lmindexer.questions.questions import Questions
@@ -171,6 +172,25 @@ class OpenRun:
             with writing(folder):
                 Run.open(folder).update(indexed_by=IN_MEMORY)
         return OpenRun.at(folder, temporary, retriever)
+
+    def pseudo(self, ways: Sequence[str] = (), *, out: str | Path | None = None, **how: Any) -> list[PseudoQuery]:
+        """Queries made for the documents, as `teaching.pseudo.make_pseudo_queries` says; `teach(pseudo=[out])` takes
+        the file `out`.
+        """
+        from lmindexer.teaching.pseudo import make_pseudo_queries
+
+        if out is not None:
+            Path(out).parent.mkdir(parents=True, exist_ok=True)
+        return make_pseudo_queries(self.path, out, ways=ways, **how)
+
+    def train_writer(self, model: str | Path, out: str | Path, *, queries: QueryData | str | Path, **how: Any) -> Path:
+        """A model that learned to write `queries` for the documents, in the folder `out`, which `pseudo(model=...)`
+        takes; all else is as `teaching.writer.train_writer` says.
+        """
+        from lmindexer.teaching.writer import train_writer
+
+        train_writer(self.path, model, out, queries=queries, **how)
+        return Path(out)
 
     def method(
         self, name: str = "", *, kind: str = "", histories: HistoryData | None = None, **options: Any

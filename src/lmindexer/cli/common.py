@@ -25,9 +25,9 @@ TABLE_ENDS = {".md": "markdown", ".txt": "markdown", "": "markdown", ".json": "j
 
 
 @contextmanager
-def steps() -> Iterator[Progress]:
-    """Show a user at a terminal what is done now; elsewhere print notes and warnings alone."""
-    progress = Progress(sys.stderr if sys.stderr.isatty() else None, warnings=sys.stderr)
+def steps(lines: bool = False) -> Iterator[Progress]:
+    """Show a user at a terminal what is done now; elsewhere print notes and warnings alone, or all lines that stay."""
+    progress = Progress(sys.stderr if lines or sys.stderr.isatty() else None, warnings=sys.stderr)
     try:
         yield progress
     finally:

@@ -11,6 +11,7 @@ from lmindexer.config.learning import (
     from_mapping,
 )
 from lmindexer.config.teaching import RENAMED, SEQUENTIAL, FinetuneConfig
+from lmindexer.config.writing import WriterConfig, WritingConfig
 
 __all__ = [
     "DATA",
@@ -23,5 +24,7 @@ __all__ = [
     "VECTOR_FILE",
     "FinetuneConfig",
     "LearnConfig",
+    "WriterConfig",
+    "WritingConfig",
     "from_mapping",
 ]

@@ -6,6 +6,8 @@ pair) as they are, encoder-only models (BERT, RoBERTa, MPNet, ...) with the same
 Llama, ...) as one stack where they learn, and with the small decoder where they are frozen.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.decoder import SmallDecoder, heads_of
 from lmindexer.model.published import check_kind, check_states, find_file, first_line, is_causal, pooling_of
 
-__all__ = ["Backbone", "CausalBackbone", "EncoderBackbone", "Memory", "Seq2SeqBackbone", "load_backbone"]
+__all__ = ["Backbone", "CausalBackbone", "EncoderBackbone", "Memory", "Seq2SeqBackbone", "load_backbone", "pair_of"]
 
 HELD = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -59,24 +61,61 @@ def load_backbone(
     return backbone
 
 
-def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any, str]:
-    """Model, tokenizer and pooling, as they are published."""
-    from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
-    from transformers.utils import logging
+def pair_of(name: str, tokenizer: Any, seed: int) -> Seq2SeqBackbone:
+    """An encoder, such as `bundled` or a BERT, as both sides of a pair that writes once it is trained.
+
+    The decoder has the encoder's weights and new ones, drawn by `seed`, that look at what was read (Rothe et al.,
+    2020). Raises InputError where no decoder can be made of it.
+    """
+    from transformers import EncoderDecoderModel
 
     folder = str(bundled_folder()) if name == "bundled" else name
+    try:
+        with silent(), torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            model: Any = EncoderDecoderModel.from_encoder_decoder_pretrained(folder, folder)
+    except Exception as error:  # as in `_load`
+        raise InputError(
+            f"no decoder can be made of the model {name!r} ({first_line(error)}); use 'bundled', an encoder such as "
+            "BERT or RoBERTa, or a seq2seq model such as T5, mT5 or BART"
+        ) from None
+    if getattr(model.encoder, "pooler", None) is not None:
+        model.encoder.pooler = None
+    backbone = Seq2SeqBackbone(model, tokenizer)
+    check_states(name, backbone)
+    return backbone
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """What transformers says of weights that it reads is not shown."""
+    from transformers.utils import logging
+
     logging.disable_progress_bar()
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
-        config = AutoConfig.from_pretrained(folder)
-        check_kind(name, config)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
-        if not any(find_file(folder, file) for file in files) or len(tokenizer) <= len(tokenizer.all_special_ids):
-            raise ValueError("it has no tokenizer")
-        loader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModel
-        model, loading = loader.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+        yield
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
+
+
+def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any, str]:
+    """Model, tokenizer and pooling, as they are published."""
+    from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    folder = str(bundled_folder()) if name == "bundled" else name
+    try:
+        with silent():
+            config = AutoConfig.from_pretrained(folder)
+            check_kind(name, config)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+            if not any(find_file(folder, file) for file in files) or len(tokenizer) <= len(tokenizer.all_special_ids):
+                raise ValueError("it has no tokenizer")
+            loader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModel
+            model, loading = loader.from_pretrained(folder, dtype=dtype, output_loading_info=True)
         missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
         if missing:
             raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} more")
@@ -88,6 +127,3 @@ def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any, str]:
             f"cannot load the model {name!r} ({first_line(error)}); use 'bundled', a folder with a model saved by "
             "transformers, or the name of a model the Hugging Face hub can be asked for"
         ) from None
-    finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()

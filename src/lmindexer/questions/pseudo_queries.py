@@ -17,7 +17,6 @@ from lmindexer.corpus.files import find_files, reader_of
 from lmindexer.corpus.readers import RecordError
 from lmindexer.errors import InputError
 from lmindexer.files import json_text, write_atomically
-from lmindexer.progress import Progress
 from lmindexer.questions.query_ways import WAYS, Weigher
 
 CHUNK = 1024  # documents read at a time
@@ -53,27 +52,6 @@ def check_ways(ways: Sequence[str]) -> None:
     for way in ways:
         if way not in WAYS:
             raise InputError(f"there is no way {way!r} to make queries; the ways are {', '.join(WAYS)}")
-
-
-def model_queries(
-    corpus: Corpus,
-    model: str,
-    per_document: int = 3,
-    seed: int = 0,
-    *,
-    device: str = "auto",
-    progress: Progress | None = None,
-) -> list[PseudoQuery]:
-    """Queries that a seq2seq model writes, such as docT5query; a hub name or a folder, errors as `load_backbone`'s."""
-    from lmindexer.model.query_writer import load_query_writer
-
-    writer = load_query_writer(model, device)
-    written = writer.write(corpus.texts(), per_document, seed, progress=progress)
-    return [
-        PseudoQuery(doc_id, query, "model")
-        for doc_id, queries in zip(corpus.doc_ids, written, strict=True)
-        for query in queries
-    ]
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def finetune(
         if (qrels is not None and queries is None) or (sources and not pseudo):
             raise InputError("--qrels go with --queries, and --sources with --pseudo; name the file they belong to")
         made = [load_queries(Path(file), None, "train", corpus.doc_ids, sources, answerable=True) for file in pseudo]
-        splits = _splits(corpus, queries, qrels, {"dev": dev, "test": test})
+        splits = splits_of_data(corpus, queries, qrels, {"dev": dev, "test": test})
         train_on = [splits["train"], *made] if "train" in splits else made
         task = SearchTask(train_on, splits, corpus, config)
     with writing(out, wait=False, make=True):
@@ -142,7 +142,7 @@ def _teach(
         train(folder, model, task, progress, resume=resume)
 
 
-def _splits(
+def splits_of_data(
     corpus: Corpus,
     queries: QueryData | str | Path | None,
     qrels: str | Path | None,
