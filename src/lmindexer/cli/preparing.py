@@ -32,7 +32,12 @@ def _cuts(context: click.Context, parameter: click.Parameter, value: str | None)
 @option("--name", help="Which set it is where a folder has several, or which one --download fetches: beauty, sports or "
         "toys of amazon; scifact or nfcorpus of beir; ml-100k or ml-1m of movielens. Of esci, whose numbers in the "
         "paper to print.")  # fmt: skip
-@option("--core", type=int, help="Leave out users and items with fewer events, until none has. [5 of amazon, else 0]")
+@option(
+    "--core",
+    type=int,
+    metavar="INT",
+    help="Leave out users and items with fewer events, until none has. [5 of amazon, else 0]",
+)
 @option(
     "--split-by",
     type=click.Choice(["leave-one-out", "time"]),
@@ -50,13 +55,13 @@ def _cuts(context: click.Context, parameter: click.Parameter, value: str | None)
     help="Order of the events of a user that have one time: by a hash of user, item and seed, or as in the file, "
     "where it often goes by the items' ids, which a model could learn. [shuffled]",
 )
-@option("--passages", type=int, help="How many passages of MS MARCO to take, all relevant ones among them; 0: all. "
+@option("--passages", type=int, metavar="INT", help="How many passages of MS MARCO to take, all relevant ones among them; 0: all. "
         "[1000000]")  # fmt: skip
 @option("--catalogue", type=click.Path(path_type=Path, exists=True),
         help="Of esci: documents, such as items.jsonl.gz of a prepared Amazon set, to which queries are kept by ASIN; "
              "without it, all products.")  # fmt: skip
 @option("--locale", help="Of esci: us, es or jp. [us]")
-@option("--seed", type=int, help="Another seed draws other passages, dev queries and ties. [0]")
+@option("--seed", type=int, metavar="INT", help="Another seed draws other passages, dev queries and ties. [0]")
 @option("--download", is_flag=True,
         help="First fetch the published files into RAW_FOLDER, as far as they are not there; address, size and "
              "checksum are shown before. Where no checksum is published, the SHA-256 of the first fetch is shown and "

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmindexer.corpus.cells import id_in
+from lmindexer.corpus.cells import id_of
 from lmindexer.corpus.readers import JSON
-from lmindexer.corpus.records import Record, RecordError, sound_records
+from lmindexer.corpus.records import Record, sound_records
 from lmindexer.errors import InputError
 from lmindexer.evaluation.trec import read_qrels
 from lmindexer.prepare.msmarco import Qrels, commands
@@ -74,10 +74,7 @@ def _documents(path: Path) -> Iterator[Record]:
     """The records as they are. Raises InputError for an id that is there twice."""
     lines: dict[str, int] = {}
     for number, record in sound_records(path, "line", JSON):
-        try:
-            doc_id = id_in(record.get(ID), ID)
-        except RecordError as fault:
-            raise InputError(f"{path}, line {number}: {fault}") from None
+        doc_id = id_of(record, ID, f"{path}, line {number}")
         if lines.setdefault(doc_id, number) != number:
             raise InputError(f"{path}, line {number}: the id {doc_id!r} was already in line {lines[doc_id]}; keep one")
         yield record | {ID: doc_id}

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lmindexer.corpus import parquet
-from lmindexer.corpus.cells import id_in
+from lmindexer.corpus.cells import id_of
 from lmindexer.corpus.fields import ID_NAMES, usual_names
 from lmindexer.corpus.files import find_files, reader_of
 from lmindexer.corpus.readers import READERS
-from lmindexer.corpus.records import RecordError, sound_records
+from lmindexer.corpus.records import sound_records
 from lmindexer.errors import InputError
 from lmindexer.prepare.paper import amazon_counts
 from lmindexer.prepare.prepared import Count, Prepared, counted
@@ -61,7 +61,7 @@ def prepare(
             beir.query(query_id, query.text)
             beir.label(query.split, query_id, query.doc_ids)
     paper = amazon_counts(name)
-    counts = [Count("documents", beir.documents, paper and paper.items)]
+    counts = [Count("documents", beir.documents, paper.items if paper else None)]
     for what, ours, theirs in (("queries", beir.queries, "queries"), ("labels", beir.labels, "labels")):
         numbers = getattr(paper, theirs) if paper else (None,) * len(SPLITS)
         counts += [Count(f"{split} {what}", ours[split], number) for split, number in zip(SPLITS, numbers, strict=True)]
@@ -95,11 +95,11 @@ def _queries(
             continue
         if row["split"] not in ("train", "test") or not str(row["query"] or "").strip():
             raise InputError(f"{path}, row {number}: it has no query, or a split other than train and test")
-        query_id, asin = str(row["query_id"]), str(row["product_id"])
+        query_id, asin = (id_of(row, name, f"{path}, row {number}") for name in ("query_id", "product_id"))
         if asin not in doc_id_of:
             others.add(query_id)
             continue
-        query = queries.setdefault(query_id, ExactQuery(row["query"], row["split"]))
+        query = queries.setdefault(query_id, ExactQuery(str(row["query"]), row["split"]))
         query.doc_ids[doc_id_of[asin]] = 1.0
     if not queries:
         raise InputError(f"{path} has no exact label of the locale {locale!r} for any of the documents")
@@ -117,12 +117,12 @@ def _drawn(query_ids: list[str], seed: int) -> list[str]:
 
 def _products(path: Path, locale: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     _check_columns(path, PRODUCTS)
-    for _, row in sound_records(path, "row", READERS[".parquet"], PRODUCTS):
+    for number, row in sound_records(path, "row", READERS[".parquet"], PRODUCTS):
         if row["product_locale"] == locale:
             parts = (row["product_description"], row["product_bullet_point"], row["product_brand"])
-            text = " ".join(part for part in parts if part)
-            id = str(row["product_id"])
-            yield id, id, {"_id": id, "title": row["product_title"] or "", "text": text}
+            text = " ".join(str(part) for part in parts if part)
+            id = id_of(row, "product_id", f"{path}, row {number}")
+            yield id, id, {"_id": id, "title": str(row["product_title"] or ""), "text": text}
 
 
 def _catalogue(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -137,10 +137,8 @@ def _catalogue(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         raise InputError(f"{path} has none of the usual id columns, such as id and asin; rename one")
     asin = next(iter(usual_names(survey.columns, ("asin",))), ids[0])
     for number, record in sound_records(file, survey.unit, reader):
-        try:
-            yield id_in(record.get(asin), asin), id_in(record.get(ids[0]), ids[0]), record
-        except RecordError as fault:
-            raise InputError(f"{path}, {survey.unit} {number}: {fault}") from None
+        where = f"{path}, {survey.unit} {number}"
+        yield id_of(record, asin, where), id_of(record, ids[0], where), record
 
 
 def _check_columns(path: Path, names: tuple[str, ...]) -> None:

@@ -50,7 +50,7 @@ def gather(events: Iterable[Event]) -> EventTable:
     return EventTable(tuple(users), tuple(items), _as_numpy(user), _as_numpy(item), _as_numpy(time))
 
 
-def _as_numpy(values: array) -> np.ndarray:  # type: ignore[type-arg]
+def _as_numpy(values: array) -> np.ndarray:
     return np.frombuffer(values, dtype=values.typecode) if values else np.zeros(0, values.typecode)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lmindexer.corpus.cells import id_in
+from lmindexer.corpus.cells import id_of
 from lmindexer.corpus.fields import ID_NAMES, usual_names
 from lmindexer.corpus.readers import READERS
-from lmindexer.corpus.records import RecordError, sound_records
+from lmindexer.corpus.records import sound_records
 from lmindexer.errors import InputError
 from lmindexer.prepare.prepared import Prepared
 from lmindexer.prepare.raw_files import matching, missing, unpacked_name
@@ -57,7 +57,5 @@ def _files(raw: Path, name: str) -> tuple[Path, Path]:
 
 def _items(path: Path, id: str) -> Iterator[dict[str, Any]]:
     for number, record in sound_records(path, "line", TSV):
-        try:
-            yield {"id": id_in(record.pop(id), id)} | record
-        except RecordError as fault:
-            raise InputError(f"{path}, line {number}: {fault}") from None
+        item = id_of(record, id, f"{path}, line {number}")
+        yield {"id": item} | {name: value for name, value in record.items() if name != id}

@@ -140,8 +140,8 @@ def _counts(events: EventTable, parts: np.ndarray, history: History, paper: Amaz
     starts = _by_user(events)[0]
     training = np.add.reduceat(parts == 0, starts[:-1], dtype=np.int64)
     counts = [
-        Count("items", len(events.items_left), paper and paper.items),
-        Count("users", events.users_left, paper and paper.users),
+        Count("items", len(events.items_left), paper.items if paper else None),
+        Count("users", events.users_left, paper.users if paper else None),
         Count("interactions", len(events)),
         Count("of these in train", int((parts == 0).sum())),
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lmindexer.corpus import json_records
-from lmindexer.corpus.cells import id_in
+from lmindexer.corpus.cells import id_in, id_of
 from lmindexer.corpus.fields import usual_names
 from lmindexer.corpus.literals import list_in
 from lmindexer.corpus.readers import JSON, READERS, TSV, Reader
@@ -200,7 +200,7 @@ def _of_parts(path: Path, survey: Survey) -> Histories:
         for number, record in sound_records(path, survey.unit, JSON):
             where = f"{survey.unit} {number}"
             users = usual_names(record, USER_NAMES)
-            user = _id(record, users[0] if users else USER_NAMES[0], f"{path}, {where}")
+            user = id_of(record, users[0] if users else USER_NAMES[0], f"{path}, {where}")
             try:
                 items, parts_of_items = items_and_parts(record)
             except TypeError as fault:
@@ -254,7 +254,7 @@ def _lists(path: Path, unit: str, records: Iterator[tuple[int, Record]]) -> Iter
         names = usual_names(record, ITEMS_NAMES)
         items = _items(path, where, record[names[0]] if names else None)
         users = usual_names(record, USER_NAMES)
-        yield number, _id(record, users[0] if users else USER_NAMES[0], f"{path}, {where}"), items
+        yield number, id_of(record, users[0] if users else USER_NAMES[0], f"{path}, {where}"), items
 
 
 def _items(path: Path, where: str, value: Any) -> list[str]:
@@ -279,7 +279,7 @@ def _events(
     user, item, time = names
     for number, record in records:
         where = f"{path}, {unit} {number}"
-        ids = _id(record, user, where), _id(record, item, where)
+        ids = id_of(record, user, where), id_of(record, item, where)
         when = time_in(record.get(time)) if time else None
         if time and when is None:
             raise InputError(
@@ -287,10 +287,3 @@ def _events(
                 "since 1970, or a date such as 2024-05-17"
             )
         yield Event(*ids, when)
-
-
-def _id(record: Record, name: str, where: str) -> str:
-    try:
-        return id_in(record.get(name), name)
-    except RecordError as fault:
-        raise InputError(f"{where}: {fault}") from None
