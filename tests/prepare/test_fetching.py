@@ -181,6 +181,7 @@ def test_address_size_and_checksum_are_shown(server: Server, address: Address):
     assert f"| {address.url} | 2,304 | {address.md5} |" in shown
     assert "| 2,304 | none published |" in shown
     assert server.asked == [], "sizes are asked for, not files"
+    assert sizes_of([Address(f"{server.home}/nothing")]) == [None]
 
 
 def test_addresses_are_of_sets_and_by_name_where_there_are_several():

@@ -55,8 +55,8 @@ def _cuts(context: click.Context, parameter: click.Parameter, value: str | None)
     help="Order of the events of a user that have one time: by a hash of user, item and seed, or as in the file, "
     "where it often goes by the items' ids, which a model could learn. [shuffled]",
 )
-@option("--passages", type=int, metavar="INT", help="How many passages of MS MARCO to take, all relevant ones among them; 0: all. "
-        "[1000000]")  # fmt: skip
+@option("--passages", type=int, metavar="INT",
+        help="How many passages of MS MARCO to take, all relevant ones among them; 0: all. [1000000]")  # fmt: skip
 @option("--catalogue", type=click.Path(path_type=Path, exists=True),
         help="Of esci: documents, such as items.jsonl.gz of a prepared Amazon set, to which queries are kept by ASIN; "
              "without it, all products.")  # fmt: skip
@@ -82,7 +82,7 @@ def prepare(kind: str, raw_folder: Path, out: Path, download: bool, quiet: bool,
       lmindexer prepare esci raw/ --catalogue data/beauty/items.jsonl.gz --name beauty --out data/esci
       lmindexer prepare movielens ml-1m/ --core 5 --split-by time --out data/movies
     """
-    from lmindexer.prepare.prepared import counts_table
+    from lmindexer.prepare.prepared import commands_on, counts_table
     from lmindexer.prepare.preparing import prepare as make
     from lmindexer.progress import Progress
 
@@ -99,7 +99,7 @@ def prepare(kind: str, raw_folder: Path, out: Path, download: bool, quiet: bool,
     if not quiet:
         print_markdown(counts_table(prepared.counts))
         click.echo("\n".join(("", *prepared.rules, f"\nPrepared: {out}", "Next:")))
-        click.echo("\n".join("  " + command.replace("DATA", str(out)) for command in prepared.commands))
+        click.echo("\n".join(f"  {command}" for command in commands_on(prepared, out)))
 
 
 def _fetch(kind: str, name: str, raw: Path, progress: Any) -> None:

@@ -9,7 +9,7 @@ from lmindexer.corpus.records import Record, sound_records
 from lmindexer.errors import InputError
 from lmindexer.evaluation.trec import read_qrels
 from lmindexer.prepare.msmarco import Qrels, commands
-from lmindexer.prepare.prepared import Count, Prepared, counted
+from lmindexer.prepare.prepared import Count, Prepared, counted, run_name
 from lmindexer.prepare.raw_files import find, matching, missing
 from lmindexer.prepare.writing import BeirFolder
 from lmindexer.progress import Progress
@@ -41,7 +41,7 @@ def prepare(raw: Path, folder: Path, progress: Progress, name: str = "") -> Prep
         sources=(corpus, queries, *files.values()),
         counts=tuple(counts),
         rules=("documents, queries, grades and splits are the published ones; val, valid and validation are dev",),
-        commands=commands(name or home.resolve().name, " --keep-empty" * bool(empty)),
+        commands=commands(run_name(name or home.resolve().name), " --keep-empty" * bool(empty)),
         notes=tuple(notes),
     )
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -27,7 +28,14 @@ PARTIAL = 206  # HTTP: the rest of a file, as it was asked for
 
 def sizes_of(addresses: Sequence[Address]) -> list[int | None]:
     """What the servers say of the sizes, in bytes; None where one does not say."""
-    return [_size(_open(Request(address.url, method="HEAD"))) for address in addresses]
+    sizes = []
+    for address in addresses:
+        try:
+            with _open(Request(address.url, method="HEAD")) as response:
+                sizes.append(_size(response))
+        except InputError:  # some answer no such question; whether the file is there is found when it is fetched
+            sizes.append(None)
+    return sizes
 
 
 def address_table(addresses: Sequence[Address], sizes: Sequence[int | None]) -> str:
@@ -144,5 +152,5 @@ def _unpack(archive: Path, folder: Path) -> None:
             else:
                 with tarfile.open(archive) as tar:
                     tar.extractall(temporary, filter="data")
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
             raise InputError(f"{archive} is not a whole archive ({error}); remove it and fetch it again") from None

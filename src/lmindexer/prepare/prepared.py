@@ -1,8 +1,10 @@
 """What preparing a data set gives: counts beside the paper's, the rules that were followed, and what to type next."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TypeVar
 
 from lmindexer.progress import Progress
@@ -30,6 +32,16 @@ class Prepared:
     rules: tuple[str, ...]  # filters, splits and seeds, in sentences
     commands: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what was left out, was there twice or is missing
+
+
+def commands_on(prepared: Prepared, folder: Path) -> list[str]:
+    """What to type next, where the prepared set is in this folder."""
+    return [command.replace("DATA", quote(str(folder))) for command in prepared.commands]
+
+
+def run_name(name: str) -> str:
+    """A name of a set as that of a run in a command: without white space and signs that a shell reads."""
+    return re.sub(r"[^\w.-]+", "-", name) or "run"
 
 
 def counts_table(counts: tuple[Count, ...]) -> str:

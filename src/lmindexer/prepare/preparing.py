@@ -6,7 +6,7 @@ from typing import Any
 
 from lmindexer.errors import InputError
 from lmindexer.files import json_text, new_folder
-from lmindexer.prepare.prepared import Prepared
+from lmindexer.prepare.prepared import Prepared, commands_on
 from lmindexer.prepare.raw_files import digest, raw_files
 from lmindexer.prepare.registry import SETS
 from lmindexer.progress import Progress
@@ -43,5 +43,5 @@ def _manifest(kind: str, options: dict[str, Any], prepared: Prepared, out: Path)
         "rules": prepared.rules,
         "counts": [{"what": count.what, "ours": count.ours, "paper": count.paper} for count in prepared.counts],
         "notes": prepared.notes,
-        "next": [command.replace("DATA", str(out)) for command in prepared.commands],
+        "next": commands_on(prepared, out),
     }

@@ -9,7 +9,7 @@ from lmindexer.corpus.fields import ID_NAMES, usual_names
 from lmindexer.corpus.readers import READERS
 from lmindexer.corpus.records import sound_records
 from lmindexer.errors import InputError
-from lmindexer.prepare.prepared import Prepared
+from lmindexer.prepare.prepared import Prepared, run_name
 from lmindexer.prepare.raw_files import matching, missing, unpacked_name
 from lmindexer.prepare.recommendation import History, commands, write_history, write_items
 from lmindexer.progress import Progress
@@ -37,7 +37,7 @@ def prepare(raw: Path, folder: Path, progress: Progress, name: str = "", **histo
         sources=(inter, item),
         counts=taken.counts,
         rules=taken.rules,
-        commands=commands(taken.file, texts, label, items.keep_empty, unpacked_name(inter).partition(".")[0]),
+        commands=commands(taken.file, texts, label, items.keep_empty, run_name(unpacked_name(inter).partition(".")[0])),
         notes=survey.notes + taken.notes + items.notes,
     )
 
