@@ -5,7 +5,9 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,36 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise
     if os.name == "posix":
         _flush_folder(path.parent)  # so that the rename, too, survives a power cut
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to write into, which becomes `path` at the end: there is all of it, or nothing.
+
+    Raises InputError where `path` is there already, unless as an empty folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} is there already; name another folder, or remove it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path} ({error.strerror}); choose another") from None
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for written in temporary.rglob("*"):
+            if written.is_file():
+                with written.open("rb+") as file:
+                    os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, Exception) and disk_is_full(error):
+            raise InputError(f"no space left on {path.parent.resolve()}; free some and run again") from error
+        raise
+    if os.name == "posix":
+        _flush_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

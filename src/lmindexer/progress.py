@@ -60,13 +60,14 @@ class Progress:
         elif not self.live and share < 1 and now - self._said >= REPEATED:
             self.say(f"{self._clock()}  {stage}  {_place(epoch, epochs, share)}")
 
-    def count(self, stage: str, done: int, total: int, unit: str) -> None:
+    def count(self, stage: str, done: int, total: int | None, unit: str) -> None:
         """`asking dense  1,200/22,363 users`: the live line of work without epochs; a line that stays when all is done.
 
-        Off a terminal also where half a minute nothing else was said.
+        Off a terminal also where half a minute nothing else was said. `total` is None where nobody knows it.
         """
-        now, line = time.monotonic(), f"{self._clock()}  {stage}  {done:,}/{total:,} {unit}"
-        if done >= total or (not self.live and now - self._said >= REPEATED):
+        of_all = "" if total is None else f"/{total:,}"
+        now, line = time.monotonic(), f"{self._clock()}  {stage}  {done:,}{of_all} {unit}"
+        if (total is not None and done >= total) or (not self.live and now - self._said >= REPEATED):
             self.say(line)
         elif self.live and now - self._drawn >= REDRAWN:
             self._drawn = now

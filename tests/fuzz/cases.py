@@ -1,5 +1,6 @@
 """Every kind of input: a folder with something odd in it, the command that is given it, and what may not be lost."""
 
+import gzip
 import json
 import random
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 from command_line import Answer
 from fuzz import asking, folders, tables, vectors, verbs
 from fuzz.home import FINISHED, SMALL_FILES, STOPPED
+from fuzz.words import mangled
+from raw_sets import MAKERS
 
 RECORDS_LEFT_OUT = re.compile(r"^skipped ([\d,]+):", re.MULTILINE)
 ALREADY_THERE = re.compile(r"added ([\d,]+); ([\d,]+) already there")
@@ -229,6 +232,24 @@ def of_vectors(dice: random.Random, home: Path, folder: Path) -> Case:
     return Case(command, what=file, lost=lost)
 
 
+def of_published(dice: random.Random, home: Path, folder: Path) -> Case:
+    """A set in its published form with one file spoiled: inside its packing, or as it lies there."""
+    kind = dice.choice(list(MAKERS))
+    (folder / "raw").mkdir()
+    MAKERS[kind](folder / "raw")
+    file = dice.choice(sorted(path for path in (folder / "raw").rglob("*") if path.is_file()))
+    if file.suffix == ".gz" and dice.random() < 0.8:
+        file.write_bytes(gzip.compress(mangled(dice, gzip.decompress(file.read_bytes()))))
+    elif file.suffix == ".parquet":
+        folders.by_format(dice, file)
+    else:
+        file.write_bytes(mangled(dice, file.read_bytes()))
+    flags = ["--passages", "20"] if kind in ("msmarco", "trec-dl") else []
+    if kind in ("amazon", "movielens", "recbole"):
+        flags = dice.choice([[], ["--core", "2"], ["--split-by", "time", "--cuts", "0.3,0.6"], ["--ties", "file"]])
+    return Case(["prepare", kind, "raw", "--out", "made", *flags], what=f"{kind}: {file.name}")
+
+
 def of_recipe(dice: random.Random, home: Path, folder: Path) -> Case:
     finetuning = dice.random() < 0.3
     file = asking.write(asking.recipe(dice, finetuning), folder / "odd")
@@ -273,6 +294,7 @@ KINDS: dict[str, tuple[float, Maker]] = {  # how often it is drawn, and what mak
     "sheet": (0.7, of_sheet),
     "imported": (1.0, of_imported),
     "vectors": (1.5, of_vectors),
+    "published": (1.0, of_published),
     "recipe": (1.0, of_recipe),
     "words": (2.5, of_words),
     "run": (6.0, of_run),

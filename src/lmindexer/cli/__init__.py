@@ -8,6 +8,7 @@ from lmindexer.cli import (  # noqa: F401 - each adds its verbs to the app
     importing,
     learning,
     looking,
+    preparing,
     pseudo,
     rating,
     searching,

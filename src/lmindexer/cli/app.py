@@ -10,7 +10,7 @@ import click
 from lmindexer.errors import InputError
 
 JOURNEY = {  # the verbs in the order in which a user comes to need them
-    "Learn IDs": ("demo", "learn", "import"),
+    "Learn IDs": ("demo", "prepare", "learn", "import"),
     "Look at them": ("inspect", "compare", "explore", "pairs", "score"),
     "Teach a task": ("pseudo", "finetune"),
     "Ask": ("search", "evaluate", "lookup"),

@@ -10,8 +10,8 @@ from lmindexer.corpus.document import LONE_SURROGATE, clean
 from lmindexer.corpus.labels import may_have_levels, path_of
 from lmindexer.corpus.literals import DEEPEST, list_in
 from lmindexer.corpus.markup import without_markup
-from lmindexer.corpus.records import RecordError
-from lmindexer.errors import excerpt
+from lmindexer.corpus.records import Record, RecordError
+from lmindexer.errors import InputError, excerpt
 
 # What programs write where a value is missing, when it stands alone in a cell.
 MISSING = {"nan", "NaN", "NAN", "None", "null", "NULL", "Null", "N/A", "n/a", "#N/A", "<NA>"}
@@ -33,6 +33,14 @@ def id_in(value: Any, name: str) -> str:
             "not Unicode", f"the id {excerpt(found)} holds half a character (a lone surrogate); rename it"
         )
     return found
+
+
+def id_of(record: Record, name: str, where: str) -> str:
+    """The id in a record. Raises InputError that says `where` the record stands."""
+    try:
+        return id_in(record.get(name), name)
+    except RecordError as fault:
+        raise InputError(f"{where}: {fault}") from None
 
 
 class Cells:

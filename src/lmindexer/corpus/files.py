@@ -13,7 +13,9 @@ Paths = str | Path | Sequence[str | Path]
 Readable = Path | Records  # what is read as one: a file, or records in memory
 
 NAMES_TOLD = 5  # of what was passed over
-_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json"}  # of data, no data
+_DESCRIPTIONS = {  # of data, no data
+    *("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json", "prepared.json"),
+}
 _CAUSES = {
     ".xlsx": "is a spreadsheet; save it as CSV",
     ".xls": "is a spreadsheet; save it as CSV",

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from lmindexer.errors import InputError
 
 Record = dict[str, Any]
 
@@ -37,3 +40,11 @@ class Reader:
 
     survey: Callable[[Any], Survey]  # of its path, as is the next
     records: Callable[[Any, Sequence[str]], Iterator[tuple[int, Record | RecordError]]]  # the named columns; (): all
+
+
+def sound_records(path: Path, unit: str, reader: Reader, names: Sequence[str] = ()) -> Iterator[tuple[int, Record]]:
+    """Every record and its number. Raises InputError that names file and record at the first one with a fault."""
+    for number, record in reader.records(path, names):
+        if isinstance(record, RecordError):
+            raise InputError(f"{path}, {unit} {number}: {record}")
+        yield number, record

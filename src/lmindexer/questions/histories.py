@@ -17,6 +17,9 @@ class Histories:
     taken: Taken
     notes: tuple[str, ...] = ()  # what was left out
     source: str = "the histories"  # in messages
+    parts: Mapping[str, list[int]] | None = (
+        None  # of every user's items, places in sequences.PARTS; None: leave one out
+    )
 
     @classmethod
     def read(cls, path: str | Path) -> "Histories":

@@ -4,20 +4,22 @@ Events are put in order by time. One that stands twice with the same time was ta
 twice would make the next item easy to guess.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lmindexer.corpus import json_records
-from lmindexer.corpus.cells import id_in
+from lmindexer.corpus.cells import id_in, id_of
 from lmindexer.corpus.fields import usual_names
 from lmindexer.corpus.literals import list_in
 from lmindexer.corpus.readers import JSON, READERS, TSV, Reader
-from lmindexer.corpus.records import Record, RecordError
+from lmindexer.corpus.records import Record, RecordError, Survey, sound_records
 from lmindexer.corpus.streams import COMPRESSED, lines
 from lmindexer.errors import InputError, excerpt
 from lmindexer.questions.events import Event, by_user, in_order, time_in
 from lmindexer.questions.histories import Histories
+from lmindexer.questions.sequences import PARTS, items_and_parts
 
 USER_NAMES = ("user", "user_id", "userid", "reviewerID", "reviewer_id", "uid", "customer_id", "visitorid", "session_id")
 ITEMS_NAMES = ("items", "item_ids", "item_id_list")
@@ -27,9 +29,10 @@ ITEM_NAMES = (
 )
 TIME_NAMES = ("timestamp", "unixReviewTime", "time", "ts", "unix_time", "datetime", "date", "created_at")
 KINDS = (".txt", ".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet", ".inter", ".dat", ".data")
+MOVIELENS = (".dat", ".data")
 UNIX_TIMES = (1e8, 1e14)  # s or ms of any year that a log is of
 
-Words = list[tuple[int, list[str]]]  # line, its words
+Words = Iterable[tuple[int, list[str]]]  # line, its words
 
 
 def read_interactions(path: Path) -> Histories:
@@ -38,23 +41,16 @@ def read_interactions(path: Path) -> Histories:
     - .txt: a line `user item item ...` each, parted by white space, oldest first; or `user item` where users repeat;
     - .jsonl, .json, .csv, .tsv, .parquet: a user and a list `items` or `item_ids`, oldest first; or one event
       a record: a user, an item and a time, by the names of USER_NAMES, ITEM_NAMES and TIME_NAMES;
+    - .jsonl of a user and lists `train`, `dev` and `test`, parted already (by a moment in time, for example);
     - .inter: RecBole's; .dat and .data: MovieLens', `user::item::rating::time` or parted by tabs.
 
     Raises InputError that names file and line, also for a user who is there twice with a list.
     """
-    name = path.name.lower()
-    packing = next((suffix for suffix in COMPRESSED if name.endswith(suffix)), "")
-    kind = Path(name.removesuffix(packing)).suffix
-    if not path.is_file():
-        raise InputError(f"{path} is no file; name the one that holds what users took")
-    if kind not in KINDS:
-        raise InputError(
-            f"{path} is of an unknown kind; the name of a file of sequences must end in {', '.join(KINDS)}"
-        )
+    kind = _kind_of(path)
     if kind == ".txt":
         found = _of_text(path)
-    elif kind in (".dat", ".data"):
-        found = _of_movielens(path, _words(path, None))
+    elif kind in MOVIELENS:
+        found = _of_movielens(path, _words(path))
     elif kind == ".inter":
         found = _of_records(path, TSV)
     elif READERS[kind] is JSON and json_records.layout(path) in (json_records.ARRAY, json_records.MAPPING):
@@ -66,11 +62,50 @@ def read_interactions(path: Path) -> Histories:
     return found
 
 
+@dataclass(frozen=True)
+class Log:
+    """The events of a file, one by one in its order; a record that is none raises InputError when it is reached."""
+
+    events: Iterator[Event]
+    notes: tuple[str, ...] = ()
+
+
+def read_events(path: Path) -> Log:
+    """The events of a file with one of them a record: all forms of `read_interactions` but .txt and lists.
+
+    Raises InputError that names the file where it is of another form.
+    """
+    kind = _kind_of(path)
+    if kind in MOVIELENS:
+        return Log(_movielens_events(path, _words(path)))
+    if kind == ".txt":
+        raise InputError(f"{path} has no times; name a log with one event a record, such as .csv, .jsonl or .inter")
+    reader = TSV if kind == ".inter" else READERS[kind]
+    survey = reader.survey(path)
+    if usual_names(survey.columns, ITEMS_NAMES):
+        raise InputError(f"{path} holds lists of items, which have no times; name a log with one event a record")
+    return _log_of(path, reader, survey)
+
+
+def _kind_of(path: Path) -> str:
+    """The end of its name, without that of a packing."""
+    name = path.name.lower()
+    packing = next((suffix for suffix in COMPRESSED if name.endswith(suffix)), "")
+    kind = Path(name.removesuffix(packing)).suffix
+    if not path.is_file():
+        raise InputError(f"{path} is no file; name the one that holds what users took")
+    if kind not in KINDS:
+        raise InputError(
+            f"{path} is of an unknown kind; the name of a file of sequences must end in {', '.join(KINDS)}"
+        )
+    return kind
+
+
 # Text
 
 
 def _of_text(path: Path) -> Histories:
-    rows = _words(path, None)
+    rows = list(_words(path))
     if not rows:
         return Histories({})
     first = rows[0][1]
@@ -91,7 +126,7 @@ def _of_text(path: Path) -> Histories:
     return Histories(by_user(path, "line", ((number, words[0], words[1:]) for number, words in rows)), notes)
 
 
-def _check_words(path: Path, rows: Words) -> None:
+def _check_words(path: Path, rows: list[tuple[int, list[str]]]) -> None:
     """Raise InputError for the usual files that only look like `user item item ...`."""
     if not rows:
         return
@@ -107,31 +142,30 @@ def _check_words(path: Path, rows: Words) -> None:
 
 
 def _of_movielens(path: Path, rows: Words) -> Histories:
-    def events() -> Iterator[Event]:
-        for number, words in rows:
-            fields = " ".join(words).split("::") if "::" in words[0] else words
-            if len(fields) != 4 or not _is_unixtime_in(fields[3]):
-                raise InputError(
-                    f"{path}, line {number}: this is no user, item, rating and time, parted by '::' or tabs; "
-                    "write a CSV with a header instead"
-                )
-            yield Event(fields[0].strip(), fields[1].strip(), float(fields[3]))
-
-    taken, notes = in_order(events())
+    taken, notes = in_order(_movielens_events(path, rows))
     return Histories(taken, notes)
 
 
-def _words(path: Path, separator: str | None) -> Words:
-    rows = []
+def _movielens_events(path: Path, rows: Words) -> Iterator[Event]:
+    for number, words in rows:
+        fields = " ".join(words).split("::") if "::" in words[0] else words
+        if len(fields) != 4 or not _is_unixtime_in(fields[3]):
+            raise InputError(
+                f"{path}, line {number}: this is no user, item, rating and time, parted by '::' or tabs; "
+                "write a CSV with a header instead"
+            )
+        yield Event(fields[0].strip(), fields[1].strip(), float(fields[3]))
+
+
+def _words(path: Path) -> Words:
     for number, line in enumerate(lines(path), 1):
         try:
-            words = line.decode("utf-8").split(separator)
+            words = line.decode("utf-8").split()
         except UnicodeDecodeError:
             advice = "not UTF-8; convert the file, e.g. with iconv -t UTF-8"
             raise InputError(f"{path}, line {number}: {advice}") from None
         if words:
-            rows.append((number, words))
-    return rows
+            yield number, words
 
 
 def _is_unixtime_in(word: str) -> bool:
@@ -148,13 +182,41 @@ def _is_rating(word: str) -> bool:
 def _of_records(path: Path, reader: Reader) -> Histories:
     survey = reader.survey(path)
     columns = survey.columns
-    users, items = usual_names(columns, USER_NAMES), usual_names(columns, ITEM_NAMES)
-    records = _sound(path, survey.unit, reader)
-    is_json = reader is JSON
-    if usual_names(columns, ITEMS_NAMES) or (is_json and not items):
+    if reader is JSON and PARTS[0] in columns and not usual_names(columns, ITEMS_NAMES):
+        return _of_parts(path, survey)
+    if usual_names(columns, ITEMS_NAMES) or (reader is JSON and not usual_names(columns, ITEM_NAMES)):
+        records = sound_records(path, survey.unit, reader)
         return Histories(by_user(path, survey.unit, _lists(path, survey.unit, records)), survey.notes)
+    log = _log_of(path, reader, survey)
+    taken, notes = in_order(log.events)
+    return Histories(taken, (*log.notes, *notes))
+
+
+def _of_parts(path: Path, survey: Survey) -> Histories:
+    """Of records {"user": ..., "train": [...], "dev": [...], "test": [...]}."""
+    parts: dict[str, list[int]] = {}
+
+    def found() -> Iterator[tuple[int, str, list[str]]]:
+        for number, record in sound_records(path, survey.unit, JSON):
+            where = f"{survey.unit} {number}"
+            users = usual_names(record, USER_NAMES)
+            user = id_of(record, users[0] if users else USER_NAMES[0], f"{path}, {where}")
+            try:
+                items, parts_of_items = items_and_parts(record)
+            except TypeError as fault:
+                raise InputError(f"{path}, {where}: {fault}; give ids in brackets, oldest first") from None
+            parts.setdefault(user, parts_of_items)
+            yield number, user, _items(path, where, items)
+
+    return Histories(by_user(path, survey.unit, found()), survey.notes, parts=parts)
+
+
+def _log_of(path: Path, reader: Reader, survey: Survey) -> Log:
+    """Of records that are one event each, by their usual names."""
+    columns = survey.columns
+    users, items = usual_names(columns, USER_NAMES), usual_names(columns, ITEM_NAMES)
     for what, names, usual in (("users", users, USER_NAMES), ("items", items, ITEM_NAMES)):
-        if not names and columns and not is_json:
+        if not names and columns and reader is not JSON:
             present = ", ".join(excerpt(name, 30) for name in list(columns)[:8])
             raise InputError(
                 f"{path} has no column of {what}, such as {', '.join(usual[:3])}; its columns are {present}; "
@@ -162,12 +224,13 @@ def _of_records(path: Path, reader: Reader) -> Histories:
             )
     times = usual_names(columns, TIME_NAMES)
     names = (users[0] if users else USER_NAMES[0], items[0] if items else ITEM_NAMES[0], times[0] if times else "")
-    taken, notes = in_order(_events(path, survey.unit, records, names))
-    if not times:
-        notes = (f"{path} has no column of times, such as timestamp: its order is taken for that of time", *notes)
+    notes = list(survey.notes)
     if len(items) > 1:
-        notes = (f"items of {path} are taken from {excerpt(items[0])}, not from {excerpt(items[1])}", *notes)
-    return Histories(taken, (*survey.notes, *notes))
+        notes.append(f"items of {path} are taken from {excerpt(items[0])}, not from {excerpt(items[1])}")
+    if not times:
+        notes.append(f"{path} has no column of times, such as timestamp: its order is taken for that of time")
+    records = sound_records(path, survey.unit, reader)
+    return Log(_events(path, survey.unit, records, names), tuple(notes))
 
 
 def _of_json(path: Path) -> Histories:
@@ -185,20 +248,13 @@ def _of_json(path: Path) -> Histories:
     return Histories(by_user(path, "record", found))
 
 
-def _sound(path: Path, unit: str, reader: Reader) -> Iterator[tuple[int, Record]]:
-    for number, record in reader.records(path, ()):
-        if isinstance(record, RecordError):
-            raise InputError(f"{path}, {unit} {number}: {record}")
-        yield number, record
-
-
 def _lists(path: Path, unit: str, records: Iterator[tuple[int, Record]]) -> Iterator[tuple[int, str, list[str]]]:
     for number, record in records:
         where = f"{unit} {number}"
         names = usual_names(record, ITEMS_NAMES)
         items = _items(path, where, record[names[0]] if names else None)
         users = usual_names(record, USER_NAMES)
-        yield number, _id(record, users[0] if users else USER_NAMES[0], f"{path}, {where}"), items
+        yield number, id_of(record, users[0] if users else USER_NAMES[0], f"{path}, {where}"), items
 
 
 def _items(path: Path, where: str, value: Any) -> list[str]:
@@ -223,7 +279,7 @@ def _events(
     user, item, time = names
     for number, record in records:
         where = f"{path}, {unit} {number}"
-        ids = _id(record, user, where), _id(record, item, where)
+        ids = id_of(record, user, where), id_of(record, item, where)
         when = time_in(record.get(time)) if time else None
         if time and when is None:
             raise InputError(
@@ -231,10 +287,3 @@ def _events(
                 "since 1970, or a date such as 2024-05-17"
             )
         yield Event(*ids, when)
-
-
-def _id(record: Record, name: str, where: str) -> str:
-    try:
-        return id_in(record.get(name), name)
-    except RecordError as fault:
-        raise InputError(f"{where}: {fault}") from None

@@ -12,7 +12,7 @@ from lmindexer.errors import InputError
 from lmindexer.files import json_text, write_text
 from lmindexer.questions.events import Taken
 from lmindexer.questions.histories import Histories, HistoryData
-from lmindexer.questions.sequences import FEWEST, PARTS, Sequences, leave_one_out
+from lmindexer.questions.sequences import FEWEST, HELD_OUT, PARTS, Sequences, items_and_parts, leave_one_out
 
 SEQUENCES = "sequences.jsonl"  # of a run: what it was taught
 LOST = 0.5  # of the items or users; more is no note
@@ -22,13 +22,15 @@ MANY_AGAIN = 0.2  # of the users take the same item twice in a row at the end: m
 def save_sequences(sequences: Sequences, doc_ids: Sequence[str], path: Path) -> None:
     """As JSONL that `load_taught` reads back with the same `doc_ids`, in the same parts.
 
-    A line is {"user": ..., "train": [...]}, with "dev" and "test" where the user has an item there.
+    A line is {"user": ..., "train": [...]}, with "dev" and "test" where the user has an item there; of several, a list.
     """
     borders, lines = sequences.offsets[1:-1], []
     rows_and_parts = zip(np.split(sequences.rows, borders), np.split(sequences.parts, borders), strict=True)
     for user, (rows, parts) in zip(sequences.users, rows_and_parts, strict=True):
         record: dict[str, Any] = {"user": user, "train": [doc_ids[row] for row in rows[parts == 0].tolist()]}
-        record |= {PARTS[part]: doc_ids[row] for row, part in zip(rows.tolist(), parts.tolist(), strict=True) if part}
+        for part in HELD_OUT[::-1]:
+            held = [doc_ids[row] for row in rows[parts == PARTS.index(part)].tolist()]
+            record |= {part: held if len(held) > 1 else held[0]} if held else {}
         lines.append(json_text(record) + "\n")
     write_text(path, "".join(lines))
 
@@ -45,16 +47,15 @@ def load_taught(path: Path, doc_ids: Sequence[str]) -> Sequences:
             if isinstance(record, RecordError):
                 raise record
             if "train" in record:
-                held = [part for part in PARTS[1:] if part in record]
-                items = [*record["train"], *(record[part] for part in held)]
-                parts += [0] * len(record["train"]) + [PARTS.index(part) for part in held]
+                items, parts_of_items = items_and_parts(record)
+                parts += parts_of_items
             else:
                 items = record["items"]
                 parts += leave_one_out(np.array([len(items)])).tolist()
             taken[record["user"]] = items
         except (RecordError, KeyError, TypeError) as fault:
             raise InputError(f"{path}, line {number} is damaged ({fault}); fine-tune the run anew") from None
-    return _known(path, taken, doc_ids, np.array(parts, np.int8))
+    return _known(path, taken, doc_ids, np.array(parts, np.int8), keep_going=True)
 
 
 def load_sequences(data: HistoryData, doc_ids: Sequence[str], *, keep_going: bool = False) -> Sequences:
@@ -65,7 +66,9 @@ def load_sequences(data: HistoryData, doc_ids: Sequence[str], *, keep_going: boo
     unless `keep_going`.
     """
     found = Histories.of(data)
-    known = _known(found.source, found.taken, doc_ids, keep_going=keep_going)
+    parted = found.parts
+    parts = None if parted is None else np.array([part for user in found.taken for part in parted[user]], np.int8)
+    known = _known(found.source, found.taken, doc_ids, parts, keep_going=keep_going)
     return replace(known, notes=(*found.notes, *known.notes))
 
 
@@ -98,7 +101,7 @@ def _known(
             f"(the first: {users[without[0]]!r})"
         )
     for what, lost, count in (("items", (rows < 0).sum(), len(rows)), ("users", len(without), len(users))):
-        if parts is None and lost > LOST * count and not keep_going:
+        if lost > LOST * count and not keep_going:
             raise InputError(
                 f"{lost:,} of {count:,} {what} of {path} would be left out: {'; '.join(notes)}; check that file and "
                 "documents belong together, or go on with --keep-going"

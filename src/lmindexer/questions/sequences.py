@@ -4,9 +4,9 @@ Of a user with three items or more the last is for the test, the last but one fo
 are parted once: a run keeps the parts of each user, so that where items go later no other takes their place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,6 +54,24 @@ def leave_one_out(lengths: np.ndarray) -> np.ndarray:
     parts[ends[lengths >= FEWEST] - 2] = PARTS.index("dev")
     parts[ends[lengths >= FEWEST] - 1] = PARTS.index("test")
     return parts
+
+
+def items_and_parts(record: Mapping[str, Any]) -> tuple[list[Any], list[int]]:
+    """What a record {"train": [...], "dev": [...], "test": [...]} holds in all, and in which of PARTS each item is.
+
+    A part may be missing, and a single item of dev and test may stand without brackets. Raises TypeError for another
+    value.
+    """
+    items: list[Any] = []
+    parts: list[int] = []
+    for number, part in enumerate(PARTS):
+        held = record.get(part, [])
+        held = [held] if part in HELD_OUT and isinstance(held, str) else held
+        if not isinstance(held, list):
+            raise TypeError(f"{part!r} is no list")
+        items += held
+        parts += [number] * len(held)
+    return items, parts
 
 
 @dataclass(frozen=True, eq=False)
