@@ -1,7 +1,6 @@
 """bench/paper: the tables of IDs on tiny runs, reused the second time; what cannot be run is said."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -44,6 +43,7 @@ def test_what_the_paper_says_stands_beside(call: Paper, corpus: Corpus):
     from bench.paper.data import DataSet
     from bench.paper.ids import COLUMNS, ids_table, leaf
     from bench.paper.rows import TABLE1
+
     from lmindexer.config import LearnConfig
 
     assert TABLE1["LMIndexer"]["beauty"] == 0.3563

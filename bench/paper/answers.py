@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Asked:
     held_out: HeldOut | None = None
     level: float = 0.0  # as `evaluate_methods`
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The same for the same questions and answers."""
         texts = [question if isinstance(question, str) else " ".join(question) for question in self.questions.asked]

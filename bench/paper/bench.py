@@ -86,7 +86,9 @@ class Bench:
         `queries` are those to search, by split; without them it is taught to recommend. Raises UnavailableError for
         want of weights or of a package.
         """
-        out = learned.path.with_name("-".join([learned.path.name, task, *([] if method == "generative" else [method])]))
+        parts = [learned.path.name, task, *([] if method == "generative" else [method])]
+        parts += [] if queries is None else [folder_name(path.stem) for path in self.pseudo]
+        out = learned.path.with_name("-".join(parts))
         config = parse(FinetuneConfig, dict(self.teaching) | {"method": method, "task": task})
         config = replace(config, seed=learned.config.seed)
         asked: dict[str, Any] = {"sequences": self.data.sequences}

@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.paper.bench import Bench
 from lmindexer.files import json_text, write_text
+from lmindexer.tables import show
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,13 @@ def keep(report: Report, bench: Bench, what: str) -> None:
         print(*report.lines, sep="\n")
         return
     lines = [*report.lines, "", *_settings(bench), _origin()]
-    print(*lines, sep="\n")
+    text = "\n".join(lines) + "\n"
+    if sys.stdout.isatty():
+        show(text, sys.stdout)
+    else:
+        print(text, end="")
     bench.folder.mkdir(parents=True, exist_ok=True)
-    write_text(bench.folder / f"{what}.md", "\n".join(lines) + "\n")
+    write_text(bench.folder / f"{what}.md", text)
     facts = {"what": what, "data": bench.data.name, "seeds": bench.seeds, "notes": lines[len(report.lines) + 1 :]}
     facts |= {"learn": dict(bench.learning), "finetune": dict(bench.teaching)} | dict(report.facts)
     write_text(bench.folder / f"{what}.json", json_text(facts, indent=2, ensure_ascii=False) + "\n")

@@ -83,12 +83,14 @@ def table15(bench: Bench) -> Report:
     """Documents kept from learning and teaching, added afterwards: what they alone answer."""
     share = bench.hold_out
     held = drawn(bench.corpus, share)
+    if len(held) not in range(1, len(bench.corpus) - 1):
+        raise InputError(
+            f"--hold-out {share:g} of {len(bench.corpus):,} documents is none or all of them; give another"
+        )
     kept, later = (
         Corpus.from_documents((d for d in bench.corpus if (d.id in held) is is_later), keep_empty=True)
         for is_later in (False, True)
     )
-    if not (len(kept) and len(later)):
-        raise InputError(f"--hold-out {share} of {len(bench.corpus):,} documents is none or all of them; give another")
     name = f"{bench.data.name}/held-out-{share:g}"
     without = replace(bench, corpus=kept, data=replace(bench.data, name=name))
     asked = searching(bench, held) if bench.data.queries is not None else recommending(bench, held)
