@@ -154,7 +154,7 @@ def test_table15_asks_for_held_out_documents_that_were_added_afterwards(call: Pa
     for name, size in (("hc-bundled-0", len(corpus) - held), ("hc-bundled-0-search", len(corpus))):
         assert len(load_documents(Run.open(folder / name))) == size
     assert rows(call("table15", "--only", "hc,bm25", "--hold-out", "0.1")) == rows(printed)
-    assert "is none or all of them" in call.refused("table15", "--hold-out", "0")
+    assert "is none or all of them; give" in call.refused("table15", "--hold-out", "0")
 
 
 def test_what_has_another_answer_was_trained_on_and_is_not_asked(call: Paper, corpus: Corpus, tmp_path: Path):

@@ -1,6 +1,5 @@
 """What an answer costs: numbers in the networks that give it, and time."""
 
-import dataclasses
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from lmindexer.methods.retriever import Retriever
 from lmindexer.questions.questions import Question
 
 ALONE = 32  # questions asked one by one
+PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,10 @@ def parameters_of(retriever: Retriever) -> int:
 
 
 def _parts_of(part: Any) -> Iterable[Any]:
-    """What a retriever, or a thing of this package that it holds, is made of."""
+    """What a container holds, a retriever, or a thing of this package."""
     if isinstance(part, Mapping):
         return part.values()
     if isinstance(part, list | tuple):
-        return [one for one in part if not isinstance(one, str | int | float)]
-    if dataclasses.is_dataclass(part) and not isinstance(part, type):
-        return [getattr(part, field.name) for field in dataclasses.fields(part)]
-    return vars(part).values() if isinstance(part, Retriever) else ()
+        return part
+    ours = isinstance(part, Retriever) or type(part).__module__.startswith(PACKAGE)
+    return vars(part).values() if ours and hasattr(part, "__dict__") else ()
