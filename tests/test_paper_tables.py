@@ -246,9 +246,7 @@ def test_figures_of_a_setting(what: str, panels: int, call: Paper, home: Path, m
 
 def test_what_cannot_be_asked_is_refused_in_a_sentence(call: Paper, tmp_path: Path, home: Path):
     assert "no row begins with nothing; the rows are HGN" in call.refused("table3", "--only", "nothing")
-    assert "--finetune mask_share counts for no row" in call.refused(
-        "table3", "--only", "hc", "--finetune", "mask_share=0.5"
-    )
+    assert "--finetune document_share counts for no row" in call.refused("table3", "--finetune", "document_share=0.5")
     assert "is no setting; give KEY=VALUE" in call.refused("table3", "--learn", "epochs")
     (tmp_path / "items.jsonl").write_text((home / "tiny/items.jsonl").read_text())
     assert "has no sequences of what users took" in call.refused("table3", data=tmp_path)

@@ -108,7 +108,7 @@ def table15(bench: Bench) -> Report:
 def rows_of(bench: Bench, rows: Mapping[str, System], asked: Asked, data: str = "") -> list[Row]:
     """Each chosen row, run or with the reason why not; the paper's numbers are of `data`, by default the bench's."""
     names = bench.chosen(rows)
-    bench.check_teaching([rows[name].method for name in names], asked.task)
+    bench.check_teaching([system.method for system in rows.values()], asked.task)
     found = []
     for name in names:
         bench.progress.say(f"{bench.data.name}: {name}")
