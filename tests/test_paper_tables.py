@@ -244,6 +244,22 @@ def test_figures_of_a_setting(what: str, panels: int, call: Paper, home: Path, m
     assert (home / "runs/tiny/lmindexer-0").is_dir(), "the setting that LMIndexer has by itself is LMIndexer"
 
 
+def test_a_row_is_named_whole_or_by_its_beginning(call: Paper, corpus: Corpus):
+    from bench.paper.bench import Bench
+    from bench.paper.data import DataSet
+
+    from lmindexer.config import LearnConfig
+
+    def chosen(*only: str) -> list[str]:
+        bench = Bench(DataSet("x", Path()), corpus, LearnConfig(), [0], Path(), True, only)
+        return bench.chosen(["HC", "LMIndexer", "LMIndexer (T5-base)"])
+
+    assert chosen("lmindexer") == ["LMIndexer"]
+    assert chosen("lmindexer (", "hc") == ["HC", "LMIndexer (T5-base)"]
+    assert chosen("lm") == ["LMIndexer", "LMIndexer (T5-base)"]
+    assert chosen("") == ["HC", "LMIndexer", "LMIndexer (T5-base)"]
+
+
 def test_what_cannot_be_asked_is_refused_in_a_sentence(call: Paper, tmp_path: Path, home: Path):
     assert "no row begins with nothing; the rows are HGN" in call.refused("table3", "--only", "nothing")
     assert "--finetune document_share counts for no row" in call.refused("table3", "--finetune", "document_share=0.5")

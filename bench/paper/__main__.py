@@ -8,7 +8,8 @@
 Every system is run, or reused where its finished run lies in --out; a stopped command goes on where it was. Tables
 are printed and kept in --out as Markdown and JSON. Sets by name lie under the folder LMINDEXER_DATA (./data by
 default); a folder of one's own has items.jsonl or corpus.jsonl, sequences.txt, queries.jsonl and perhaps qrels/,
-plain or as .gz. What cannot be run on this machine, for want of data, weights or a method, is named with the reason.
+plain or as .gz. The row LMIndexer (T5-base) is the paper's own model and wants a GPU; --only leaves it out. What
+cannot be run on this machine, for want of data, weights or a method, is named with the reason.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/paper"))
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated; mean and spread are over them")
     parser.add_argument("--sample", type=int, default=0, help="take this many documents at random; 0: all")
-    parser.add_argument("--only", default="", help="comma-separated beginnings of the rows to run")
+    parser.add_argument("--only", default="", help="comma-separated names of the rows to run, or their beginnings")
     parser.add_argument("--learn", action="append", default=[], metavar="KEY=VALUE",
                         help="a setting of lmindexer learn, for all rows alike where it counts")  # fmt: skip
     parser.add_argument("--finetune", action="append", default=[], metavar="KEY=VALUE",

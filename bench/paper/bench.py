@@ -53,9 +53,12 @@ class Bench:
         return Progress(None if self.quiet else sys.stderr)
 
     def chosen(self, rows: Iterable[str]) -> list[str]:
-        """The rows whose names begin as --only says. Raises InputError where that is none."""
-        names = list(rows)
-        chosen = [name for name in names if name.lower().startswith(tuple(part.lower() for part in self.only))]
+        """The rows that --only names, whole or by their beginnings. Raises InputError where that is none."""
+        names, chosen = list(rows), list[str]()
+        for part in self.only:
+            whole = [name for name in names if name.lower() == part.lower()]
+            chosen += whole or [name for name in names if name.lower().startswith(part.lower())]
+        chosen = [name for name in names if name in chosen]
         if not chosen:
             raise InputError(f"no row begins with {' or '.join(self.only)}; the rows are {', '.join(names)}")
         return chosen

@@ -65,9 +65,12 @@ def _origin() -> str:
 
 
 def _commit() -> str:
-    """Of this checkout, or "unknown"."""
+    """Of this checkout, "-dirty" where files differ from it; "unknown" where it is none."""
     how = {"cwd": Path(__file__).parent, "capture_output": True, "text": True, "check": False}
     try:
-        return subprocess.run(["git", "rev-parse", "--short", "HEAD"], **how).stdout.strip() or "unknown"
+        return (
+            subprocess.run(["git", "describe", "--always", "--dirty", "--exclude", "*"], **how).stdout.strip()
+            or "unknown"
+        )
     except OSError:
         return "unknown"
