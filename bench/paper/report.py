@@ -66,11 +66,9 @@ def _origin() -> str:
 
 def _commit() -> str:
     """Of this checkout, "-dirty" where files differ from it; "unknown" where it is none."""
-    how = {"cwd": Path(__file__).parent, "capture_output": True, "text": True, "check": False}
+    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
     try:
-        return (
-            subprocess.run(["git", "describe", "--always", "--dirty", "--exclude", "*"], **how).stdout.strip()
-            or "unknown"
-        )
+        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     except OSError:
         return "unknown"
+    return found.stdout.strip() or "unknown"
