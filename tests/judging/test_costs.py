@@ -30,7 +30,9 @@ class Network(Retriever):
         self.doc_ids, self.settings = ("a", "b"), {}
         self.shared = nn.Linear(3, 2)  # 8
         self.parts = [self.shared, Holder(nn.Linear(2, 2, bias=False))]  # 4
-        self.by_name = {"tied": self.shared, "own": nn.Embedding(5, 2)}  # 10
+        head, embedding = nn.Linear(2, 5, bias=False), nn.Embedding(5, 2)  # 10
+        head.weight = embedding.weight
+        self.by_name = {"shared": self.shared, "head": head, "embedding": embedding}
         self.asked: list[list[str]] = []
 
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
