@@ -70,6 +70,17 @@ def settings_of(pairs: list[str]) -> dict[str, Any]:
     return {flag.removeprefix("--").replace("-", "_"): value_of(v) for flag, v in zip(flags, values, strict=True)}
 
 
+def settings_in(pairs: list[str]) -> dict[str, Any]:
+    """Settings as KEY=VALUE, such as ["sizes=64,64"], as its keys. Raises ValueError for what is no such pair."""
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise ValueError(f"{pair!r} is no setting; give KEY=VALUE, such as epochs=3")
+        found[key.replace("-", "_")] = value_of(value)
+    return found
+
+
 def value_of(text: str) -> Any:
     """A number or a list as JSON has it, else the text itself."""
     try:

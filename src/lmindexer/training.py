@@ -32,6 +32,7 @@ from lmindexer.progress import Progress
 
 WARM_UP_SHARE = 0.05  # of a stage's steps, the learning rate rises; then it falls linearly
 LAST_RATE = 0.05  # to this share
+ADAM: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-6}  # the paper's (Tables 9 to 12)
 
 
 @dataclass
@@ -164,7 +165,7 @@ class Trainer(Generic[State]):
         return True
 
     def _optimise(self, stage: Stage) -> None:
-        optimizer = torch.optim.AdamW(stage.parameters, betas=(0.9, 0.999), eps=1e-6)
+        optimizer = torch.optim.AdamW(stage.parameters, **ADAM)
         rates = [group["lr"] for group in optimizer.param_groups]
         first_epoch, first_batch, sums = 0, 0, {}
         if self._pending.get("stage") == stage.name:

@@ -13,8 +13,10 @@ from lmindexer.errors import InputError
 from lmindexer.evaluation.bootstrap import mean_intervals
 from lmindexer.evaluation.metrics import (
     METRICS,
+    Judged,
     Metric,
     judge,
+    mean_of,
     parse_metric,
     parse_metrics,
 )
@@ -234,3 +236,16 @@ def test_the_table_and_json_by_hand():
         "metrics": {"hit@1": {"mean": 14 / 30, "interval": [interval.low, interval.high]}},
         "notes": list(judged.notes),
     }
+
+
+def test_some_of_the_queries_and_the_mean_over_seeds():
+    one = Judged.of("abc", {"recall@1": np.array([1.0, 0.0, 1.0])})
+    other = Judged.of("abc", {"recall@1": np.array([0.0, 0.0, 1.0])})
+    assert one.of_queries({"b", "c"}).query_ids == ("b", "c")
+    assert one.of_queries({"b", "c"}).means == {"recall@1": 0.5}
+    both = mean_of([one, other])
+    assert both.values["recall@1"].tolist() == [0.5, 0.0, 1.0]
+    assert both.intervals["recall@1"] is not None
+    assert mean_of([one]) is one
+    with pytest.raises(InputError, match="not asked the same queries"):
+        mean_of([one, other.of_queries({"a"})])

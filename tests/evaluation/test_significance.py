@@ -16,6 +16,7 @@ from lmindexer.evaluation.significance import (
     differences_to_first,
     holm,
     not_told_apart,
+    p_to_best,
     sign_flip_test,
     to_dict,
     to_table,
@@ -150,3 +151,10 @@ def test_the_table_by_hand():
         "difference_to_first": {"mean": 0.5, "interval": None, "p_value": 0.0001, "p_holm": 0.0002},
     }
     assert to_table({"c": second}, {}, ["hit@1"])[4:] == ["Means of 2 queries."]
+
+
+def test_p_to_the_best_is_adjusted_by_hand():
+    # few differ from best in 3 of 3 the same way, 2 of 2^3 (.25); far in 6 of 6, 2 of 2^6 (.03125), times 2
+    judged = {"few": judged_as([0, 0, 0, 1, 1, 1]), "far": judged_as([0] * 6), "best": judged_as([1] * 6)}
+    assert p_to_best(judged, ["mrr@10"]) == {"mrr@10": {"few": 0.25, "far": 0.0625}}
+    assert p_to_best(judged, ["mrr@10"], differences_to_first(judged, ["mrr@10"])) == p_to_best(judged, ["mrr@10"])

@@ -3,7 +3,7 @@
 What counts is a document, never an ID: one that stands in a ranking twice is an error, not two hits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -88,6 +88,26 @@ class Judged:
     intervals: dict[str, Interval | None]  # of the mean, with other queries of the kind; None: not asked for
     without_relevant: int  # queries to which no document is relevant: they are among the others and score 0
 
+    @classmethod
+    def of(
+        cls,
+        query_ids: Sequence[str],
+        values: Mapping[str, np.ndarray],
+        without_relevant: int = 0,
+        *,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> "Judged":
+        """These `values` by metric, each (Q,), with the intervals of their means."""
+        found = mean_intervals(np.column_stack(list(values.values())), (0, 1), resamples, seed)
+        return cls(tuple(query_ids), dict(values), dict(zip(values, found, strict=True)), without_relevant)
+
+    def of_queries(self, query_ids: Collection[str]) -> "Judged":
+        """What was found for some of the queries alone; how many of them have nothing relevant is not known."""
+        places = [n for n, query_id in enumerate(self.query_ids) if query_id in query_ids]
+        some = {metric: by_query[places] for metric, by_query in self.values.items()}
+        return Judged.of([self.query_ids[n] for n in places], some)
+
     @property
     def means(self) -> dict[str, float]:
         return {metric: float(values.mean()) for metric, values in self.values.items()}
@@ -117,6 +137,20 @@ class Judged:
         lines = table(("metric", "mean", f"{CONFIDENCE:.0%} interval"), rows)
         summary = ". ".join([f"Means of {len(self.query_ids):,} queries", *self.notes])
         return "\n".join([*lines, "", f"{summary}."]) + "\n"
+
+
+def mean_of(several: Sequence[Judged]) -> Judged:
+    """The mean of every query's values over systems that were asked the same queries, such as seeds of one.
+
+    Raises InputError where they were not.
+    """
+    first = several[0]
+    if len(several) == 1:
+        return first
+    if any(one.query_ids != first.query_ids for one in several):
+        raise InputError("these were not asked the same queries in the same order; evaluate all on the same split")
+    values = {metric: np.mean([one.values[metric] for one in several], axis=0) for metric in first.values}
+    return Judged.of(first.query_ids, values, first.without_relevant)
 
 
 def parse_metric(text: str) -> Metric:
@@ -171,8 +205,7 @@ def judge(
             f"none of {len(relevant):,} queries has a relevant document{reason}; there is nothing to judge by"
         )
     by_metric = {str(metric): METRICS[metric.name](graded, metric.k) for metric in metrics}
-    found = mean_intervals(np.column_stack(list(by_metric.values())), (0, 1), resamples, seed)
-    return Judged(tuple(query_ids), by_metric, dict(zip(by_metric, found, strict=True)), without)
+    return Judged.of(query_ids, by_metric, without, resamples=resamples, seed=seed)
 
 
 def grades_of(

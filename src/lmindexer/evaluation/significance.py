@@ -59,6 +59,36 @@ def differences_to_first(
     return found
 
 
+def p_to_best(
+    judged: Mapping[str, Judged],
+    metrics: Sequence[str],
+    differences: Mapping[str, Mapping[str, Difference]] | None = None,
+    *,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Test every system against the one with the highest mean: p by metric and system, all adjusted together.
+
+    The best of a metric (of equal ones the first) has none. `differences` are those of `differences_to_first`: tests
+    that were made already are not made again.
+    """
+    first, differences = next(iter(judged)), differences or {}
+    best = {metric: max(judged, key=lambda name: judged[name].means[metric]) for metric in metrics}
+    tests = [(name, metric) for metric in metrics for name in judged if name != best[metric]]
+    p_values = []
+    for name, metric in tests:
+        to_first = {name, best[metric]} - {first}
+        if len(to_first) == 1 and (other := next(iter(to_first))) in differences:
+            p_values.append(differences[other][metric].p_value)  # the test has no direction
+        else:
+            values = judged[best[metric]].values[metric] - judged[name].values[metric]
+            p_values.append(sign_flip_test(values, samples, seed))
+    adjusted: dict[str, dict[str, float]] = {metric: {} for metric in metrics}
+    for (name, metric), p_holm in zip(tests, holm(p_values), strict=True):
+        adjusted[metric][name] = p_holm
+    return adjusted
+
+
 def not_told_apart(
     judged: Mapping[str, Judged],
     differences: Mapping[str, Mapping[str, Difference]],
@@ -67,27 +97,12 @@ def not_told_apart(
     samples: int = 10_000,
     seed: int = 0,
 ) -> dict[str, frozenset[str]]:
-    """Find by metric the system with the highest mean, and those that the paired test does not tell apart from it.
-
-    `differences` are those of `differences_to_first`: tests that were made already are not made again. The p of all
-    systems and metrics are adjusted together.
-    """
-    first = next(iter(judged))
-    best = {metric: max(judged, key=lambda name: judged[name].means[metric]) for metric in metrics}
-    tests = [(name, metric) for metric in metrics for name in judged if name != best[metric]]
-    p_values = []
-    for name, metric in tests:
-        to_first = {name, best[metric]} - {first}
-        if len(to_first) == 1:  # one of the two is the first, and the test has no direction
-            p_values.append(differences[to_first.pop()][metric].p_value)
-        else:
-            values = judged[best[metric]].values[metric] - judged[name].values[metric]
-            p_values.append(sign_flip_test(values, samples, seed))
-    alike = {metric: {name} for metric, name in best.items()}
-    for (name, metric), p_holm in zip(tests, holm(p_values), strict=True):
-        if p_holm >= SIGNIFICANT:
-            alike[metric].add(name)
-    return {metric: frozenset(names) for metric, names in alike.items()}
+    """Find by metric the system with the highest mean, and those that `p_to_best` does not tell apart from it."""
+    adjusted = p_to_best(judged, metrics, differences, samples=samples, seed=seed)
+    return {
+        metric: frozenset(name for name in judged if adjusted[metric].get(name, 1.0) >= SIGNIFICANT)
+        for metric in metrics
+    }
 
 
 def sign_flip_test(differences: np.ndarray, samples: int = 10_000, seed: int = 0) -> float:
@@ -142,14 +157,11 @@ def to_table(
     bold = not_told_apart(judged, differences, metrics) if differences else {}
     rows = []
     for metric in metrics:
-        means = {name: f"{system.means[metric]:.4f}" for name, system in judged.items()}
         cells = []
         for name, system in judged.items():
             is_bold = len(bold.get(metric, judged)) < len(judged) and name in bold[metric]
-            cell = (f"**{means[name]}**" if is_bold else means[name]) + _span(system.intervals[metric])
-            if name in differences:
-                cell += f" {_p(differences[name][metric].p_holm)}"
-            cells.append(cell)
+            p_holm = differences[name][metric].p_holm if name in differences else None
+            cells.append(cell(system, metric, p_holm, is_bold))
         rows.append((metric, *cells))
     summary = f"Means of {len(judged[first].query_ids):,} queries"
     if any(system.intervals[metric] for system in judged.values() for metric in metrics):
@@ -165,6 +177,13 @@ def to_table(
             f"(p of {SIGNIFICANT:g} or more)."
         )
     return lines
+
+
+def cell(system: Judged, metric: str, p_holm: float | None, is_bold: bool, spread: str = "") -> str:
+    """Write a mean, how far it spreads over seeds, its interval, and p where there is one."""
+    mean = f"{system.means[metric]:.4f}{spread}"
+    mean = f"**{mean}**" if is_bold else mean
+    return mean + _span(system.intervals[metric]) + ("" if p_holm is None else f" {_p(p_holm)}")
 
 
 def _span(interval: Interval | None) -> str:
