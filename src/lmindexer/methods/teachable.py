@@ -39,6 +39,7 @@ class Lesson:
     tokens: int | None  # a step reads at most so many of these; None: any number
     epoch: Callable[[np.random.Generator], np.ndarray]  # the pairs of an epoch
     losses: Callable[[np.ndarray], dict[str, Tensor]]  # of some pairs: "loss" is minimised, all are logged
+    mixed: bool = False  # whether a step reads pairs of any length; otherwise of like length
 
 
 class Teachable(Protocol):

@@ -165,12 +165,15 @@ def _teach_the_rest(
 
 
 def _stage(name: str, model: Teachable, lesson: Lesson, rate: float) -> Stage:
-    """One epoch of a lesson; pairs whose questions are alike in length are read together."""
+    """One epoch of a lesson; pairs whose questions are alike in length are read together, unless it is mixed."""
 
     def batches(rng: np.random.Generator) -> list[np.ndarray]:
         chosen = lesson.epoch(rng)
-        of_like_length = length_bucketed_batches(lesson.lengths[chosen], model.config.batch_size, rng, lesson.tokens)
-        return [chosen[places] for places in of_like_length]
+        lengths = lesson.lengths[chosen] * (not lesson.mixed)
+        return [
+            chosen[places]
+            for places in length_bucketed_batches(lengths, model.config.batch_size, rng, lesson.tokens)
+        ]
 
     return Stage(
         name=name,

@@ -25,7 +25,7 @@ class SequenceNetwork(nn.Module, ABC):
         self.dim = config.dim
         self.embedding = nn.Embedding(items + 1 + (not self.causal), config.dim, padding_idx=0)
         self.dropout = nn.Dropout(config.dropout)
-        nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
+        nn.init.xavier_normal_(self.embedding.weight)
         with torch.no_grad():
             self.embedding.weight[0] = 0
         self.build(config, texts)
@@ -114,7 +114,7 @@ class Hgn(SequenceNetwork):
         self.feature_item, self.feature_user = nn.Linear(D, D, bias=False), nn.Linear(D, D)
         self.instance_item, self.instance_user = nn.Linear(D, 1, bias=False), nn.Linear(D, HGN_WINDOW, bias=False)
         self.wanted = nn.Embedding(self.embedding.num_embeddings - 1, D)
-        nn.init.normal_(self.wanted.weight, std=D**-0.5)
+        nn.init.xavier_normal_(self.wanted.weight)
 
     def catalogue(self) -> Tensor:
         """As of any network; HGN has a second embedding of each item, as what is wanted."""
@@ -138,27 +138,50 @@ def windows(states: Tensor) -> Tensor:
 
 
 class Blocks(nn.Module):
-    """Transformer blocks over (B, L, D) with learned positions."""
+    """Transformer blocks over (B, L, D) with learned positions, which count from the newest item."""
 
     def __init__(self, config: FinetuneConfig, causal: bool) -> None:
         super().__init__()
         D, self.causal = config.dim, causal
         self.place = nn.Embedding(config.max_items + 1, D)
-        nn.init.normal_(self.place.weight, std=0.02)
+        nn.init.xavier_normal_(self.place.weight)
         self.dropout, self.norm = nn.Dropout(config.dropout), nn.LayerNorm(D)
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(D, config.heads, D, config.dropout, "relu", batch_first=True, norm_first=True)
+            SelfAttention(config)
+            if causal
+            else nn.TransformerEncoderLayer(D, config.heads, D, config.dropout, batch_first=True, norm_first=True)
             for _ in range(config.layers)
         )
 
     def forward(self, states: Tensor, empty: Tensor) -> Tensor:
         """`empty` (B, L): where no item stands; these come last."""
-        L = states.shape[1]
-        states = self.dropout(states * states.shape[2] ** 0.5 + self.place.weight[:L])
+        L, places = states.shape[1], self.place.num_embeddings
+        place = (places - (~empty).sum(1, keepdim=True) + torch.arange(L, device=states.device)).clamp_max(places - 1)
+        states = self.dropout(states * states.shape[2] ** 0.5 + self.place(place))
         later = torch.ones(L, L, dtype=torch.bool, device=states.device).triu(1) if self.causal else None
         for layer in self.layers:
             states = layer(states, src_mask=later, src_key_padding_mask=None if self.causal else empty)
         return self.norm(states)
+
+
+class SelfAttention(nn.Module):
+    """A block of SASRec as its authors' code has it: only the item that looks is normalised, not what it looks at."""
+
+    def __init__(self, config: FinetuneConfig) -> None:
+        super().__init__()
+        D = config.dim
+        self.look, self.think = nn.LayerNorm(D), nn.LayerNorm(D)
+        self.attention = nn.MultiheadAttention(D, config.heads, config.dropout, batch_first=True)
+        dropout = nn.Dropout(config.dropout)
+        self.feed_forward = nn.Sequential(nn.Linear(D, D), dropout, nn.ReLU(), nn.Linear(D, D), dropout)
+
+    def forward(self, states: Tensor, src_mask: Tensor | None, src_key_padding_mask: Tensor | None) -> Tensor:
+        """The arguments of nn.TransformerEncoderLayer."""
+        seen, _ = self.attention(
+            self.look(states), states, states, src_key_padding_mask, need_weights=False, attn_mask=src_mask
+        )
+        states = self.think(states + seen)
+        return states + self.feed_forward(states)
 
 
 NETWORKS: dict[str, Callable[..., SequenceNetwork]] = {
