@@ -171,8 +171,7 @@ def _stage(name: str, model: Teachable, lesson: Lesson, rate: float) -> Stage:
         chosen = lesson.epoch(rng)
         lengths = lesson.lengths[chosen] * (not lesson.mixed)
         return [
-            chosen[places]
-            for places in length_bucketed_batches(lengths, model.config.batch_size, rng, lesson.tokens)
+            chosen[places] for places in length_bucketed_batches(lengths, model.config.batch_size, rng, lesson.tokens)
         ]
 
     return Stage(

@@ -174,7 +174,7 @@ class TeachableSequence:
         return next_item_loss(torch.cat(states), network.catalogue(), torch.cat(wanted), config.loss, config.negatives)
 
     def _states(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """States (M, D) and the M items from 0 on that are wanted after them, of sequences (B, L) of items from 1 on."""
+        """States (M, D) and the items (M) wanted after them, from 0 on; of sequences (B, L) of items from 1 on."""
         network = self.network
         if isinstance(network, Bert4Rec):
             read, hidden = hide(items, self.config.mask_share, network.mask)
