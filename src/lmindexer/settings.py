@@ -35,11 +35,12 @@ def setting(
     return field(default=OPEN if presets else default, metadata=metadata)
 
 
-def fill(config: Any, preset: str) -> None:
-    """Give every setting of a frozen dataclass that was left `OPEN` its value in the preset."""
+def fill(config: Any, *presets: str) -> None:
+    """Give every setting of a frozen dataclass that was left `OPEN` its value in the first of the presets it has."""
     for f in dataclasses.fields(config):
         if getattr(config, f.name) is OPEN:
-            object.__setattr__(config, f.name, f.metadata["presets"].get(preset, f.metadata["default"]))
+            values = [f.metadata["presets"][name] for name in presets if name in f.metadata["presets"]]
+            object.__setattr__(config, f.name, [*values, f.metadata["default"]][0])
 
 
 def parse(kind: type[Config], values: Mapping[str, Any], origin: str = "the settings") -> Config:

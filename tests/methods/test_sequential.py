@@ -1,6 +1,7 @@
 """Networks that read items in order: what they see, what is minimised, and that they learn, are kept and asked."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,16 @@ from lmindexer.methods.registry import METHODS, load_retriever
 from lmindexer.methods.sequential import losses
 from lmindexer.methods.sequential.losses import next_item_loss
 from lmindexer.methods.sequential.model import SequenceRetriever, TeachableSequence, hide
-from lmindexer.methods.sequential.networks import HGN_WINDOW, NETWORKS, Bert4Rec, SequenceNetwork, windows
+from lmindexer.methods.sequential.networks import (
+    HGN_WINDOW,
+    NETWORKS,
+    Bert4Rec,
+    Places,
+    SelfAttention,
+    SequenceNetwork,
+    filtered,
+    windows,
+)
 from lmindexer.methods.taught import taught_by
 from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.sequence_files import load_sequences
@@ -110,6 +120,31 @@ def test_windows_by_hand():
     assert found[0, 6, :, 0].tolist() == [3, 4, 5, 6, 7]
 
 
+def test_filters_by_hand():
+    states = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 4, 1)
+    taps = torch.tensor([[10.0], [1.0], [0.5], [100.0], [7.0]])  # of this state, of the one before it, ...
+    assert filtered(states, taps).view(-1).tolist() == pytest.approx([10, 21, 32.5, 44 + 100], rel=1e-5)
+
+
+def test_a_block_of_sasrec_by_hand():
+    block = SelfAttention(config_of("sasrec")).eval()
+    state = torch.randn(1, 1, 8)  # one item looks at itself alone, whatever it looks from
+    attention = block.attention
+    assert attention.in_proj_weight is not None
+    seen = attention.out_proj(state @ attention.in_proj_weight[16:].T)  # its biases begin at 0
+    state_then = torch.nn.functional.layer_norm(state + seen, (8,))
+    expected = state_then + block.feed_forward(state_then)
+    torch.testing.assert_close(block(state, None, None), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_positions_count_from_the_newest_item():
+    places = Places(config_of("sasrec", max_items=4))
+    empty = torch.tensor([[False, False, True], [False, False, False]])
+    vectors, table = places(empty), places.vectors.weight
+    assert torch.equal(vectors[0, :2], table[3:])
+    assert torch.equal(vectors[1], table[2:])
+
+
 def test_text_is_read_by_fdsa_alone():
     one, other = network_of("fdsa"), network_of("fdsa")
     other.texts[5] += 1.0  # type: ignore[union-attr, operator]
@@ -132,6 +167,43 @@ def test_losses_by_hand(monkeypatch: pytest.MonkeyPatch):
     assert next_item_loss(states, items, wanted, "sampled", 3).item() == pytest.approx(whole)
     binary = math.log(1 + math.exp(-1)) + (math.log(1 + math.exp(2)) + math.log(2) + 0) / 3
     assert next_item_loss(states, items, wanted, "bce", 3).item() == pytest.approx(binary)
+
+
+def test_the_binary_loss_draws_one_item_as_published():
+    assert config_of("sasrec", loss="bce").negatives == 1
+    assert config_of("sasrec", loss="bce", negatives=5).negatives == 5
+    assert config_of("sasrec", loss="sampled").negatives == 256
+
+
+def test_items_are_drawn_alike():
+    torch.manual_seed(0)
+    items = torch.eye(4)
+    states, wanted = 9 * items[torch.tensor([0, 1, 2, 3] * 500)], torch.tensor([3] * 2000)
+    nats = torch.stack([next_item_loss(states[n::4], items, wanted[n::4], "sampled", 1) for n in range(4)])
+    nine = math.log(1 + math.exp(9))  # the item that the state is of was drawn: one time of four
+    assert nats[:3].tolist() == pytest.approx([(nine + math.log(2) * 2) / 4] * 3, rel=0.15)
+    assert nats[3].item() == pytest.approx(3 * math.log(1 + math.exp(-9)) / 4, rel=0.15)
+
+
+def test_a_step_reads_users_of_any_length(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    steps, lesson = list[np.ndarray](), TeachableSequence.lesson
+
+    def recorded(self: TeachableSequence, *arguments: Any) -> Any:
+        found = lesson(self, *arguments)
+
+        def losses(users: np.ndarray) -> dict[str, torch.Tensor]:
+            steps.append(found.lengths[users])
+            return found.losses(users)
+
+        return replace(found, losses=losses)
+
+    monkeypatch.setattr(TeachableSequence, "lesson", recorded)
+    taken = [[f"u{u}", *(f"doc{(u + n) % 60}" for n in range(12 if u % 2 else 4))] for u in range(80)]
+    (tmp_path / "taken.txt").write_text("\n".join(map(" ".join, taken)) + "\n")
+    how = QUICK | {"epochs": 1, "batch_size": 20, "method": "hgn", "progress": QUIET}
+    finetune(home / "run", tmp_path / "out", sequences=tmp_path / "taken.txt", **how)
+    assert [len(lengths) for lengths in steps] == [20] * 4
+    assert all(set(lengths) == {2, 10} for lengths in steps)
 
 
 def test_hidden_items_by_hand():

@@ -10,7 +10,7 @@ from lmindexer.settings import check_settings, fill, setting
 
 TASK = "Task"
 TASKS = ("search", "recommend")
-SEQUENTIAL = ("sasrec", "gru4rec", "bert4rec", "hgn", "fdsa")  # read items in order, one embedding each
+SEQUENTIAL = ("sasrec", "gru4rec", "bert4rec", "hgn", "fdsa", "fmlp")  # read items in order, one embedding each
 METHODS_TAUGHT = ("generative", "dual-encoder", "seal", "bm25", *SEQUENTIAL)
 DUAL_ENCODER, SEARCH_ALONE = ("dual-encoder",), ("dual-encoder", "seal", "bm25")
 NETWORKS = ("networks",)  # what learns by steps; of bm25 two numbers are chosen
@@ -19,7 +19,7 @@ WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
 SEQUENCES, NEGATIVES, NGRAMS, WORDS = "Sequences", "Negatives", "N-grams", "Words"
 BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32}
-DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6}
+DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6, "fmlp": 0.5}
 RENAMED = {"lr": "learning_rate", "history": "items", "documents": "document_share"}  # on 2026-11-26
 
 
@@ -35,7 +35,7 @@ class FinetuneConfig:
     method: str = setting(
         "generative",
         "what is taught: a model that gives IDs (Eq. 14), an encoder that reads queries and documents apart, one that "
-        "gives n-grams of the documents (seal), bm25, whose k1 and b are chosen, or one of five networks that read a "
+        "gives n-grams of the documents (seal), bm25, whose k1 and b are chosen, or one of six networks that read a "
         "user's items in order",
         TASK,
         METHODS_TAUGHT,
@@ -100,7 +100,11 @@ class FinetuneConfig:
 
     dim: int = setting(64, "width of an item's embedding and of the network", SEQUENCES, of=SEQUENTIAL)
     layers: int = setting(
-        2, "layers of the network", SEQUENCES, presets={"gru4rec": 1}, of=("sasrec", "gru4rec", "bert4rec", "fdsa")
+        2,
+        "layers of the network",
+        SEQUENCES,
+        presets={"gru4rec": 1},
+        of=("sasrec", "gru4rec", "bert4rec", "fdsa", "fmlp"),
     )
     heads: int = setting(1, "attention heads", SEQUENCES, of=("sasrec", "bert4rec", "fdsa"))
     loss: str = setting(
@@ -111,7 +115,7 @@ class FinetuneConfig:
         of=SEQUENTIAL,
     )
     negatives: int = setting(256, "items drawn beside each wanted one, unless --loss ce", SEQUENCES,
-                             of=("--loss sampled", "--loss bce"))  # fmt: skip
+                             presets={"--loss bce": 1}, of=("--loss sampled", "--loss bce"))  # fmt: skip
     mask_share: float = setting(0.3, "share of a history's items that is hidden", SEQUENCES, of=("bert4rec",))
 
     hard_negatives: int = setting(
@@ -216,7 +220,7 @@ class FinetuneConfig:
         return self.method == "generative" and self.task == "recommend" and self.items != "tokens"
 
     def __post_init__(self) -> None:
-        fill(self, self.method)
+        fill(self, self.method, f"--loss {self.loss}")
         for name in ("dropout", "label_smoothing", "held_out"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")

@@ -114,6 +114,7 @@ METHODS = {
                 ("bert4rec", "a network that guesses hidden items"),
                 ("hgn", "gates over the last items"),
                 ("fdsa", "self-attention over items and over their texts"),
+                ("fmlp", "filters over a user's items"),
             )
         ),
     )

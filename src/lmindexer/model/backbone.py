@@ -6,8 +6,6 @@ pair) as they are, encoder-only models (BERT, RoBERTa, MPNet, ...) with the same
 Llama, ...) as one stack where they learn, and with the small decoder where they are frozen.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,7 +18,7 @@ from lmindexer.model.backbones.memory import Memory
 from lmindexer.model.backbones.seq2seq import Seq2SeqBackbone
 from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.decoder import SmallDecoder, heads_of
-from lmindexer.model.published import check_kind, check_states, find_file, first_line, is_causal, pooling_of
+from lmindexer.model.published import check_kind, check_states, find_file, first_line, is_causal, pooling_of, silent
 
 __all__ = ["Backbone", "CausalBackbone", "EncoderBackbone", "Memory", "Seq2SeqBackbone", "load_backbone", "pair_of"]
 
@@ -84,21 +82,6 @@ def pair_of(name: str, tokenizer: Any, seed: int) -> Seq2SeqBackbone:
     backbone = Seq2SeqBackbone(model, tokenizer)
     check_states(name, backbone)
     return backbone
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """What transformers says of weights that it reads is not shown."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()
 
 
 def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any, str]:

@@ -43,16 +43,17 @@ class FullCrossEntropy(torch.autograd.Function):
             of_states, of_items = torch.empty_like(states, dtype=torch.float32), torch.zeros_like(vectors)
             nats = vectors.new_zeros(())
             for at in range(0, M, step):
-                some, right = states[at : at + step].float(), wanted[at : at + step, None]
+                some = states[at : at + step].float()
                 scores = some @ vectors.T
-                scores -= scores.amax(1, keepdim=True)
-                chosen = scores.gather(1, right)
-                total = scores.exp_().sum(1, keepdim=True)
-                nats += (total.log() - chosen).sum()
-                scores /= total
-                scores.scatter_add_(1, right, scores.new_full(right.shape, -1.0))
-                of_states[at : at + step] = scores @ vectors
-                of_items.addmm_(scores.T, some)
+                highest = scores.amax(1, keepdim=True)
+                total = scores.sub_(highest).exp_().sum(1, keepdim=True)
+                nats += (total.log() + highest).sum()
+                of_states[at : at + step] = scores @ vectors / total
+                of_items.addmm_(scores.T, some / total)
+            right = vectors[wanted]
+            nats -= (states * right).sum()
+            of_states -= right
+            of_items.index_add_(0, wanted, states.float(), alpha=-1)
         ctx.save_for_backward((of_states / M).to(states.dtype), (of_items / M).to(items.dtype))
         return nats / M
 

@@ -36,6 +36,8 @@ from lmindexer.training import Trainer, adamw_groups
 
 WEIGHTS = "sequence.safetensors"
 BATCH = 256  # histories scored together
+READ_TOGETHER = 128  # sequences of like length of a batch
+EPSILON = 1e-8  # of Adam: gradients of rarely taken items are small
 
 
 class SequenceRetriever(Retriever):
@@ -158,25 +160,34 @@ class TeachableSequence:
         users = np.flatnonzero(ends - starts > 1)
 
         def losses(users: np.ndarray) -> dict[str, Tensor]:
-            items = _padded([sequences.rows[starts[u] : ends[u]] + 1 for u in users]).to(self.device)
-            return {"loss": self._loss(items)}
+            by_length = users[np.argsort((ends - starts)[users], kind="stable")]
+            parts = [by_length[at : at + READ_TOGETHER] for at in range(0, len(users), READ_TOGETHER)]
+            padded = [_padded([sequences.rows[starts[u] : ends[u]] + 1 for u in part]) for part in parts]
+            return {"loss": self._loss([items.to(self.device) for items in padded])}
 
-        return Lesson(lengths=ends - starts, tokens=None, epoch=lambda rng: users, losses=losses)
+        alike = np.zeros(len(ends), np.int64)  # a step takes users of any length; losses puts the like ones together
+        return Lesson(lengths=alike, tokens=None, epoch=lambda rng: users, losses=losses)
 
-    def _loss(self, items: Tensor) -> Tensor:
-        """Of sequences (B, L) of items from 1 on."""
+    def _loss(self, batches: Sequence[Tensor]) -> Tensor:
+        """Of sequences of items from 1 on, in batches (B, L) of like length."""
         config, network = self.config, self.network
+        states, wanted = zip(*map(self._states, batches), strict=True)
+        return next_item_loss(torch.cat(states), network.catalogue(), torch.cat(wanted), config.loss, config.negatives)
+
+    def _states(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """States (M, D) and the items (M) wanted after them, from 0 on; of sequences (B, L) of items from 1 on."""
+        network = self.network
         if isinstance(network, Bert4Rec):
-            read, hidden = hide(items, config.mask_share, network.mask)
-            states, wanted = network(read)[hidden], items[hidden]
-        else:
-            present = items[:, 1:] > 0
-            states, wanted = network(items[:, :-1])[present], items[:, 1:][present]
-        return next_item_loss(states, network.catalogue(), wanted - 1, config.loss, config.negatives)
+            read, hidden = hide(items, self.config.mask_share, network.mask)
+            return network(read)[hidden], items[hidden] - 1
+        wanted = items[:, 1:]
+        present = wanted > 0
+        return network(items[:, :-1] * present)[present], wanted[present] - 1
 
     def parameter_groups(self, rate: float) -> list[dict[str, Any]]:
         """As `Teachable.parameter_groups`."""
-        return adamw_groups(((p, rate) for p in self.network.parameters()), self.config.weight_decay)
+        groups = adamw_groups(((p, rate) for p in self.network.parameters()), self.config.weight_decay)
+        return [group | {"eps": EPSILON} for group in groups]
 
     def retriever(self, **how: Any) -> SequenceRetriever:
         """As `Teachable.retriever`."""

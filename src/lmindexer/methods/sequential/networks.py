@@ -1,4 +1,4 @@
-"""The networks of GRU4Rec, SASRec, BERT4Rec, HGN and FDSA: items in order -> what is wanted after each of them."""
+"""GRU4Rec, SASRec, BERT4Rec, HGN, FDSA and FMLP-Rec: items in order -> what is wanted after each of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class SequenceNetwork(nn.Module, ABC):
         self.dim = config.dim
         self.embedding = nn.Embedding(items + 1 + (not self.causal), config.dim, padding_idx=0)
         self.dropout = nn.Dropout(config.dropout)
-        nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
+        nn.init.xavier_normal_(self.embedding.weight)
         with torch.no_grad():
             self.embedding.weight[0] = 0
         self.build(config, texts)
@@ -52,7 +52,7 @@ class Gru4Rec(SequenceNetwork):
 
     def forward(self, items: Tensor) -> Tensor:
         states, _ = self.gru(self.dropout(self.embedding(items)))
-        return self.out(self.dropout(states))
+        return self.out(states)
 
 
 class SasRec(SequenceNetwork):
@@ -114,7 +114,7 @@ class Hgn(SequenceNetwork):
         self.feature_item, self.feature_user = nn.Linear(D, D, bias=False), nn.Linear(D, D)
         self.instance_item, self.instance_user = nn.Linear(D, 1, bias=False), nn.Linear(D, HGN_WINDOW, bias=False)
         self.wanted = nn.Embedding(self.embedding.num_embeddings - 1, D)
-        nn.init.normal_(self.wanted.weight, std=D**-0.5)
+        nn.init.xavier_normal_(self.wanted.weight)
 
     def catalogue(self) -> Tensor:
         """As of any network; HGN has a second embedding of each item, as what is wanted."""
@@ -137,28 +137,103 @@ def windows(states: Tensor) -> Tensor:
     return torch.cat([before, states], 1).unfold(1, HGN_WINDOW, 1).transpose(2, 3)
 
 
+class Fmlp(SequenceNetwork):
+    """Zhou et al. 2022, FMLP-Rec: filters over the sequence, learned by frequency, in place of attention.
+
+    In the paper a filter goes round: in the second layer the last state sees the first, and the first the last, so
+    that every prefix is an example of its own. Here a filter looks back only, and all are learned in one pass.
+    """
+
+    def build(self, config: FinetuneConfig, texts: Tensor | None) -> None:
+        self.places, self.norm = Places(config), nn.LayerNorm(config.dim)
+        self.layers = nn.Sequential(*(Filter(config) for _ in range(config.layers)))
+
+    def forward(self, items: Tensor) -> Tensor:
+        return self.layers(self.dropout(self.norm(self.embedding(items) + self.places(items == 0))))
+
+
+class Filter(nn.Module):
+    """A layer of FMLP-Rec: `filtered`, then a feed-forward network."""
+
+    def __init__(self, config: FinetuneConfig) -> None:
+        super().__init__()
+        D, self.most = config.dim, config.max_items
+        self.weight = nn.Parameter(0.02 * torch.randn(self.most // 2 + 1, D, 2))  # complex, of each frequency
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm, self.last_norm = nn.LayerNorm(D), nn.LayerNorm(D)
+        self.feed_forward = nn.Sequential(nn.Linear(D, 4 * D), nn.GELU(), nn.Linear(4 * D, D), self.dropout)
+
+    def forward(self, states: Tensor) -> Tensor:
+        taps = torch.fft.irfft(torch.view_as_complex(self.weight), self.most, 0)
+        states = self.norm(states + self.dropout(filtered(states, taps)))
+        return self.last_norm(states + self.feed_forward(states))
+
+
+def filtered(states: Tensor, taps: Tensor) -> Tensor:
+    """Each of the states (B, L, D) becomes the sum of `taps` (W, D) times the state so many places before it."""
+    L = states.shape[1]
+    size = 2 * L  # as nothing then comes round from the end
+    return torch.fft.irfft(torch.fft.rfft(states, size, 1) * torch.fft.rfft(taps[:L], size, 0), size, 1)[:, :L]
+
+
+class Places(nn.Module):
+    """Learned vectors of positions, which count from the newest item."""
+
+    def __init__(self, config: FinetuneConfig) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(config.max_items + 1, config.dim)
+        nn.init.xavier_normal_(self.vectors.weight)
+
+    def forward(self, empty: Tensor) -> Tensor:
+        """(B, L, D), of sequences that are `empty` (B, L) at their ends."""
+        newest = self.vectors.num_embeddings - 1
+        place = newest + 1 - (~empty).sum(1, keepdim=True) + torch.arange(empty.shape[1], device=empty.device)
+        return self.vectors(place.clamp_max(newest))
+
+
 class Blocks(nn.Module):
     """Transformer blocks over (B, L, D) with learned positions."""
 
     def __init__(self, config: FinetuneConfig, causal: bool) -> None:
         super().__init__()
         D, self.causal = config.dim, causal
-        self.place = nn.Embedding(config.max_items + 1, D)
-        nn.init.normal_(self.place.weight, std=0.02)
+        self.places = Places(config)
         self.dropout, self.norm = nn.Dropout(config.dropout), nn.LayerNorm(D)
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(D, config.heads, D, config.dropout, "relu", batch_first=True, norm_first=True)
+            SelfAttention(config)
+            if causal
+            else nn.TransformerEncoderLayer(D, config.heads, D, config.dropout, batch_first=True, norm_first=True)
             for _ in range(config.layers)
         )
 
     def forward(self, states: Tensor, empty: Tensor) -> Tensor:
         """`empty` (B, L): where no item stands; these come last."""
         L = states.shape[1]
-        states = self.dropout(states * states.shape[2] ** 0.5 + self.place.weight[:L])
+        states = self.dropout(states * states.shape[2] ** 0.5 + self.places(empty))
         later = torch.ones(L, L, dtype=torch.bool, device=states.device).triu(1) if self.causal else None
         for layer in self.layers:
             states = layer(states, src_mask=later, src_key_padding_mask=None if self.causal else empty)
         return self.norm(states)
+
+
+class SelfAttention(nn.Module):
+    """A block of SASRec as its authors' code has it: only the item that looks is normalised, not what it looks at."""
+
+    def __init__(self, config: FinetuneConfig) -> None:
+        super().__init__()
+        D = config.dim
+        self.look, self.think = nn.LayerNorm(D), nn.LayerNorm(D)
+        self.attention = nn.MultiheadAttention(D, config.heads, config.dropout, batch_first=True)
+        dropout = nn.Dropout(config.dropout)
+        self.feed_forward = nn.Sequential(nn.Linear(D, D), dropout, nn.ReLU(), nn.Linear(D, D), dropout)
+
+    def forward(self, states: Tensor, src_mask: Tensor | None, src_key_padding_mask: Tensor | None) -> Tensor:
+        """The arguments of nn.TransformerEncoderLayer."""
+        seen, _ = self.attention(
+            self.look(states), states, states, src_key_padding_mask, need_weights=False, attn_mask=src_mask
+        )
+        states = self.think(states + seen)
+        return states + self.feed_forward(states)
 
 
 NETWORKS: dict[str, Callable[..., SequenceNetwork]] = {
@@ -167,5 +242,6 @@ NETWORKS: dict[str, Callable[..., SequenceNetwork]] = {
     "bert4rec": Bert4Rec,
     "hgn": Hgn,
     "fdsa": Fdsa,
+    "fmlp": Fmlp,
 }
 READ_TEXTS = ("fdsa",)
