@@ -61,6 +61,12 @@ class Tokens:
         rows = np.asarray(rows, dtype=np.int64)
         return self.offsets[rows + 1] - self.offsets[rows]
 
+    def different(self, rows: Rows, leave_out: Sequence[int] = ()) -> np.ndarray:
+        """The tokens (C,) int64 that occur in the rows, ascending, but for some."""
+        rows = np.asarray(rows, dtype=np.int64)
+        parts = [self.ids[a:b] for a, b in zip(self.offsets[rows], self.offsets[rows + 1], strict=True)]
+        return np.setdiff1d(np.concatenate(parts) if parts else [], leave_out).astype(np.int64)
+
     def padded(self, rows: Rows, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
         """The rows' tokens side by side: ids (B, L) int64 filled up with `pad_id`, mask (B, L) bool."""
         rows = np.asarray(rows, dtype=np.int64)
