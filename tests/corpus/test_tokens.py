@@ -85,3 +85,17 @@ def test_batches_hold_documents_of_similar_length_in_a_new_order():
     assert [batch.tolist() for batch in first] != [batch.tolist() for batch in second]
     longest = [lengths[batch].max() for batch in first]
     assert longest != sorted(longest)
+
+
+def test_widths_are_few_and_none_is_beyond_the_longest_row():
+    tokens = Tokens.of([[1] * length for length in range(1, 61)])
+    widths = {length: tokens.padded([length - 1], 0)[0].shape[1] for length in range(1, 61)}
+    assert widths == {n: min(60, -(-n // step) * step) for n in widths for step in [4 if n <= 32 else 8]}
+    ids, mask = tokens.padded([4, 1], 0)
+    assert ids.sum(1).tolist() == mask.sum(1).tolist() == [5, 2]
+
+
+def test_different_tokens_of_some_rows():
+    tokens = Tokens.of([[7, 3, 7], [], [2, 3, 9]])
+    assert tokens.different([0, 2], [9]).tolist() == [2, 3, 7]
+    assert tokens.different([1]).tolist() == []

@@ -153,11 +153,24 @@ def test_hints_and_masked_partition_the_maskable_tokens(rows: list[list[bool]], 
         shown = set(hints[row].nonzero().flatten().tolist())
         masked = places[row][counted[row]].tolist()
         assert len(masked) == len(set(masked)), "a masked token is counted once"
-        assert shown | set(masked) == can
+        assert shown | set(masked) == can, "and all that is no hint is"
         assert not shown & set(masked)
         assert abs(len(shown) - ratio * len(can)) < 1
         count = int(counted[row].sum())
         assert counted[row, :count].all(), "the places that count come first, so that the rest may be cut"
+
+
+@pytest.mark.parametrize("most", [1, 3, 99])
+def test_of_the_hidden_tokens_some_are_rebuilt_each_as_likely(most: int):
+    torch.manual_seed(0)
+    n = 6
+    maskable = (torch.arange(9) < n).expand(20000, 9)
+    hints, places, counted = split_hints(maskable, 0.5, most)
+    assert torch.equal(counted.sum(1), torch.full((20000,), min(most, n // 2)))
+    rebuilt = torch.zeros(20000, 9).scatter_add_(1, places, counted.float())
+    assert rebuilt.max() == 1, "none twice"
+    assert not (hints & (rebuilt > 0)).any()
+    assert rebuilt[:, :n].mean(0).tolist() == pytest.approx([min(most, 3) / n] * n, abs=0.02)
 
 
 def test_without_a_ratio_there_are_no_hints():

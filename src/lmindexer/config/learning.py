@@ -112,6 +112,9 @@ class LMIndexerSettings:
     hints: tuple[float, ...] = setting(
         (0.5, 0.3), "share of tokens shown to the reconstructor, per position", LOSS, of=OWN
     )
+    rebuilt_tokens: int = setting(
+        0, "hidden tokens that a document rebuilds at a step, drawn at random; 0: all", LOSS, presets={PAPER: 0}, of=OWN
+    )
     reconstruction: float = setting(1.0, "weight of the reconstruction loss (Eq. 8); 0: off", LOSS, of=OWN)
     contrastive: float = setting(1.0, "weight of the contrastive loss (Eq. 9); 0: off", LOSS, of=OWN)
     temperature: float = setting(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -61,15 +62,35 @@ class Tokens:
         rows = np.asarray(rows, dtype=np.int64)
         return self.offsets[rows + 1] - self.offsets[rows]
 
+    @cached_property
+    def _longest(self) -> int:
+        return int(np.diff(self.offsets).max(initial=0))
+
+    def different(self, rows: Rows, leave_out: Sequence[int] = ()) -> np.ndarray:
+        """The tokens (C,) int64 that occur in the rows, ascending, but for some."""
+        rows = np.asarray(rows, dtype=np.int64)
+        parts = [self.ids[a:b] for a, b in zip(self.offsets[rows], self.offsets[rows + 1], strict=True)]
+        return np.setdiff1d(np.concatenate(parts) if parts else [], leave_out).astype(np.int64)
+
     def padded(self, rows: Rows, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """The rows' tokens side by side: ids (B, L) int64 filled up with `pad_id`, mask (B, L) bool."""
+        """The rows' tokens side by side: ids (B, L) int64 filled up with `pad_id`, mask (B, L) bool.
+
+        L is rounded up, at most to the longest row of all: of few widths the kernels that compute with them, which are
+        made anew for every shape and kept, take less time and memory.
+        """
         rows = np.asarray(rows, dtype=np.int64)
         lengths = self.length_of(rows)
-        position = np.arange(lengths.max(initial=0))  # (L)
+        position = np.arange(min(_rounded(int(lengths.max(initial=0))), self._longest))  # (L)
         mask = position < lengths[:, None]  # (B, L)
         ids = np.full(mask.shape, pad_id, dtype=np.int64)
         ids[mask] = self.ids[(self.offsets[rows][:, None] + position)[mask]]
         return ids, mask
+
+
+def _rounded(length: int) -> int:
+    """Up to a multiple of 4, of lengths beyond 32 of 8."""
+    step = 8 if length > 32 else 4
+    return -(-length // step) * step
 
 
 @dataclass(frozen=True)

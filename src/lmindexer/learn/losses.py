@@ -1,5 +1,6 @@
 """The losses of section 3 as plain functions of tensors: Eq. 4/8, 9, 10, and our document term."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ def reconstruction_loss(
     `chunk` slots at a time, so a full vocabulary never stands in memory; gradients are made in the same pass.
     Under autocast the products with `weight` are in half precision, as of any output layer; the softmax is not.
     """
-    share = torch.full_like(z[:, 0], 1 / max(len(z), 1)) if importance is None else importance / importance.sum()
+    share = torch.full_like(z[:, 0], 1 / max(len(z), 1)) if importance is None else importance / importance.sum().clamp_min(1e-9)
     loss: Tensor = _ChunkedCrossEntropy.apply(z, targets, weight, bias, share, chunk)
     return loss
 
@@ -96,25 +97,25 @@ def macro_f1(predicted: Int[Tensor, " M"], targets: Int[Tensor, " M"], most: int
 
 
 def split_hints(
-    maskable: Bool[Tensor, "B L"], ratio: float
+    maskable: Bool[Tensor, "B L"], ratio: float, most: int = 0
 ) -> tuple[Bool[Tensor, "B L"], Int[Tensor, "B M"], Bool[Tensor, "B M"]]:
-    """Choose the hints d_h: about `ratio` of each document's tokens, at random, the rest is to be rebuilt.
+    """Choose the hints d_h: about `ratio` of each document's tokens, at random, and which of the rest is rebuilt.
 
-    `maskable` is true for tokens that are neither padding nor special. Of n tokens
-    floor(ratio * n + u) are hints, u uniform. Returns the hints, the places of the masked tokens
-    (padded with 0) and which of those places count. Nothing leaves the device.
+    `maskable` is true for tokens that are neither padding nor special. Of n tokens floor(ratio * n + u) are hints,
+    u uniform. Returns the hints, the places of the tokens to rebuild in random order, and which of those places
+    count. All other tokens are rebuilt, or with `most` so many of them at random: the mean of Eq. 4/8 over these has
+    the same expectation. Nothing leaves the device, and M depends on L, `ratio` and `most` alone.
     """
     B, L = maskable.shape
     noise = torch.rand(B, L, device=maskable.device).masked_fill(~maskable, torch.inf)
     n = maskable.sum(1, keepdim=True)
-    shown = (ratio * n + torch.rand(B, 1, device=maskable.device)).floor().long().clamp(max=L)
+    shown = (ratio * n + torch.rand(B, 1, device=maskable.device)).floor().long()
     order = noise.argsort(dim=1)  # maskable places first, in random order
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(L, device=order.device).expand(B, L))
     hints = maskable & (rank < shown)
-    masked = maskable & ~hints
-    places = masked.to(torch.int8).argsort(dim=1, descending=True, stable=True)  # (B, L)
-    counted = torch.arange(L, device=places.device) < masked.sum(1, keepdim=True)
-    return hints, places, counted
+    M = L - math.floor(ratio * L)
+    nth = shown + torch.arange(min(M, most or M), device=order.device)  # (B, M), among the maskable ones
+    return hints, order.gather(1, nth.clamp(max=L - 1)), nth < n
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):

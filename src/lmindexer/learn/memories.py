@@ -17,6 +17,7 @@ from lmindexer.progress import Progress
 
 IN_MEMORY_BYTES = 2 << 30  # a larger cache goes to a file
 PIECES = 128  # read together
+COUNTED = 8192  # documents whose tokens are counted together
 
 
 class Memories:
@@ -66,9 +67,10 @@ class Memories:
         rows = np.repeat(rows, views) if self.backbone.looks_differ else rows
         tokens, mask = self.tokens(rows)
         if self.pieces is not None:
-            states = _side_by_side(self._flat_states(rows) if self.cache is None else self._cached(rows), mask)
+            kept = self.cache is not None
+            states = self._cached(rows, mask) if kept else _side_by_side(self._flat_states(rows), mask)
             return Memory(states, mask, self.backbone.weight_of(tokens, mask))
-        cached = None if self.cache is None else _side_by_side(self._cached(rows), mask)
+        cached = None if self.cache is None else self._cached(rows, mask)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             memory = self.backbone.remember(tokens, mask, cached)
         return replace(memory, states=memory.states.float())
@@ -129,10 +131,13 @@ class Memories:
             flat.append(memory.states[memory.mask][torch.from_numpy(pieces.kept_of(part)).to(self.device)])
         return torch.cat(flat)
 
-    def _cached(self, rows: np.ndarray) -> Tensor:
-        """The same, as it was kept."""
+    def _cached(self, rows: np.ndarray, mask: Tensor) -> Tensor:
+        """The same as it was kept, side by side (B, L, D) in single precision, zero where `mask` (B, L) is false."""
         assert self.cache is not None
-        return self.cache[self._places(rows).to(self.cache.device)].to(self.device).float()
+        within = np.minimum(np.arange(mask.shape[1]), np.maximum(self.lengths[rows] - 1, 0)[:, None])
+        places = torch.from_numpy(self.corpus_tokens.offsets[rows][:, None] + within)  # (B, L)
+        states = self.cache[places.to(self.cache.device)].to(self.device).float()
+        return states.masked_fill_(~mask[..., None], 0.0)
 
     def _mean_of_pieces(self, vectors: Tensor) -> Tensor:
         """Vectors (P, D) of all pieces -> (N, D), in half precision."""
@@ -193,8 +198,12 @@ def _reserve(path: Path, size: int) -> None:
 
 def document_frequency(tokens: Tokens, vocabulary_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Share of documents that hold each token (V,), and how often each occurs (V,)."""
-    N = len(tokens)
-    row = np.repeat(np.arange(N, dtype=np.int64), np.diff(tokens.offsets))
-    pairs = np.unique(row * vocabulary_size + tokens.ids) % vocabulary_size
-    holding = np.bincount(pairs, minlength=vocabulary_size)
-    return holding / max(N, 1), np.bincount(tokens.ids, minlength=vocabulary_size)
+    N, offsets = len(tokens), tokens.offsets
+    holding, counts = np.zeros(vocabulary_size, np.int64), np.zeros(vocabulary_size, np.int64)
+    for at in range(0, N, COUNTED):  # what is sorted together stays in the processor's cache
+        part = offsets[at : at + COUNTED + 1]
+        ids = tokens.ids[part[0] : part[-1]].astype(np.int64)
+        row = np.repeat(np.arange(len(part) - 1, dtype=np.int64), np.diff(part))
+        holding += np.bincount(np.unique(row * vocabulary_size + ids) % vocabulary_size, minlength=vocabulary_size)
+        counts += np.bincount(ids, minlength=vocabulary_size)
+    return holding / max(N, 1), counts

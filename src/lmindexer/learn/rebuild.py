@@ -1,5 +1,9 @@
 """Rebuilding a document from its codes: the loss of Eq. 4/8 for a batch, and how well it went at the end."""
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,42 +14,66 @@ from lmindexer.learn.losses import macro_f1, reconstruction_loss, split_hints
 SLOTS = 1024  # scored over the full vocabulary at a time
 
 
-def rebuild(learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int) -> tuple[Tensor, Tensor]:
-    """Eq. 4/8 and the Macro-F1 of the rebuilt tokens."""
-    reconstructor = learner.reconstructor
-    z, targets, importance, present = _hidden_tokens(learner, rows, vectors, t)
-    if not len(z):
-        zero = reconstructor.bias.sum() * 0.0
-        return zero, zero.detach()
-    z, candidates = reconstructor.out_norm(z), None
-    if learner.config.softmax == "batch":
-        candidates = present
-        targets = torch.searchsorted(candidates, targets)
-    weight, bias = reconstructor.output_weights(candidates)
-    loss = reconstruction_loss(z, targets, weight, bias, importance)
-    with torch.no_grad():
-        some = slice(0, 512)  # enough for the curve, and no [B, L, V]
-        predicted = (z[some] @ weight.T.to(z.dtype) + bias).argmax(1)
-        score = macro_f1(predicted, targets[some])
-    return loss, score
+def rebuild(learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int) -> Tensor:
+    """Eq. 4/8 for hidden tokens of the rows: all of them, or `rebuilt_tokens` of each document at random."""
+    hidden = _hidden_tokens(learner, rows, vectors, t, learner.config.rebuilt_tokens)
+    candidates, targets = _candidates(learner, rows, hidden.tokens)
+    weight, bias = learner.reconstructor.output_weights(candidates)
+    z = learner.reconstructor.out_norm(hidden.z)
+    return reconstruction_loss(z, targets, weight, bias, hidden.importance)
 
 
-def _hidden_tokens(
-    learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """z_w (M, D) of the rows' masked tokens, the tokens (M), their importance (M), and all present (C)."""
-    backbone = learner.indexer.backbone
+@torch.no_grad()
+def rebuilding_score(learner: Learner, vectors: Callable[[np.ndarray], list[Tensor]], t: int) -> dict[str, float]:
+    """The Macro-F1 of rebuilt tokens (Figure 4a-c) of a sample of documents, as the model is; to be logged.
+
+    `vectors` gives what is said of some rows, as `rebuild` takes it. The same documents are asked every time, a few
+    of their hidden tokens each.
+    """
+    sample = np.unique(np.linspace(0, len(learner.memories) - 1, 256).round().astype(np.int64))
+    found = []
+    for at in range(0, len(sample), 64):
+        rows = sample[at : at + 64]
+        hidden = _hidden_tokens(learner, rows, vectors(rows), t, 8)
+        candidates, targets = _candidates(learner, rows, hidden.tokens)
+        best = learner.reconstructor.token_logits(hidden.z, candidates).argmax(1)
+        counted = hidden.importance > 0
+        predicted = best if candidates is None else candidates[best]
+        found.append(torch.stack([predicted, hidden.tokens])[:, counted])
+    predicted, tokens = torch.cat(found, 1)
+    return {"macro_f1": float(macro_f1(predicted, tokens))} if len(tokens) else {}
+
+
+@dataclass(frozen=True)
+class HiddenTokens:
+    """M places of documents where a token is hidden; where a document has fewer, `importance` is 0."""
+
+    z: Tensor  # (M, D): z_w of Eq. 5/7
+    tokens: Tensor  # (M,)
+    importance: Tensor  # (M,)
+
+
+def _hidden_tokens(learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int, most: int = 0) -> HiddenTokens:
+    """Hidden tokens of the rows, all or at most so many of each, with what the reconstructor makes of them."""
+    backbone, ratio = learner.indexer.backbone, learner.config.at("hints", t)
     tokens, mask = learner.memories.tokens(rows)
-    maskable = mask & ~backbone.special[tokens]
-    hints, places, counted = split_hints(maskable, learner.config.at("hints", t))
-    longest = int(counted.sum(1).max())
-    places, counted = places[:, :longest], counted[:, :longest]
-    targets = tokens.gather(1, places)[counted]
-    importance = backbone.token_weight[targets]
-    if not longest:
-        return targets.new_empty(0, backbone.dim, dtype=torch.float32), targets, importance, targets
-    z = learner.reconstructor(vectors, tokens, hints, places)[counted]
-    return z, targets, importance, tokens[maskable].unique()
+    hints, places, counted = split_hints(mask & ~backbone.special[tokens], ratio, most)
+    z = learner.reconstructor(vectors, tokens, hints, places, most_hints=math.floor(ratio * tokens.shape[1]) + 1)
+    hidden = tokens.gather(1, places)
+    return HiddenTokens(z.flatten(0, 1), hidden.flatten(), (backbone.token_weight[hidden] * counted).flatten())
+
+
+def _candidates(learner: Learner, rows: np.ndarray, targets: Tensor) -> tuple[Tensor | None, Tensor]:
+    """The tokens (C,) of the rows that the softmax is over, None for the full vocabulary, and targets (M,) in these.
+
+    They are found on the host, where the tokens are, so that no step waits for the device.
+    """
+    tokens = learner.memories.corpus_tokens
+    if learner.config.softmax != "batch" or tokens is None:
+        return None, targets
+    present = tokens.different(rows, learner.indexer.backbone.special_ids)
+    candidates = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(targets.device)
+    return candidates, torch.searchsorted(candidates, targets).clamp(max=len(candidates) - 1)
 
 
 @torch.no_grad()
@@ -78,12 +106,11 @@ def _score_hidden_tokens(
     learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int
 ) -> tuple[float, float, float]:
     """Sums over hidden tokens: weighted nats, weighted hits, weight."""
-    z, targets, importance, _ = _hidden_tokens(learner, rows, vectors, t)
-    if not len(z):
-        return 0.0, 0.0, 0.0
+    hidden = _hidden_tokens(learner, rows, vectors, t)
+    parts = (x[hidden.importance > 0].split(SLOTS) for x in (hidden.z, hidden.tokens, hidden.importance))
     nats, right = 0.0, 0.0
-    for some, wanted, share in zip(z.split(SLOTS), targets.split(SLOTS), importance.split(SLOTS), strict=True):
+    for some, wanted, share in zip(*parts, strict=True):
         logits = learner.reconstructor.token_logits(some)
         nats += float(nn.functional.cross_entropy(logits, wanted, reduction="none") @ share)
         right += float((logits.argmax(1) == wanted).float() @ share)
-    return nats, right, float(importance.sum())
+    return nats, right, float(hidden.importance.sum())

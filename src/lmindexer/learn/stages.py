@@ -13,7 +13,7 @@ from lmindexer.learn.batches import prefix_batches
 from lmindexer.learn.kmeans import group_means
 from lmindexer.learn.learner import Learner, hidden_states, mean_document
 from lmindexer.learn.losses import commitment_loss, contrastive_loss, document_loss
-from lmindexer.learn.rebuild import rebuild
+from lmindexer.learn.rebuild import rebuild, rebuilding_score
 from lmindexer.learn.spread import spread_targets
 from lmindexer.learn.watch import watch_codes
 from lmindexer.model.backbone import Memory
@@ -27,7 +27,7 @@ def warm_up_reconstructor(learner: Learner) -> None:
     config = learner.config
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
-        terms = {"reconstruction": rebuild(learner, rows, [], 0)[0]}
+        terms = {"reconstruction": rebuild(learner, rows, [], 0)}
         return {"loss": total(config, 0, terms), **terms}
 
     learner.trainer.run(
@@ -38,6 +38,7 @@ def warm_up_reconstructor(learner: Learner) -> None:
             losses=losses,
             parameters=_groups(learner, 0, [learner.reconstructor]),
             learning=[learner.reconstructor],
+            after_epoch=lambda epoch: rebuilding_score(learner, lambda rows: [], 0),
         )
     )
 
@@ -54,6 +55,10 @@ def warm_up_encoder(learner: Learner, t: int) -> None:
         terms = position_terms(learner, batch, batch.h)
         return {"loss": total(config, t, terms), **terms}
 
+    def said(rows: np.ndarray) -> list[Tensor]:
+        batch = read(learner, rows, t, views=1)
+        return [*learner.indexer.code_vectors(batch.prefix), batch.h]
+
     learner.trainer.run(
         Stage(
             name=f"c{t + 1}: warm-up",
@@ -62,6 +67,7 @@ def warm_up_encoder(learner: Learner, t: int) -> None:
             losses=losses,
             parameters=_groups(learner, t, [learner.indexer, learner.reconstructor]),
             learning=[learner.indexer, learner.reconstructor],
+            after_epoch=lambda epoch: rebuilding_score(learner, said, t) if config.reconstruction else {},
         )
     )
 
@@ -87,7 +93,11 @@ def train_position(learner: Learner, t: int) -> None:
         numbers = watch_codes(learner, t, restart=config.restart_dead_codes and not last)
         if spreading and not last:
             aim()
-        return numbers
+        return numbers | (rebuilding_score(learner, said, t) if config.reconstruction else {})
+
+    def said(rows: np.ndarray) -> list[Tensor]:
+        batch = read(learner, rows, t, views=1)
+        return [*learner.indexer.code_vectors(batch.prefix), codebook.weight[codebook.assign(batch.h)]]
 
     if state.chosen is None:
         state.chosen = torch.zeros(len(learner.memories), dtype=torch.long, device=learner.memories.device)
@@ -150,16 +160,16 @@ class Batch:
         return self.hidden[:, self.t]
 
 
-def read(learner: Learner, rows: np.ndarray, t: int) -> Batch:
-    """Eq. 1 for the documents `rows`, once or under two dropout masks."""
-    prefix, views = learner.codes(t)[rows], 2 if learner.config.contrastive else 1
+def read(learner: Learner, rows: np.ndarray, t: int, views: int = 0) -> Batch:
+    """Eq. 1 for the documents `rows`, once or under two dropout masks: by default two where Eq. 9 asks for them."""
+    prefix, views = learner.codes(t)[rows], views or (2 if learner.config.contrastive else 1)
     memory = learner.memories.memory(rows, views)
     hidden, *others = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
     return Batch(rows, prefix, memory.first_of(len(rows)), hidden, others[0][:, t] if others else None)
 
 
 def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tensor | None = None) -> dict[str, Tensor]:
-    """The losses of Eq. 11 and 13 that are switched on, unweighted, and the Macro-F1 of rebuilding.
+    """The losses of Eq. 11 and 13 that are switched on, unweighted.
 
     `vector` (B, D) stands for the t-th code when the text is rebuilt: h^t itself (Eq. 13), or what the codebook makes
     of it (Eq. 11). With `targets` (B,) the codes that spreading aims at cost, too.
@@ -168,7 +178,7 @@ def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tens
     known = [code.detach() for code in learner.indexer.code_vectors(batch.prefix)]
     terms: dict[str, Tensor] = {}
     if config.reconstruction:
-        terms["reconstruction"], terms["macro_f1"] = rebuild(learner, batch.rows, [*known, vector], t)
+        terms["reconstruction"] = rebuild(learner, batch.rows, [*known, vector], t)
     if batch.view is not None:
         terms["contrastive"] = contrastive_loss(h.float(), batch.view.float(), batch.prefix, learner.contrast)
     if config.commitment and t:

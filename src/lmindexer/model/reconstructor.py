@@ -31,19 +31,24 @@ class Reconstructor(nn.Module):
         self.register_buffer("vocabulary", vocabulary / vocabulary.square().mean().sqrt())
         self.document = nn.Sequential(nn.Linear(D, D), nn.GELU(), nn.Linear(D, D))
 
-    def forward(self, codes: Sequence[Tensor], tokens: Tensor, hints: Tensor, slots: Tensor) -> Tensor:
+    def forward(
+        self, codes: Sequence[Tensor], tokens: Tensor, hints: Tensor, slots: Tensor, most_hints: int | None = None
+    ) -> Tensor:
         """Eq. 5/7: z_w (B, M, D) of the slots asked for.
 
-        `codes` holds one (B, D) vector a known position, summed over (none: the warm-up of Eq. 12);
-        `tokens` (B, L); `hints` (B, L) bool, true where the token may be seen; `slots` (B, M) places.
+        `codes` holds one (B, D) vector a known position, summed over (none: the warm-up of Eq. 12); `tokens` (B, L);
+        `hints` (B, L) bool, true where the token may be seen, at most `most_hints` of a document; `slots` (B, M)
+        places.
         """
-        known = self.vocabulary[tokens] + self.places[: tokens.shape[1]]
-        known = self.key_value_norm(known)  # (B, L, D)
+        H = min(tokens.shape[1], most_hints or tokens.shape[1])
+        visible, places = hints.to(torch.int8).topk(H)  # (B, H): the hints alone are keys
+        visible, empty = visible.bool(), (~hints).all(1)
+        known = self.vocabulary[tokens.gather(1, places)] + self.places[places]
+        known = self.key_value_norm(known)  # (B, H, D)
         place = self.places[slots]  # (B, M, D)
         asked = [code[:, None] + place for code in codes] or [place]
-        visible = hints | (~hints).all(1, keepdim=True)  # a document without hints attends to everything ...
         queries = torch.stack(asked, dim=1).flatten(1, 2)  # (B, T*M, D)
-        empty = (~hints).all(1)
+        visible = visible | empty[:, None]  # a document without hints attends to everything ...
         known = known.masked_fill(empty[:, None, None], 0.0)  # ... of nothing
         for layer in self.layers:
             queries = layer(queries, known, visible)

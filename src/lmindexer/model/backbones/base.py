@@ -35,7 +35,8 @@ class Backbone(nn.Module, ABC):
         self.dim = int(self.vocabulary.shape[1])
         self.pad_id = self._pad_id()
         special = torch.zeros(len(self.vocabulary), dtype=torch.bool)
-        special[[i for i in tokenizer.all_special_ids if i < len(special)]] = True
+        self.special_ids = tuple(i for i in tokenizer.all_special_ids if i < len(special))  # the same, on the host
+        special[list(self.special_ids)] = True
         self.register_buffer("special", special, persistent=False)  # (V,)
         self.register_buffer("token_weight", torch.ones(len(self.vocabulary)))  # (V,)
         self.cut: int | None = None
