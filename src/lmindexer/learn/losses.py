@@ -24,7 +24,8 @@ def reconstruction_loss(
     `chunk` slots at a time, so a full vocabulary never stands in memory; gradients are made in the same pass.
     Under autocast the products with `weight` are in half precision, as of any output layer; the softmax is not.
     """
-    share = torch.full_like(z[:, 0], 1 / max(len(z), 1)) if importance is None else importance / importance.sum().clamp_min(1e-9)
+    weights = torch.ones_like(z[:, 0]) if importance is None else importance
+    share = weights / weights.sum().clamp_min(1e-9)
     loss: Tensor = _ChunkedCrossEntropy.apply(z, targets, weight, bias, share, chunk)
     return loss
 
