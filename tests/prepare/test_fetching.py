@@ -112,6 +112,14 @@ def test_a_fetch_that_broke_off_goes_on(ranges: bool, server: Server, address: A
     assert names(tmp_path) == ["a.jsonl", FETCHED]
 
 
+def test_a_fetch_that_was_stopped_at_its_end_is_only_checked(server: Server, address: Address, tmp_path: Path):
+    """A server refuses to send what is behind the end of a file."""
+    (tmp_path / "a.jsonl.part").write_bytes(CONTENT)
+    fetch(address, tmp_path, QUIET)
+    assert server.requests == []
+    assert names(tmp_path) == ["a.jsonl", FETCHED]
+
+
 def test_another_file_than_the_published_one_is_refused(server: Server, address: Address, tmp_path: Path):
     server.files["/a.jsonl"] = b"something else"
     with pytest.raises(InputError, match=rf"has the MD5 \w+, not the published {address.md5}; it is removed"):
