@@ -121,7 +121,7 @@ def backbone(checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.M
     return ("--backbone", checkpoints["bert"], "--quiet")
 
 
-def told(answer: Answer) -> dict[str, dict[str, object]]:
+def methods_in(answer: Answer) -> dict[str, dict[str, object]]:
     """What `evaluate` says of each method."""
     assert answer.code == 0, answer.err
     tables = json.loads(answer.out)["tables"]
@@ -140,7 +140,7 @@ def test_a_recommender_is_learned_taught_and_judged(raw: Path, backbone: tuple[o
     learned("data/items.jsonl.gz", *text, *backbone, "--out", "beauty")
     assert lmindexer("finetune", "beauty", "data/sequences.txt.gz", "--out", "taught", *TEACH).code == 0
     answer = lmindexer("evaluate", "taught", "--method", "popular", "--method", "generative", "--format", "json")
-    assert told(answer)["generative"]["queries"] == counted("test items") == 20
+    assert methods_in(answer)["generative"]["queries"] == counted("test items") == 20
 
 
 def test_a_split_by_time_is_taught_and_judged(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -153,8 +153,8 @@ def test_a_split_by_time_is_taught_and_judged(raw: Path, tmp_path: Path, monkeyp
     taught = lmindexer("finetune", "movies", "data/sequences.jsonl.gz", *words, "--out", "taught")
     assert taught.code == 0, taught.err
     answer = lmindexer("evaluate", "taught", "--method", "sasrec", "--method", "popular", "--format", "json")
-    asked = {name: method["queries"] for name, method in told(answer).items()}
-    assert asked == dict.fromkeys(("sasrec", "popular"), counted("test items"))
+    queries = {name: method["queries"] for name, method in methods_in(answer).items()}
+    assert queries == dict.fromkeys(("sasrec", "popular"), counted("test items"))
 
 
 @pytest.mark.parametrize("kind", ["esci", "trec-dl"])
@@ -167,4 +167,4 @@ def test_a_searcher_is_learned_taught_and_judged(kind: str, raw: Path, backbone:
     level = ("--relevance-level", 2) if kind == "trec-dl" else ()
     words = ("--queries", "data", "--method", "bm25", "--method", "generative", "--metrics", "recall@5 ndcg@5", *level)
     answer = lmindexer("evaluate", "taught", *words, "--format", "json")
-    assert told(answer)["generative"]["queries"] == counted("test queries")
+    assert methods_in(answer)["generative"]["queries"] == counted("test queries")

@@ -27,7 +27,7 @@ class Server:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.ranges = True  # whether the rest of a file can be asked for
         self.broken_after: int | None = None  # bytes of the next answer
         self.home = ""
@@ -45,7 +45,7 @@ def server() -> Iterator[Server]:
             self.answer(b"")
 
         def do_GET(self) -> None:
-            state.asked.append((self.path, self.headers.get("Range", "")))
+            state.requests.append((self.path, self.headers.get("Range", "")))
             content = state.files.get(self.path, b"")
             begun = int(self.headers["Range"].removeprefix("bytes=").rstrip("-")) if self.headers.get("Range") else 0
             self.answer(content[begun:] if state.ranges else content, 206 if begun and state.ranges else 200)
@@ -96,7 +96,7 @@ def test_a_file_is_fetched_once_and_then_checked(server: Server, address: Addres
     assert sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert json.loads((tmp_path / "raw" / FETCHED).read_text()) == {address.url: sha256}
     assert fetch(address, tmp_path / "raw", QUIET) == sha256
-    assert server.asked == [("/a.jsonl", "")]
+    assert server.requests == [("/a.jsonl", "")]
     assert names(tmp_path / "raw") == ["a.jsonl", FETCHED]
 
 
@@ -108,7 +108,15 @@ def test_a_fetch_that_broke_off_goes_on(ranges: bool, server: Server, address: A
     assert names(tmp_path) == ["a.jsonl.part"]
     fetch(address, tmp_path, QUIET)
     assert (tmp_path / "a.jsonl").read_bytes() == CONTENT
-    assert server.asked == [("/a.jsonl", ""), ("/a.jsonl", "bytes=1000-")]
+    assert server.requests == [("/a.jsonl", ""), ("/a.jsonl", "bytes=1000-")]
+    assert names(tmp_path) == ["a.jsonl", FETCHED]
+
+
+def test_a_fetch_that_was_stopped_at_its_end_is_only_checked(server: Server, address: Address, tmp_path: Path):
+    """A server refuses to send what is behind the end of a file."""
+    (tmp_path / "a.jsonl.part").write_bytes(CONTENT)
+    fetch(address, tmp_path, QUIET)
+    assert server.requests == []
     assert names(tmp_path) == ["a.jsonl", FETCHED]
 
 
@@ -180,7 +188,7 @@ def test_address_size_and_checksum_are_shown(server: Server, address: Address):
     shown = address_table([address, Address(f"{server.home}/a.jsonl")], sizes_of([address, address]))
     assert f"| {address.url} | 2,304 | {address.md5} |" in shown
     assert "| 2,304 | none published |" in shown
-    assert server.asked == [], "sizes are asked for, not files"
+    assert server.requests == [], "sizes are asked for, not files"
     assert sizes_of([Address(f"{server.home}/nothing")]) == [None]
 
 

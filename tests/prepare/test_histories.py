@@ -126,8 +126,8 @@ def test_a_split_by_time_is_one_moment_for_all_users(tmp_path: Path):
     ]
     read = load_sequences(tmp_path / taken.file, tuple("abcdefghij"))
     assert read.parts.tolist() == [0, 0, 0, 1, 2, 0, 0, 0, 1, 2]
-    asked = asked_of(read, "test", tuple("abcdefghij"))
-    assert (asked.asked, asked.relevant) == ((["a", "c", "e", "g"],), ({"i": 1.0},)), "w has nothing before it"
+    questions = asked_of(read, "test", tuple("abcdefghij"))
+    assert (questions.asked, questions.relevant) == ((["a", "c", "e", "g"],), ({"i": 1.0},)), "w has nothing before it"
     assert {c.what: c.ours for c in taken.counts}["test items"] == 2
 
 
@@ -140,8 +140,8 @@ def test_several_held_out_items_of_a_user_are_kept_in_a_run(tmp_path: Path):
     again = load_taught(tmp_path / "run.jsonl", tuple("abcdefgh"))
     assert again.parts.tolist() == read.parts.tolist()
     assert again.rows.tolist() == read.rows.tolist()
-    asked = asked_of(again, "test", tuple("abcdefgh"))
-    assert [(history, list(answer)) for history, answer in zip(asked.asked, asked.relevant, strict=True)] == [
+    questions = asked_of(again, "test", tuple("abcdefgh"))
+    assert [(history, list(answer)) for history, answer in zip(questions.asked, questions.relevant, strict=True)] == [
         (list("abcde"), ["f"]), (list("abcdef"), ["g"]), (list("abcdefg"), ["h"]),
     ]  # fmt: skip
 

@@ -68,7 +68,7 @@ def _cuts(context: click.Context, parameter: click.Parameter, value: str | None)
              "kept in RAW_FOLDER/fetched.json, and a later fetch must have it.")  # fmt: skip
 @option("--quiet", is_flag=True, help="Print nothing but notes, warnings and errors.")
 def prepare(kind: str, raw_folder: Path, out: Path, download: bool, quiet: bool, name: str | None,
-            **given: Any) -> None:  # fmt: skip
+            **options: Any) -> None:  # fmt: skip
     """Make documents, sequences and queries of published raw data, as the paper does.
 
     SET is amazon, esci, nq320k, msmarco, trec-dl, beir, movielens or recbole; what is read of each stands below. OUT
@@ -86,7 +86,7 @@ def prepare(kind: str, raw_folder: Path, out: Path, download: bool, quiet: bool,
     from lmindexer.prepare.preparing import prepare as make
     from lmindexer.progress import Progress
 
-    options = {key: value for key, value in {"name": name, **given}.items() if value is not None}
+    options = {key: value for key, value in {"name": name, **options}.items() if value is not None}
     progress = Progress(None if quiet else sys.stderr, warnings=sys.stderr)
     try:
         if download:

@@ -101,6 +101,9 @@ def _bring(address: Address, target: Path, progress: Progress) -> None:
     """Fetch into a .part file, from where an earlier try ended, and rename it when it is whole."""
     part = target.with_name(target.name + ".part")
     begun = part.stat().st_size if part.exists() else 0
+    if begun and begun == sizes_of([address])[0]:  # it was stopped just before it got its name
+        part.replace(target)
+        return
     headers = {"Range": f"bytes={begun}-"} if begun else {}
     response = _open(Request(address.url, headers=headers))
     begun = begun if response.status == PARTIAL else 0

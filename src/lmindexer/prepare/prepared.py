@@ -11,7 +11,7 @@ from lmindexer.progress import Progress
 from lmindexer.tables import table
 
 T = TypeVar("T")
-TOLD = 100_000  # records between two states of the live line
+SHOWN = 100_000  # records between two states of the live line
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,6 @@ def counts_table(counts: tuple[Count, ...]) -> str:
 def counted(found: Iterator[T], progress: Progress, stage: str, unit: str) -> Iterator[T]:
     """The same, while a user sees how many there were."""
     for number, one in enumerate(found, 1):
-        if number % TOLD == 0:
+        if number % SHOWN == 0:
             progress.count(stage, number, None, unit)
         yield one

@@ -46,9 +46,9 @@ def missing(folder: Path, patterns: Iterable[str]) -> InputError:
     """What to raise where none of the patterns has a file."""
     present = [printable(str(path.relative_to(folder))) for path in raw_files(folder)]
     more = f" and {len(present) - NAMES_SHOWN:,} more" if len(present) > NAMES_SHOWN else ""
-    there = f"in it are {', '.join(present[:NAMES_SHOWN])}{more}" if present else "it is empty"
+    inside = f"in it are {', '.join(present[:NAMES_SHOWN])}{more}" if present else "it is empty"
     return InputError(
-        f"{folder} has no {' or '.join(patterns)} (packed as {', '.join(COMPRESSED)} or not): {there}; put the "
+        f"{folder} has no {' or '.join(patterns)} (packed as {', '.join(COMPRESSED)} or not): {inside}; put the "
         "published file there, or get it with --download"
     )
 

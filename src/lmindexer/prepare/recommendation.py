@@ -170,8 +170,8 @@ def write_items(
     Items without a record are written with empty `texts`, so that no sequence loses one. Raises InputError where none
     has a record.
     """
-    wanted = events.items_left
-    left = set(wanted)
+    taken = events.items_left
+    left = set(taken)
     others = again = empty = 0
     with json_lines(folder / ITEMS) as write:
         for record in counted(iter(records), progress, "reading items", "items"):
@@ -179,15 +179,15 @@ def write_items(
                 left.discard(record["id"])
                 empty += not any(record.get(name) for name in texts)
                 write(record)
-            elif record["id"] in wanted:
+            elif record["id"] in taken:
                 again += 1
             else:
                 others += 1
         for id in sorted(left):
             write({"id": id} | dict.fromkeys(texts, ""))
-    if left == wanted:
+    if left == taken:
         raise InputError(
-            f"none of {len(wanted):,} items that users took is described (the first: {min(left)!r}); check that both "
+            f"none of {len(taken):,} items that users took is described (the first: {min(left)!r}); check that both "
             "files are of one set, and whole"
         )
     notes = []
@@ -196,9 +196,9 @@ def write_items(
     if others:
         notes.append(f"{others:,} described items were taken by none of the users that are kept, and are left out")
     if left:
-        notes.append(f"{len(left):,} of {len(wanted):,} items have no description (the first: {min(left)!r})")
+        notes.append(f"{len(left):,} of {len(taken):,} items have no description (the first: {min(left)!r})")
     if empty:
-        notes.append(f"{empty:,} of {len(wanted):,} items have a description without any text")
+        notes.append(f"{empty:,} of {len(taken):,} items have a description without any text")
     return Catalogue(tuple(notes), bool(left or empty))
 
 
