@@ -16,6 +16,7 @@ RECOMMEND, GENERATIVE, SEAL = ("recommend",), ("generative",), ("seal",)
 WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
 SEQUENCES, NGRAMS = "Sequences", "N-grams"
+BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"seal": 32}
 DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6}
 RENAMED = {"lr": "learning_rate", "history": "items", "documents": "document_share"}  # on 2026-11-26
 
@@ -110,7 +111,7 @@ class FinetuneConfig:
     ngram_tokens: int = setting(10, "tokens of an n-gram", NGRAMS, of=SEAL)
     ngrams: int = setting(10, "n-grams of a document that a query is taught to give, one of them an epoch", NGRAMS,
                           of=SEAL)  # fmt: skip
-    temperature: float = setting(
+    ngram_temperature: float = setting(
         1.0, "how evenly these are drawn; near 0 only those that share most with the query", NGRAMS, of=SEAL
     )
     scoring: str = setting(
@@ -134,10 +135,11 @@ class FinetuneConfig:
                             presets=dict.fromkeys(SEQUENTIAL, 10))  # fmt: skip
     dev_metric: str = setting("recall@10", "chooses the epoch and the learning rate", SCHEDULE)
     dev_queries: int = setting(2000, "how many of the dev queries or users to ask after each epoch", SCHEDULE)
-    batch_size: int = setting(128, "queries or histories a step", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 512))
+    batch_size: int = setting(128, "queries or histories a step", SCHEDULE, presets=BATCH)
     learning_rate: tuple[float, ...] = setting(
-        (5e-4,), "learning rate; of several each is tried, and the best by --dev-metric kept", SCHEDULE
-    )
+        (5e-4,), "learning rate; of several each is tried, and the best by --dev-metric kept", SCHEDULE,
+        presets={"seal": (1e-3,)},
+    )  # fmt: skip
     encoder_learning_rate: float = setting(
         5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE, of=WRITES
     )
@@ -186,7 +188,7 @@ class FinetuneConfig:
                 "read once; leave it out, or choose items tokens"
             )
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
-                    "heads", "negatives", "decoder_layers", "ngram_tokens", "ngrams", "temperature")  # fmt: skip
+                    "heads", "negatives", "decoder_layers", "ngram_tokens", "ngrams", "ngram_temperature")  # fmt: skip
         check_settings(self, positive)
         if self.dim % self.heads:
             raise InputError(f"dim {self.dim} must be a multiple of heads, {self.heads}")

@@ -202,7 +202,7 @@ def test_stopped_and_resumed_it_ends_the_same(
         ({"held_out": 0.1}, "held_out is a setting of generative, not of seal"),
         ({"ngram_tokens": 0}, "ngram_tokens must be above 0, not 0"),
         ({"ngrams": 0}, "ngrams must be above 0, not 0"),
-        ({"temperature": 0.0}, "temperature must be above 0, not 0.0"),
+        ({"ngram_temperature": 0.0}, "ngram_temperature must be above 0, not 0.0"),
         ({"unigrams": -1}, "unigrams must not be negative"),
         ({"decoder_layers": 0}, "decoder_layers must be above 0, not 0"),
         ({"scoring": "sum"}, "scoring must be one of intersective, lm-fm, lm, not 'sum'"),
@@ -210,7 +210,7 @@ def test_stopped_and_resumed_it_ends_the_same(
         *(
             ({"method": "generative", name: value}, f"{name} is a setting of seal, not of generative")
             for name, value in (
-                ("ngram_tokens", 5), ("ngrams", 5), ("temperature", 2.0), ("scoring", "lm"), ("unigrams", 5),
+                ("ngram_tokens", 5), ("ngrams", 5), ("ngram_temperature", 2.0), ("scoring", "lm"), ("unigrams", 5),
                 ("backbone", "bundled"), ("decoder_layers", 2),
             )
         ),

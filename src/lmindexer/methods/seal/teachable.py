@@ -98,7 +98,7 @@ class TeachableSeal:
         starts = np.empty_like(asks)
         queries = [numbers[source] for source in task.source[:pairs].tolist()]
         starts[:pairs] = sample_starts(
-            index, queries, task.target[:pairs], config.ngram_tokens, config.ngrams, config.temperature, rng
+            index, queries, task.target[:pairs], config.ngram_tokens, config.ngrams, config.ngram_temperature, rng
         )
         if task.documents:
             columns = np.arange(config.ngrams) % SPANS
