@@ -18,7 +18,7 @@ RECOMMEND, GENERATIVE, SEAL = ("recommend",), ("generative",), ("seal",)
 WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
 SEQUENCES, NEGATIVES, NGRAMS, WORDS = "Sequences", "Negatives", "N-grams", "Words"
-BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32}
+BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32, "seal": 32}
 DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6, "fmlp": 0.5}
 RENAMED = {"lr": "learning_rate", "history": "items", "documents": "document_share"}  # on 2026-11-26
 
@@ -172,7 +172,7 @@ class FinetuneConfig:
     batch_size: int = setting(128, "queries or histories a step", SCHEDULE, presets=BATCH, of=NETWORKS)
     learning_rate: tuple[float, ...] = setting(
         (5e-4,), "learning rate; of several each is tried, and the best by --dev-metric kept", SCHEDULE,
-        presets={"dual-encoder": (2e-5,)}, of=NETWORKS,
+        presets={"dual-encoder": (2e-5,), "seal": (1e-3,)}, of=NETWORKS,
     )  # fmt: skip
     encoder_learning_rate: float = setting(
         5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE, of=WRITES

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lmindexer.corpus.documents import Corpus
+from lmindexer.corpus.tokens import Tokens
 from lmindexer.methods.seal.generation import Ngrams, generate
 from lmindexer.methods.seal.index import END, NgramIndex
 from lmindexer.methods.seal.writer import NgramWriter
@@ -97,6 +98,12 @@ def test_a_beam_goes_on_with_the_likeliest(asked: Asked):
     first = sorted((ngram for ngram in log_p if len(ngram) == 1), key=lambda ngram: -log_p[ngram])[:3]
     second = sorted((ngram for ngram in pairs if ngram[:1] in first), key=lambda ngram: -log_p[ngram])[:3]
     assert as_tuples(narrow) == [*first, *second]
+
+
+def test_documents_without_a_token_have_no_ngram(asked: Asked):
+    writer, _, memory = asked
+    index = NgramIndex.build(Tokens.of([[0], []]), np.ones(1, bool))
+    assert [len(ngrams) for ngrams in generate(writer, index, memory, LENGTH, beams=3, unigrams=7)] == [0, 0]
 
 
 def test_a_published_model_writes_as_it_was_published(asked: Asked):

@@ -49,7 +49,7 @@ def test_documents_by_their_best_ngram():
 
 
 def test_several_ngrams_of_a_document_by_hand():
-    index = index_of(DOCUMENTS)
+    index = index_of([*DOCUMENTS, [1, 2, 3]])
     ngrams = ngrams_of(index, {(1, 2): 0.0, (3, 4): 0.0, (2, 3): 0.0, (2,): 0.0})
     found = intersective(index, ngrams, np.array([3.0, 2.0, 1.0, 0.5]))
     # document 0 has (1, 2) and (3, 4); (2, 3) overlaps with both, and 2 stands in (1, 2)
@@ -59,6 +59,8 @@ def test_several_ngrams_of_a_document_by_hand():
     assert found[2] == pytest.approx(3.0**2)
     # of 4, 3, 2, 1 only the single token is there
     assert found[3] == pytest.approx(0.5**2)
+    # half of (2, 3) stands in (1, 2)
+    assert found[4] == pytest.approx(3.0**2)
 
 
 def test_an_ngram_that_says_the_same_again_counts_less():

@@ -129,8 +129,8 @@ def test_how_it_is_asked(taught: Path):
     assert load_retriever(taught, beams=40, scoring="lm").search(QUERIES, 80) != answers["lm"]
     with pytest.raises(InputError, match="scoring must be one of intersective, lm-fm, lm, not 'best'"):
         load_retriever(taught, scoring="best")
-    with pytest.raises(InputError, match="beams must be above 0, not -1"):
-        load_retriever(taught, beams=-1)
+    with pytest.raises(InputError, match="beams must be above 0, not 0"):
+        load_retriever(taught, beams=0)
 
 
 def test_it_is_fused_with_words(taught: Path):

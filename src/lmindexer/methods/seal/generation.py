@@ -63,7 +63,7 @@ def generate(
     singles = [_single_tokens(index, log_p, length, max(beams, unigrams)) for log_p in first]
     kept = [ngrams.at(slice(beams)) for ngrams in singles]
     found = [[ngrams.at(slice(beams, None))] for ngrams in singles]
-    for step in range(1, length):
+    for step in range(1, length if len(token_ids) else 1):
         prefix = np.ones((B, beams, step), np.int64)  # any token where a question has fewer beams
         for padded, ngrams in zip(prefix, kept, strict=True):
             padded[: len(ngrams)] = ngrams.tokens[:, :step]
