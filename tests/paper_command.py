@@ -29,12 +29,12 @@ class Paper:
         """What it prints."""
         from bench.paper import __main__ as command
 
-        given = [what, "--data", data or self.data, "--out", self.out, "--seeds", seeds, "--quiet"]
+        arguments = [what, "--data", data or self.data, "--out", self.out, "--seeds", seeds, "--quiet"]
         for setting in (*LEARN, f"backbone={self.encoder}", f"embeddings={self.encoder}"):
-            given += ["--learn", setting]
+            arguments += ["--learn", setting]
         for setting in FINETUNE:
-            given += ["--finetune", setting]
-        self._patch.setattr(sys, "argv", ["paper", *map(str, (*given, *more))])
+            arguments += ["--finetune", setting]
+        self._patch.setattr(sys, "argv", ["paper", *map(str, (*arguments, *more))])
         command.main()
         return str(self._capture.readouterr().out)
 

@@ -36,7 +36,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Exam:
     """What every system of a table learns from and is asked."""
 
     task: str  # "search" or "recommend"
@@ -72,7 +72,7 @@ class Answered:
         return {"parts": parts, **asdict(self.cost), **facts}
 
 
-def answered(bench: Bench, system: System, asked: Asked) -> list[Answered]:
+def answered(bench: Bench, system: System, exam: Exam) -> list[Answered]:
     """How a system answered, one run a seed; a method that learns nothing has one.
 
     Raises UnavailableError for want of a method, of weights or of a package.
@@ -84,15 +84,15 @@ def answered(bench: Bench, system: System, asked: Asked) -> list[Answered]:
     for seed in bench.seeds if method.teachable else bench.seeds[:1]:
         if method.teachable:
             learned = bench.learned(system.ids, system.learn, seed)
-            run = bench.taught(learned, method.name, asked.task, asked.queries)
-            if asked.held_out is not None:
-                run = _with_later(run, asked.held_out.documents)
+            run = bench.taught(learned, method.name, exam.task, exam.queries)
+            if exam.held_out is not None:
+                run = _with_later(run, exam.held_out.documents)
         else:
-            whole = bench if asked.held_out is None else asked.held_out.whole
+            whole = bench if exam.held_out is None else exam.held_out.whole
             learned = run = whole.learned(system.ids, system.learn, seed)
-        judged, cost = _known(run, method.name, asked) or _ask(bench, run, method, asked)
-        if asked.questions.unseen:
-            cold = {asked.questions.query_ids[n] for n in asked.questions.unseen}
+        judged, cost = _known(run, method.name, exam) or _ask(bench, run, method, exam)
+        if exam.questions.unseen:
+            cold = {exam.questions.query_ids[n] for n in exam.questions.unseen}
             judged[COLD] = judged["masked"].of_queries(cold)
         seconds = _seconds(learned, "report.json"), _seconds(run, "finetune.json")
         found.append(Answered(judged, cost, *seconds, run.path))
@@ -106,35 +106,33 @@ def _with_later(run: Run, documents: Corpus) -> Run:
     return Run.open(run.path)
 
 
-def _ask(bench: Bench, run: Run, method: Method, asked: Asked) -> tuple[dict[str, Judged], Cost]:
+def _ask(bench: Bench, run: Run, method: Method, exam: Exam) -> tuple[dict[str, Judged], Cost]:
     """Evaluate and measure a method, and keep both: the answers in the run, the cost beside it."""
-    questions, name = asked.questions, method.name
-    retriever = method.open(run.path, questions.kind, sequences=asked.sequences)
-    evaluation = evaluate_methods(
-        {name: retriever}, questions, asked.metrics, level=asked.level, progress=bench.progress
-    )
-    judging = {"relevance_level": asked.level} if asked.level else {}
-    keep_results(run.path, asked.split, evaluation, questions, {name: retriever}, judging, asked.metrics)
-    cost = cost_of(retriever, questions.asked[:MEASURED], max(metric.k for metric in asked.metrics))
-    settings = {part: results.settings[name] for part, results in _results(run, asked).items()}
-    write_text(_cost_file(run, name, asked), json_text({"settings": settings, "cost": asdict(cost)}) + "\n")
-    known = _known(run, name, asked)
+    questions, name = exam.questions, method.name
+    retriever = method.open(run.path, questions.kind, sequences=exam.sequences)
+    evaluation = evaluate_methods({name: retriever}, questions, exam.metrics, level=exam.level, progress=bench.progress)
+    judging = {"relevance_level": exam.level} if exam.level else {}
+    keep_results(run.path, exam.split, evaluation, questions, {name: retriever}, judging, exam.metrics)
+    cost = cost_of(retriever, questions.asked[:MEASURED], max(metric.k for metric in exam.metrics))
+    settings = {part: results.settings[name] for part, results in _results(run, exam).items()}
+    write_text(_cost_file(run, name, exam), json_text({"settings": settings, "cost": asdict(cost)}) + "\n")
+    known = _known(run, name, exam)
     assert known is not None
     return known
 
 
-def _known(run: Run, name: str, asked: Asked) -> tuple[dict[str, Judged], Cost] | None:
+def _known(run: Run, name: str, exam: Exam) -> tuple[dict[str, Judged], Cost] | None:
     """What was found of these questions, metrics and documents, by part, and the cost; None where that is not all kept.
 
     What somebody asked with other settings since then is not taken for it.
     """
-    found, file = _results(run, asked), _cost_file(run, name, asked)
+    found, file = _results(run, exam), _cost_file(run, name, exam)
     if not found or not file.exists():
         return None
     kept, documents = json.loads(file.read_text()), Run.open(run.path).facts["corpus"]["fingerprint"]
-    metrics = {str(metric) for metric in asked.metrics}
+    metrics = {str(metric) for metric in exam.metrics}
     for part, results in found.items():
-        same = (results.questions, results.documents) == (asked.fingerprint, documents)
+        same = (results.questions, results.documents) == (exam.fingerprint, documents)
         if not same or results.settings.get(name) != kept["settings"].get(part):
             return None
         if name not in results.judged or not metrics <= results.judged[name].values.keys():
@@ -142,16 +140,16 @@ def _known(run: Run, name: str, asked: Asked) -> tuple[dict[str, Judged], Cost] 
     return {part: results.judged[name] for part, results in found.items()}, Cost(**kept["cost"])
 
 
-def _results(run: Run, asked: Asked) -> dict[str, Results]:
+def _results(run: Run, exam: Exam) -> dict[str, Results]:
     """The evaluations that the run keeps of the task and split, by part."""
-    parts = {"search": ("all",), "recommend": ("as_is", "masked")}[asked.task]
+    parts = {"search": ("all",), "recommend": ("as_is", "masked")}[exam.task]
     kept = {(results.task, results.split): results for results in load_results(run.path)}
-    found = {part: kept[TASKS[part], asked.split] for part in parts if (TASKS[part], asked.split) in kept}
+    found = {part: kept[TASKS[part], exam.split] for part in parts if (TASKS[part], exam.split) in kept}
     return found if len(found) == len(parts) else {}
 
 
-def _cost_file(run: Run, name: str, asked: Asked) -> Path:
-    return run.path.with_name(f"{run.path.name}-{asked.task}-{asked.split}-{name}-cost.json")
+def _cost_file(run: Run, name: str, exam: Exam) -> Path:
+    return run.path.with_name(f"{run.path.name}-{exam.task}-{exam.split}-{name}-cost.json")
 
 
 def _seconds(run: Run, name: str) -> float:

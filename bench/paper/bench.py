@@ -94,12 +94,12 @@ class Bench:
         out = learned.path.with_name("-".join(parts))
         config = parse(FinetuneConfig, dict(self.teaching) | {"method": method, "task": task})
         config = replace(config, seed=learned.config.seed)
-        asked: dict[str, Any] = {"sequences": self.data.sequences}
+        data: dict[str, Any] = {"sequences": self.data.sequences}
         if queries is not None:
-            asked = {"queries": queries["train"], "dev": queries.get("dev"), "test": queries["test"]}
-            asked["pseudo"] = self.pseudo
+            data = {"queries": queries["train"], "dev": queries.get("dev"), "test": queries["test"]}
+            data["pseudo"] = self.pseudo
         try:
-            finetune(learned.path, out, **asked, config=config, resume=True, progress=self.progress)
+            finetune(learned.path, out, **data, config=config, resume=True, progress=self.progress)
         except InputError as error:
             raise _why_not(error) from None
         return Run.open(out)

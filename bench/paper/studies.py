@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.paper.answers import Asked
+from bench.paper.answers import Exam
 from bench.paper.bench import Bench
 from bench.paper.ids import COLUMNS, Rows, ids_table, shown
 from bench.paper.report import Report
@@ -34,13 +34,13 @@ def table5(bench: Bench) -> Report:
     """Layers of the reconstructor: the IDs, and what they are worth in each task that there are data for."""
     ids = ids_table(bench, TABLE5, {name: COLUMNS[name] for name in list(COLUMNS)[:2]})
     lines, facts = list(ids.lines), dict(ids.facts)
-    for task, asked in _tasks(bench).items():
+    for task, exam in _tasks(bench).items():
         metric = TASK_OF_PAPER5[task]
         systems = {
             name: System(name, "generative", {d: {metric: n[metric]} for d, n in PAPER5[name].items()}, changes)
             for name, (changes, _) in TABLE5.items()
         }
-        found = rows_of(bench, systems, asked)
+        found = rows_of(bench, systems, exam)
         lines += ["", *quality(found, PART[task], [metric], f"{bench.data.name}, {task}")]
         lines += ["", about_quality(found, PART[task], [metric], len(bench.seeds))]
         facts[task] = [row.to_dict() for row in found]
@@ -49,8 +49,8 @@ def table5(bench: Bench) -> Report:
 
 def figure5(bench: Bench) -> Report:
     """How many positions an ID has, and how many codes a position: recommendation."""
-    asked = {"recommend": recommending(bench)}
-    lengths, sizes = _study(bench, asked, "T", _lengths(bench)), _study(bench, asked, "K", _sizes(bench))
+    exam = {"recommend": recommending(bench)}
+    lengths, sizes = _study(bench, exam, "T", _lengths(bench)), _study(bench, exam, "K", _sizes(bench))
     return _figure(bench, "figure5", [*lengths, *sizes])
 
 
@@ -71,9 +71,9 @@ def figure8(bench: Bench) -> Report:
     return Report([*ids.lines, "", *drawn.lines], {**ids.facts, **drawn.facts})
 
 
-def _tasks(bench: Bench) -> dict[str, Asked]:
+def _tasks(bench: Bench) -> dict[str, Exam]:
     """What can be asked of these data, by task."""
-    ways: Mapping[str, tuple[object, Callable[[Bench], Asked]]] = {
+    ways: Mapping[str, tuple[object, Callable[[Bench], Exam]]] = {
         "recommend": (bench.data.sequences, recommending),
         "search": (bench.data.queries, searching),
     }
@@ -94,18 +94,16 @@ def _changes(bench: Bench, sizes: tuple[int, ...]) -> dict[str, Any]:
     return {} if sizes == bench.config.sizes else {"sizes": sizes}
 
 
-def _study(
-    bench: Bench, tasks: Mapping[str, Asked], letter: str, settings: Mapping[int, dict[str, Any]]
-) -> list[Panel]:
+def _study(bench: Bench, tasks: Mapping[str, Exam], letter: str, settings: Mapping[int, dict[str, Any]]) -> list[Panel]:
     """A panel a task: its metrics, mean and interval, at every setting."""
     axis = {"T": "learned positions T, beside the suffix", "K": "codes a position K"}[letter]
     panels = []
-    for task, asked in tasks.items():
+    for task, exam in tasks.items():
         systems = {
             f"{letter} = {n}": System(f"{letter} = {n}", "generative", changes=changes)
             for n, changes in settings.items()
         }
-        rows = [row for row in rows_of(bench, systems, asked) if row.answers]
+        rows = [row for row in rows_of(bench, systems, exam) if row.answers]
         if not rows:
             raise InputError(f"no setting of {letter} could be run; see the lines above")
         judged = {int(row.name.partition(" = ")[2]): row.judged(PART[task]) for row in rows}

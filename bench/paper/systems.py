@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.paper import rows as of_paper
-from bench.paper.answers import COLD, Asked, HeldOut, answered
+from bench.paper.answers import COLD, Exam, HeldOut, answered
 from bench.paper.bench import Bench, UnavailableError
 from bench.paper.data import missing
 from bench.paper.held_out import drawn, questions_of_held_out
@@ -60,19 +60,19 @@ def table6(bench: Bench) -> Report:
 
 def table14(bench: Bench) -> Report:
     """How long the answers to all test queries take, in parts of 256; measured each time."""
-    asked = searching(bench)
-    found, cells, facts = rows_of(bench, of_paper.TABLE14, asked), [], {}
+    exam = searching(bench)
+    found, cells, facts = rows_of(bench, of_paper.TABLE14, exam), [], {}
     for row in found:
         paper = of_paper.SECONDS.get(row.name) if bench.data.name == "beauty" else None
         seconds = None
         if row.answers:
             retriever = METHODS[of_paper.TABLE14[row.name].method].open(row.answers[0].run, TEXT)
-            retriever.answer(asked.questions.asked[:1], 10)
-            seconds = seconds_of(retriever, asked.questions.asked, 10)
+            retriever.answer(exam.questions.asked[:1], 10)
+            seconds = seconds_of(retriever, exam.questions.asked, 10)
         facts[row.name] = {"seconds": seconds, "paper": paper}
-        ours = _seconds(seconds, len(asked.questions))
+        ours = _seconds(seconds, len(exam.questions))
         cells.append((row.name, *ours, *_seconds(paper, of_paper.QUERIES_OF_TABLE14)))
-    count = f"{len(asked.questions):,} queries"
+    count = f"{len(exam.questions):,} queries"
     head = (bench.data.name, f"seconds for {count}", "ms a query", "paper: seconds for 338 queries", "ms a query")
     how = f"10 of {len(bench.corpus):,} documents a query, asked in parts of 256, after one that is not counted."
     lines = [*table(head, cells), "", how]
@@ -93,10 +93,10 @@ def table15(bench: Bench) -> Report:
     )
     name = f"{bench.data.name}/held-out-{share:g}"
     without = replace(bench, corpus=kept, data=replace(bench.data, name=name))
-    asked = searching(bench, held) if bench.data.queries is not None else recommending(bench, held)
-    asked = replace(asked, metrics=HELD_OUT, split="held-out", held_out=HeldOut(later, bench))
-    found = rows_of(without, of_paper.TABLE15, asked, bench.data.name)
-    lines = _quality(bench, found, "all" if asked.task == "search" else "masked", HELD_OUT)
+    exam = searching(bench, held) if bench.data.queries is not None else recommending(bench, held)
+    exam = replace(exam, metrics=HELD_OUT, split="held-out", held_out=HeldOut(later, bench))
+    found = rows_of(without, of_paper.TABLE15, exam, bench.data.name)
+    lines = _quality(bench, found, "all" if exam.task == "search" else "masked", HELD_OUT)
     lines += [
         "",
         f"{len(later):,} of {len(bench.corpus):,} documents came after learning and teaching. The questions are those "
@@ -105,22 +105,22 @@ def table15(bench: Bench) -> Report:
     return _report(lines, found, AMAZON)
 
 
-def rows_of(bench: Bench, rows: Mapping[str, System], asked: Asked, data: str = "") -> list[Row]:
+def rows_of(bench: Bench, rows: Mapping[str, System], exam: Exam, data: str = "") -> list[Row]:
     """Each chosen row, run or with the reason why not; the paper's numbers are of `data`, by default the bench's."""
     names = bench.chosen(rows)
-    bench.check_teaching([system.method for system in rows.values()], asked.task)
+    bench.check_teaching([system.method for system in rows.values()], exam.task)
     found = []
     for name in names:
         bench.progress.say(f"{bench.data.name}: {name}")
         paper = rows[name].paper.get(data or bench.data.name, {})
         try:
-            found.append(Row(name, answered(bench, rows[name], asked), paper))
+            found.append(Row(name, answered(bench, rows[name], exam), paper))
         except UnavailableError as reason:
             found.append(Row(name, (), paper, str(reason)))
     return found
 
 
-def recommending(bench: Bench, held: frozenset[str] = frozenset()) -> Asked:
+def recommending(bench: Bench, held: frozenset[str] = frozenset()) -> Exam:
     """What users took last; of documents that are `held` out, those of the users who took one of them last."""
     if bench.data.sequences is None:
         raise InputError(f"{bench.data.name} has no sequences of what users took; put sequences.txt into its folder")
@@ -131,14 +131,14 @@ def recommending(bench: Bench, held: frozenset[str] = frozenset()) -> Asked:
         examples = held_out(sequences, "test")
         of_held = np.isin(examples.target, [bench.corpus.row_of[doc_id] for doc_id in held])
         questions = replace(next_items(examples.select(np.flatnonzero(of_held)), doc_ids), unseen=())
-    return Asked("recommend", questions, RECOMMEND, sequences=sequences)
+    return Exam("recommend", questions, RECOMMEND, sequences=sequences)
 
 
-def searching(bench: Bench, held: frozenset[str] = frozenset()) -> Asked:
+def searching(bench: Bench, held: frozenset[str] = frozenset()) -> Exam:
     """The test queries; of documents that are `held` out, those that these alone answer."""
     queries = bench.data.queries_by_split(bench.corpus.doc_ids)
     questions = questions_of_held_out(queries, bench.corpus.doc_ids, held).questions
-    return Asked("search", questions, SEARCH, queries=queries, level=bench.data.level)
+    return Exam("search", questions, SEARCH, queries=queries, level=bench.data.level)
 
 
 def _search_table(bench: Bench, rows: Mapping[str, System], metrics: Sequence[str], sets: Sequence[str]) -> Report:
