@@ -17,11 +17,13 @@ from lmindexer.flags import Setting
 SWITCH, CHOICE = "switch", "choice"
 # of every flag that several verbs have: its kind of value, and what every help of it says in its own words
 MEANINGS = {
+    "--backbone": ("TEXT", r"'bundled', a Hugging Face name or a local folder"),
     "--batch-size": ("INT", r"a step"),
     "--beams": ("INT", r"prefixes of IDs"),
     "--checkpoint-seconds": ("FLOAT", r"time between checkpoints"),
     "--clip": ("FLOAT", r"gradients are clipped"),
     "--config": ("PATH", r"TOML file with the settings"),
+    "--decoder-layers": ("INT", r"layers of the small decoder"),
     "--device": ("TEXT", r"cpu, cuda"),
     "--dropout": ("FLOAT", r"dropout of all that learns"),
     "--embeddings": ("TEXT", r"vectors?\b.*\.npy|\.npy.*vector"),
@@ -48,6 +50,7 @@ MEANINGS = {
     "--quiet": (SWITCH, r"Print nothing but notes"),
     "--renormalise": (SWITCH, r"below its prefix"),
     "--resume": (SWITCH, r"Go on with a .* that was stopped"),
+    "--scoring": (CHOICE, r"What (a document scores|documents score)"),
     "--seed": ("INT", r"(the same|another) seed"),
     "--skip-bad": (SWITCH, r"Leave out broken records"),
     "--text": ("TEXT", r"columns (that hold|of) the text"),
