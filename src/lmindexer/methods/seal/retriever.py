@@ -50,8 +50,8 @@ class SealRetriever(Retriever):
         scoring: str | None = None,
     ) -> None:
         """`beams` and `scoring` as the model was taught with, unless given. Raises InputError for no such scoring."""
-        ways = {"beams": beams, "scoring": scoring}
-        self.config = replace(config, **{name: way for name, way in ways.items() if way is not None})
+        config = config if beams is None else replace(config, beams=beams)
+        self.config = config if scoring is None else replace(config, scoring=scoring)
         self.writer, self.index, self.doc_ids = writer.eval(), index, corpus.doc_ids
         self.settings = {"beams": self.config.beams, "scoring": self.config.scoring}
         self._ranks = tie_ranks(corpus.doc_ids)
