@@ -211,8 +211,8 @@ class FinetuneConfig:
 
     @property
     def reads_documents(self) -> bool:
-        """Whether some documents are read in every epoch of a search task to give their own IDs."""
-        return self.method == "generative" and self.document_share > 0
+        """Whether some documents are read in every epoch of a search task to give their own IDs or n-grams."""
+        return self.method in WRITES and self.document_share > 0
 
     @property
     def reads_vectors(self) -> bool:
