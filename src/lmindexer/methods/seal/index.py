@@ -44,7 +44,7 @@ class NgramIndex:
 
         Raises InputError where pydivsufsort is not installed.
         """
-        divsufsort = optional("pydivsufsort", "SEAL").divsufsort
+        divsufsort = optional("pydivsufsort", "SEAL", "seal").divsufsort
         lengths, N = np.diff(tokens.offsets), len(tokens)
         ids = np.asarray(tokens.ids)
         plain = ~special[ids]
