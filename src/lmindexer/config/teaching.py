@@ -115,7 +115,7 @@ class FinetuneConfig:
         of=SEQUENTIAL,
     )
     negatives: int = setting(256, "items drawn beside each wanted one, unless --loss ce", SEQUENCES,
-                             presets={"--loss bce": 1}, of=("--loss sampled", "--loss bce"))  # fmt: skip
+                             presets={"bce": 1}, of=("--loss sampled", "--loss bce"))  # fmt: skip
     mask_share: float = setting(0.3, "share of a history's items that is hidden", SEQUENCES, of=("bert4rec",))
 
     hard_negatives: int = setting(
@@ -220,7 +220,7 @@ class FinetuneConfig:
         return self.method == "generative" and self.task == "recommend" and self.items != "tokens"
 
     def __post_init__(self) -> None:
-        fill(self, self.method, f"--loss {self.loss}")
+        fill(self, self.method, self.loss)
         for name in ("dropout", "label_smoothing", "held_out"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
