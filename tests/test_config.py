@@ -289,7 +289,7 @@ def test_help_shows_the_settings_of_the_one_that_is_named():
     assert "--simcse-epochs" in simcse and "--backbone" in simcse and "--clusters" not in simcse  # noqa: PT018
     sasrec = " ".join(flags_of("finetune", "--method", "sasrec").split())
     assert "so many of the newest items are read [50]" in sasrec, "it recommends, and by its own default"
-    assert "epochs at most [10; sasrec, gru4rec, bert4rec, hgn, fdsa, fmlp: 200]" in " ".join(
+    assert "epochs at most [10; sasrec, gru4rec, bert4rec, hgn, fdsa, fmlp: 80]" in " ".join(
         flags_of("finetune").split()
     )
     search = flags_of("finetune", "--task", "search")

@@ -263,7 +263,7 @@ def test_stopped_and_resumed_it_ends_the_same(
 def test_what_does_not_fit_is_refused(home: Path, taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     queries = ("--queries", home / "queries.jsonl", "--method", "dual-encoder", "--out", tmp_path / "out")
     for more, reason in (
-        (("--beams", 3), "beams is a setting of generative, not of dual-encoder to search; leave it out"),
+        (("--beams", 3), "beams is a setting of generative or seal, not of dual-encoder to search; leave it out"),
         (("--temperature", 0), "temperature must be above 0"),
         (("--backbone", tmp_path), f"cannot load '{tmp_path}' as a dual encoder"),
     ):

@@ -294,7 +294,7 @@ def test_stopped_and_resumed_it_ends_the_same(home: Path, method: str, tmp_path:
         ({"method": "gru4rec", "heads": 2}, "heads is a setting of sasrec or bert4rec or fdsa, not of gru4rec"),
         ({"method": "hgn", "items": "ids"}, "items is a setting of generative to recommend, not of hgn"),
         ({"method": "bert4rec", "mask_share": 1.0}, "mask_share must be above 0 and below 1"),
-        ({"method": "caser"}, "method must be one of generative, seal, sasrec"),
+        ({"method": "caser"}, "method must be one of generative, dual-encoder, seal, bm25, sasrec"),
         ({"method": "sasrec", "loss": "softmax"}, "loss must be one of ce, sampled, bce"),
     ],
 )

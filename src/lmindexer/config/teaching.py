@@ -18,6 +18,7 @@ RECOMMEND, GENERATIVE, SEAL = ("recommend",), ("generative",), ("seal",)
 WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
 SEQUENCES, NEGATIVES, NGRAMS, WORDS = "Sequences", "Negatives", "N-grams", "Words"
+RATE = dict.fromkeys(SEQUENTIAL, (1e-3,)) | {"dual-encoder": (2e-5,), "seal": (1e-3,)}
 BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32, "seal": 32}
 DROPOUT = {"sasrec": 0.6, "gru4rec": 0.5, "bert4rec": 0.5, "hgn": 0.5, "fdsa": 0.6, "fmlp": 0.5}
 RENAMED = {"lr": "learning_rate", "history": "items", "documents": "document_share"}  # on 2026-11-26
@@ -164,15 +165,15 @@ class FinetuneConfig:
         10, "first read each document and give its ID, so that IDs of any indexer start known; 0: none",
         SCHEDULE, of=GENERATIVE,
     )  # fmt: skip
-    epochs: int = setting(10, "epochs at most", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 200), of=NETWORKS)
+    epochs: int = setting(10, "epochs at most", SCHEDULE, presets=dict.fromkeys(SEQUENTIAL, 80), of=NETWORKS)
     patience: int = setting(3, "stop after so many epochs without a better --dev-metric; 0: never", SCHEDULE,
-                            presets=dict.fromkeys(SEQUENTIAL, 10), of=NETWORKS)  # fmt: skip
+                            presets=dict.fromkeys(SEQUENTIAL, 0), of=NETWORKS)  # fmt: skip
     dev_metric: str = setting("recall@10", "chooses the epoch and the learning rate, or the numbers of bm25", SCHEDULE)
     dev_queries: int = setting(2000, "how many of the dev queries or users to ask after each epoch", SCHEDULE)
     batch_size: int = setting(128, "queries or histories a step", SCHEDULE, presets=BATCH, of=NETWORKS)
     learning_rate: tuple[float, ...] = setting(
         (5e-4,), "learning rate; of several each is tried, and the best by --dev-metric kept", SCHEDULE,
-        presets={"dual-encoder": (2e-5,), "seal": (1e-3,)}, of=NETWORKS,
+        presets=RATE, of=NETWORKS,
     )  # fmt: skip
     encoder_learning_rate: float = setting(
         5e-5, "learning rate of a pretrained backbone's own layers", SCHEDULE, of=WRITES

@@ -6,7 +6,7 @@ from lmindexer.methods.teachable import Choosable
 from lmindexer.progress import Progress
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
-from lmindexer.teaching.train import dev_metric
+from lmindexer.teaching.train import metric_on_dev
 
 
 def choose(run: Run, method: Choosable, task: Task, progress: Progress) -> None:
@@ -19,7 +19,7 @@ def choose(run: Run, method: Choosable, task: Task, progress: Progress) -> None:
     tried = list[tuple[float, dict[str, float]]]()
     for settings in method.grid:
         progress.count("trying settings", len(tried), len(method.grid), "settings")
-        tried.append((dev_metric(method.retriever(**settings), task, metric), settings))
+        tried.append((metric_on_dev(method.retriever(**settings), task, metric), settings))
     best, chosen = max(tried, key=lambda one: one[0])  # of equal ones the first
     notes = list(task.notes)
     if len(tried) > 1 and all(value == best for value, _ in tried):

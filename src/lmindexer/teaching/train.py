@@ -82,7 +82,12 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
         (run.path / name).unlink(missing_ok=True)
 
 
-def dev_metric(retriever: Retriever, task: Task, metric: str) -> float:
+def dev_metric(model: Teachable, task: Task) -> float:
+    """What chooses the epoch: `--dev-metric` of the dev questions of the task, without documents that came later."""
+    return metric_on_dev(model.retriever(), task, model.config.dev_metric)
+
+
+def metric_on_dev(retriever: Retriever, task: Task, metric: str) -> float:
     """How well a method answers the dev questions as it is."""
     hits = retriever.answer(task.dev_questions.asked, parse_metric(metric).k)
     return task.dev_questions.judged([[hit.doc_id for hit in found] for found in hits], metric)
@@ -110,7 +115,7 @@ def _at_rate(
         return chosen[learned[chosen]]
 
     def after_epoch(epoch: int) -> dict[str, float]:
-        value = torch.tensor(dev_metric(model.retriever(), task, config.dev_metric))
+        value = torch.tensor(dev_metric(model, task))
         state.stale = filled(state.stale) + 1
         if value > filled(state.best_here):
             state.best_here, state.stale = value, torch.tensor(0)
@@ -153,7 +158,7 @@ def _teach_the_rest(
         return np.union1d(lesson.epoch(rng), missed)
 
     def after_epoch(epoch: int) -> dict[str, float]:
-        value = torch.tensor(dev_metric(model.retriever(), task, config.dev_metric))
+        value = torch.tensor(dev_metric(model, task))
         if value >= filled(state.best):
             state.best, state.all_known = value, torch.tensor(True)
             trainer.keep(BEST)

@@ -227,7 +227,7 @@ def test_histories_are_refused(home: Path, corpus: Corpus, tmp_path: Path):
     with pytest.raises(InputError, match="seal searches; name the --queries that it learns from, and no SEQUENCES"):
         finetune(home / "run", tmp_path / "out", sequences={"u": ["doc1", "doc2", "doc3"]}, method="seal")
     with pytest.raises(
-        InputError, match=r"run was not taught seal; run lmindexer finetune RUN --queries Q --method seal"
+        InputError, match=r"run was not taught seal; run lmindexer finetune RUN --queries QUERIES --method seal"
     ):
         load_retriever(home / "run", "seal")
 

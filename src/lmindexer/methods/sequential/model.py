@@ -165,8 +165,11 @@ class TeachableSequence:
             padded = [_padded([sequences.rows[starts[u] : ends[u]] + 1 for u in part]) for part in parts]
             return {"loss": self._loss([items.to(self.device) for items in padded])}
 
-        alike = np.zeros(len(ends), np.int64)  # a step takes users of any length; losses puts the like ones together
-        return Lesson(lengths=alike, tokens=None, epoch=lambda rng: users, losses=losses)
+        def batches(rng: np.random.Generator) -> list[np.ndarray]:
+            order, size = rng.permutation(users), self.config.batch_size  # of any length, or steps go back and forth
+            return [order[at : at + size] for at in range(0, len(order), size)]
+
+        return Lesson(ends - starts, tokens=None, epoch=lambda rng: users, losses=losses, batches=batches)
 
     def _loss(self, batches: Sequence[Tensor]) -> Tensor:
         """Of sequences of items from 1 on, in batches (B, L) of like length."""
