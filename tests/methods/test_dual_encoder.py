@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,7 @@ from lmindexer.questions.search_task import SearchTask
 from lmindexer.runs import Run
 from lmindexer.settings import parse
 from lmindexer.teaching.fine_tuning import finetune
-from lmindexer.training import Trainer
-from small_tasks import FILLERS, QUIET, WORDS, learn, write_queries
+from small_tasks import FILLERS, QUIET, WORDS, learn, teach_whole_and_stopped, write_queries
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
 
@@ -229,33 +229,12 @@ def test_documents_come_and_go(taught: Path, tmp_path: Path):
     assert load_retriever(run).search(["violin old"], 80)[0] == before[1:]
 
 
-class StoppedError(Exception):
-    pass
-
-
 def test_stopped_and_resumed_it_ends_the_same(
     home: Path, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     how = QUICK | {"queries": home / "queries.jsonl", "backbone": str(checkpoints["bert"]), "progress": QUIET}
     how |= {"epochs": 2, "dropout": 0.3, "checkpoint_seconds": 0.0}
-    step, calls, stop_at = Trainer._step, list[int](), [0]
-
-    def counted(*arguments: Any) -> None:
-        calls.append(0)
-        if len(calls) == stop_at[0]:
-            raise StoppedError
-        step(*arguments)
-
-    monkeypatch.setattr(Trainer, "_step", counted)
-    finetune(home / "run", tmp_path / "whole", **how)
-    steps, stop_at[0] = len(calls), 6
-    calls.clear()
-    with pytest.raises(StoppedError):
-        finetune(home / "run", tmp_path / "out", **how)
-    stop_at[0] = 0
-    calls.clear()
-    finetune(home / "run", tmp_path / "out", **how, resume=True)
-    assert 0 < len(calls) < steps, "it goes on from a checkpoint"
+    teach_whole_and_stopped(partial(finetune, home / "run", **how), tmp_path, monkeypatch)
     ends = [load_retriever(tmp_path / name).search(DEV, 80) for name in ("whole", "out")]
     assert ends[0] == ends[1]
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
+from lmindexer.devices import choose_bf16
 from lmindexer.methods.retriever import Retriever
 from lmindexer.progress import Progress
 from lmindexer.questions.task import Task
@@ -115,3 +117,30 @@ class Teachable(Protocol):
     def save(self, run: Run, later: np.ndarray) -> None:
         """Keep it in a run folder; the documents `later` (rows) were never learned."""
         ...
+
+
+class OneStage:
+    """The rest of `Teachable` for a model that is taught its task and nothing before it.
+
+    A document that comes later needs no favour from it: it is found as all others are, or never.
+    """
+
+    config: FinetuneConfig
+    device: torch.device
+    later_documents = False
+    frozen: frozenset[str] = frozenset()
+
+    @property
+    def bf16(self) -> bool:
+        return choose_bf16(self.config.precision, self.device)
+
+    def unseen(self, task: Task) -> list[str]:
+        """As `Teachable.unseen`: nothing is told."""
+        return []
+
+    def prepare(self, trainer: Trainer[TeachingState], run: Run, progress: Progress, later: np.ndarray) -> None:
+        """As `Teachable.prepare`: nothing."""
+
+    def retriever_with_later(self, rows: np.ndarray, novelty: float) -> Retriever:
+        """Never asked for: `later_documents` is False."""
+        raise ValueError("no document is favoured by this method")

@@ -11,25 +11,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lmindexer.config import FinetuneConfig
-from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.devices import choose_device
 from lmindexer.indexers.store import load_documents
 from lmindexer.methods.bm25 import Bm25Retriever
 from lmindexer.methods.dual_encoder.encoder import features, load_encoder, save_encoder, set_dropout
 from lmindexer.methods.dual_encoder.negatives import batches_apart, hard_negatives, relevant_rows
 from lmindexer.methods.dual_encoder.retriever import ENCODER, DualEncoderRetriever
-from lmindexer.methods.teachable import Lesson, TeachingState
+from lmindexer.methods.teachable import Lesson, OneStage
 from lmindexer.progress import Progress
 from lmindexer.questions.search_task import SearchTask
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
-from lmindexer.training import Trainer, adamw_groups
+from lmindexer.training import adamw_groups
 
 
-class TeachableDualEncoder:
+class TeachableDualEncoder(OneStage):
     """The `Teachable` of sentence-transformers' models. Grades of relevant documents make no difference to it."""
-
-    later_documents = False
-    frozen: frozenset[str] = frozenset()
 
     def __init__(self, run: Run, config: FinetuneConfig) -> None:
         self.config, self.corpus = config, load_documents(run)
@@ -41,17 +38,6 @@ class TeachableDualEncoder:
     @property
     def modules(self) -> nn.ModuleDict:
         return nn.ModuleDict({"encoder": self.model})
-
-    @property
-    def bf16(self) -> bool:
-        return choose_bf16(self.config.precision, self.device)
-
-    def unseen(self, task: Task) -> list[str]:
-        """As `Teachable.unseen`: nothing is told."""
-        return []
-
-    def prepare(self, trainer: Trainer[TeachingState], run: Run, progress: Progress, later: np.ndarray) -> None:
-        """As `Teachable.prepare`: nothing."""
 
     def lesson(self, task: Task, folder: Path, progress: Progress) -> Lesson:
         """As `Teachable.lesson`: the document of each pair beside its hard negatives and those of its batch."""
@@ -84,10 +70,6 @@ class TeachableDualEncoder:
     def retriever(self, **how: Any) -> DualEncoderRetriever:
         """As `Teachable.retriever`."""
         return DualEncoderRetriever(self.model, self.corpus)
-
-    def retriever_with_later(self, rows: np.ndarray, novelty: float) -> DualEncoderRetriever:
-        """Never asked for: a document that comes later is read as any other, and needs no favour."""
-        raise ValueError("a dual encoder favours no document")
 
     def save(self, run: Run, later: np.ndarray) -> None:
         """As `Teachable.save`."""

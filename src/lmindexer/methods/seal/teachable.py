@@ -10,27 +10,24 @@ from torch import Tensor, nn
 from lmindexer.checkpoints import save_weights
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.tokens import Tokens
-from lmindexer.devices import choose_bf16, choose_device
+from lmindexer.devices import choose_device
 from lmindexer.indexers.store import load_documents
 from lmindexer.learn.memories import IN_MEMORY_BYTES, Memories
 from lmindexer.methods.generative.folder import save_backbone
 from lmindexer.methods.generative.teachable import TOKENS, pairs_of_an_epoch
-from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.seal.index import NgramIndex
 from lmindexer.methods.seal.retriever import BACKBONE, WEIGHTS, SealRetriever, make_writer
 from lmindexer.methods.seal.samples import SPANS, sample_spans, sample_starts, starts_in_documents
-from lmindexer.methods.teachable import Lesson, TeachingState
+from lmindexer.methods.teachable import Lesson, OneStage
 from lmindexer.progress import Progress
 from lmindexer.questions.search_task import SearchTask
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
-from lmindexer.training import Trainer, adamw_groups
+from lmindexer.training import adamw_groups
 
 
-class TeachableSeal:
+class TeachableSeal(OneStage):
     """The `Teachable` of n-grams: they are those of the run's documents, whatever IDs these have."""
-
-    later_documents = False  # they are found as all others are, so none is held back to find out how
 
     def __init__(self, run: Run, config: FinetuneConfig) -> None:
         self.config, self.corpus = config, load_documents(run)
@@ -38,28 +35,14 @@ class TeachableSeal:
         self.writer = make_writer(config, config.backbone)
         self.index = NgramIndex.of(self.corpus, self.writer.backbone)
         self.writer.start_from_frequencies(self.index)
-        self.writer.to(choose_device(config.device))
+        self.device = choose_device(config.device)
+        self.writer.to(self.device)
         self.writer.backbone.freeze(config.encoder, config.top_layers)
         self.frozen = self.writer.backbone.frozen_names("writer.backbone.")
 
     @property
     def modules(self) -> nn.ModuleDict:
         return nn.ModuleDict({"writer": self.writer})
-
-    @property
-    def device(self) -> torch.device:
-        return self.writer.start.device
-
-    @property
-    def bf16(self) -> bool:
-        return choose_bf16(self.config.precision, self.device)
-
-    def unseen(self, task: Task) -> list[str]:
-        """As `Teachable.unseen`: none is told of."""
-        return []
-
-    def prepare(self, trainer: Trainer[TeachingState], run: Run, progress: Progress, later: np.ndarray) -> None:
-        """As `Teachable.prepare`: nothing."""
 
     def lesson(self, task: Task, folder: Path, progress: Progress) -> Lesson:
         """As `Teachable.lesson`: of a pair one of its n-grams, another one each time."""
@@ -116,10 +99,6 @@ class TeachableSeal:
     def retriever(self, **how: Any) -> SealRetriever:
         """As `Teachable.retriever`."""
         return SealRetriever(self.writer, self.index, self.corpus, self.config, **how)
-
-    def retriever_with_later(self, rows: np.ndarray, novelty: float) -> Retriever:
-        """Never asked for: `later_documents` is False."""
-        raise ValueError("n-grams of later documents are not favoured")
 
     def save(self, run: Run, later: np.ndarray) -> None:
         """As `Teachable.save`."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lmindexer.checkpoints import are_finite, save_weights
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
-from lmindexer.devices import choose_bf16, choose_device, device_to_load
+from lmindexer.devices import choose_device, device_to_load
 from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
@@ -24,7 +24,7 @@ from lmindexer.methods.retriever import Hit, Retriever, best_hits, history_rows
 from lmindexer.methods.sequential.losses import next_item_loss
 from lmindexer.methods.sequential.networks import NETWORKS, READ_TEXTS, Bert4Rec, SequenceNetwork
 from lmindexer.methods.taught import open_taught
-from lmindexer.methods.teachable import Lesson, TeachingState
+from lmindexer.methods.teachable import Lesson, OneStage
 from lmindexer.model.backbone import load_backbone
 from lmindexer.progress import Progress
 from lmindexer.questions.questions import HISTORY
@@ -32,7 +32,7 @@ from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.sequences import Sequences
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
-from lmindexer.training import Trainer, adamw_groups
+from lmindexer.training import adamw_groups
 
 WEIGHTS = "sequence.safetensors"
 BATCH = 256  # histories scored together
@@ -117,11 +117,8 @@ def open_run(run: Path, kind: str, sequences: Sequences | None) -> SequenceRetri
     return SequenceRetriever(network.to(device_to_load(config.device)).eval(), config, corpus, rows)
 
 
-class TeachableSequence:
+class TeachableSequence(OneStage):
     """The `Teachable` of these networks: every item of a training part is wanted after those before it."""
-
-    later_documents = False
-    frozen: frozenset[str] = frozenset()
 
     def __init__(self, run: Run, config: FinetuneConfig) -> None:
         self.config, self.corpus = config, load_documents(run)
@@ -139,17 +136,6 @@ class TeachableSequence:
     @property
     def modules(self) -> nn.ModuleDict:
         return nn.ModuleDict({"network": self.network})
-
-    @property
-    def bf16(self) -> bool:
-        return choose_bf16(self.config.precision, self.device)
-
-    def unseen(self, task: Task) -> list[str]:
-        """As `Teachable.unseen`: every item is seen."""
-        return []
-
-    def prepare(self, trainer: Trainer[TeachingState], run: Run, progress: Progress, later: np.ndarray) -> None:
-        """As `Teachable.prepare`: nothing."""
 
     def lesson(self, task: Task, folder: Path, progress: Progress) -> Lesson:
         """As `Teachable.lesson`: one example a user, whose items are all read in one pass."""
@@ -195,10 +181,6 @@ class TeachableSequence:
     def retriever(self, **how: Any) -> SequenceRetriever:
         """As `Teachable.retriever`."""
         return SequenceRetriever(self.network, self.config, self.corpus, np.arange(len(self.corpus)))
-
-    def retriever_with_later(self, rows: np.ndarray, novelty: float) -> SequenceRetriever:
-        """Never asked for: `later_documents` is False."""
-        raise ValueError("a network of item embeddings does not know later documents")
 
     def save(self, run: Run, later: np.ndarray) -> None:
         """As `Teachable.save`."""
