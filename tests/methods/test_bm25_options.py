@@ -126,7 +126,7 @@ def test_what_does_not_fit_is_refused(chosen: Path):
 def test_one_that_was_stopped_begins_anew(chosen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     how: dict[str, Any] = {"queries": chosen / "queries.jsonl", "method": "bm25", "progress": QUIET}
     with monkeypatch.context() as patched:
-        patched.setattr(choose, "dev_metric", lambda *_: 1 / 0)
+        patched.setattr(choose, "metric_on_dev", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             finetune(chosen / "run", tmp_path / "out", **how)
     finetune(chosen / "run", tmp_path / "out", **how, resume=True)
