@@ -66,11 +66,10 @@ class Memories:
         """
         rows = np.repeat(rows, views) if self.backbone.looks_differ else rows
         tokens, mask = self.tokens(rows)
-        if self.pieces is not None:
-            kept = self.cache is not None
-            states = self._cached(rows, mask) if kept else _side_by_side(self._flat_states(rows), mask)
-            return Memory(states, mask, self.backbone.weight_of(tokens, mask))
         cached = None if self.cache is None else self._cached(rows, mask)
+        if self.pieces is not None:
+            states = _side_by_side(self._flat_states(rows), mask) if cached is None else cached
+            return Memory(states, mask, self.backbone.weight_of(tokens, mask))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             memory = self.backbone.remember(tokens, mask, cached)
         return replace(memory, states=memory.states.float())

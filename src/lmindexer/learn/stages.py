@@ -55,10 +55,6 @@ def warm_up_encoder(learner: Learner, t: int) -> None:
         terms = position_terms(learner, batch, batch.h)
         return {"loss": total(config, t, terms), **terms}
 
-    def said(rows: np.ndarray) -> list[Tensor]:
-        batch = read(learner, rows, t, views=1)
-        return [*learner.indexer.code_vectors(batch.prefix), batch.h]
-
     learner.trainer.run(
         Stage(
             name=f"c{t + 1}: warm-up",
@@ -67,7 +63,7 @@ def warm_up_encoder(learner: Learner, t: int) -> None:
             losses=losses,
             parameters=_groups(learner, t, [learner.indexer, learner.reconstructor]),
             learning=[learner.indexer, learner.reconstructor],
-            after_epoch=lambda epoch: rebuilding_score(learner, said, t) if config.reconstruction else {},
+            after_epoch=lambda epoch: _score(learner, t, lambda h: h),
         )
     )
 
@@ -93,11 +89,7 @@ def train_position(learner: Learner, t: int) -> None:
         numbers = watch_codes(learner, t, restart=config.restart_dead_codes and not last)
         if spreading and not last:
             aim()
-        return numbers | (rebuilding_score(learner, said, t) if config.reconstruction else {})
-
-    def said(rows: np.ndarray) -> list[Tensor]:
-        batch = read(learner, rows, t, views=1)
-        return [*learner.indexer.code_vectors(batch.prefix), codebook.weight[codebook.assign(batch.h)]]
+        return numbers | _score(learner, t, lambda h: codebook.weight[codebook.assign(h)])
 
     if state.chosen is None:
         state.chosen = torch.zeros(len(learner.memories), dtype=torch.long, device=learner.memories.device)
@@ -160,9 +152,9 @@ class Batch:
         return self.hidden[:, self.t]
 
 
-def read(learner: Learner, rows: np.ndarray, t: int, views: int = 0) -> Batch:
-    """Eq. 1 for the documents `rows`, once or under two dropout masks: by default two where Eq. 9 asks for them."""
-    prefix, views = learner.codes(t)[rows], views or (2 if learner.config.contrastive else 1)
+def read(learner: Learner, rows: np.ndarray, t: int) -> Batch:
+    """Eq. 1 for the documents `rows`, once or under two dropout masks."""
+    prefix, views = learner.codes(t)[rows], 2 if learner.config.contrastive else 1
     memory = learner.memories.memory(rows, views)
     hidden, *others = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
     return Batch(rows, prefix, memory.first_of(len(rows)), hidden, others[0][:, t] if others else None)
@@ -202,6 +194,16 @@ def total(config: LearnConfig, t: int, terms: dict[str, Tensor]) -> Tensor:
         + config.at("alignment", t) * terms.get("alignment", off)
         + terms.get("spread", off)
     )
+
+
+def _score(learner: Learner, t: int, stand_in: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    """How well tokens are rebuilt, where they are; `stand_in` makes of h^t (B, D) what stands for the t-th code."""
+
+    def vectors(rows: np.ndarray) -> list[Tensor]:
+        known = learner.indexer.code_vectors(learner.codes(t)[rows])
+        return [*known, stand_in(hidden_states(learner, t, rows))]
+
+    return rebuilding_score(learner, vectors, t) if learner.config.reconstruction else {}
 
 
 def _centre(learner: Learner, t: int) -> None:
