@@ -69,6 +69,15 @@ def new_folder(path: Path) -> Iterator[Path]:
         _flush_folder(path.parent)
 
 
+def write_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a folder beside its place, and put it there; what a stop in the middle left is made anew."""
+    part = path.with_name(f".{path.name}")
+    for old in (path, part):
+        shutil.rmtree(old, ignore_errors=True)
+    write(part)
+    part.rename(path)
+
+
 def write_text(path: Path, text: str) -> None:
     """`write_atomically` for text, in UTF-8."""
 

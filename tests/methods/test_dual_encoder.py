@@ -101,7 +101,7 @@ def gradients(model: TeachableDualEncoder) -> dict[str, Tensor]:
 @pytest.mark.parametrize("bf16", [False, True])
 def test_the_gradient_reaches_all_that_is_read_with(home: Path, checkpoints: dict[str, Path], bf16: bool):
     model, lesson, _ = lesson_of(home, checkpoints, precision="bf16" if bf16 else "fp32")
-    (batch, *_) = lesson.batches(np.random.default_rng(0))
+    (batch, *_) = lesson.batches(lesson.epoch(np.random.default_rng(0)), np.random.default_rng(0))
     losses = lesson.losses(batch)
     losses["loss"].backward()
     found = gradients(model)

@@ -1,6 +1,5 @@
 """What every indexer does with its run folder: begin it, keep the documents, give IDs to those that come later."""
 
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.corpus.fields import Fields
 from lmindexer.corpus.vectors import Source, Vectors, read_vectors
 from lmindexer.errors import InputError, excerpt
-from lmindexer.files import write_atomically
+from lmindexer.files import write_atomically, write_folder
 from lmindexer.ids.table import IdTable
 from lmindexer.runs import Change, Run
 from lmindexer.settings import same_settings
@@ -243,11 +242,7 @@ def check_agreement(run: Run, corpus: Corpus, ids: IdTable) -> None:
 
 def save_backbone(run: Run, backbone: "Backbone") -> None:
     """The pretrained model and its tokenizer, in the run's folder backbone/."""
-    folder, part = run.path / "backbone", run.path / ".backbone"
-    for old in (folder, part):
-        shutil.rmtree(old, ignore_errors=True)
-    backbone.save(part)
-    part.rename(folder)
+    write_folder(run.path / "backbone", backbone.save)
 
 
 def save_documents(path: Path, corpus: Corpus, chunk: int = 10_000) -> None:

@@ -1,5 +1,7 @@
 """What a run folder says of how it was taught, without its model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lmindexer.config import RENAMED, FinetuneConfig
@@ -42,3 +44,15 @@ def calibrated_novelty(run: Path) -> float | None:
     facts = folder.read_json(FACTS) if folder.has(FACTS) else {}
     with folder.trusting(FACTS):
         return float(facts["novelty"]) if "novelty" in facts else None
+
+
+@contextmanager
+def reading_weights(path: Path) -> Iterator[None]:
+    """Whatever is odd about a file of weights, or does not fit the model that reads it, is an InputError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path} cannot be read ({reason}); fine-tune anew") from None

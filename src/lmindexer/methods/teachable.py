@@ -41,7 +41,7 @@ class Lesson:
     tokens: int | None  # a step reads at most so many of these; None: any number
     epoch: Callable[[np.random.Generator], np.ndarray]  # the pairs of an epoch
     losses: Callable[[np.ndarray], dict[str, Tensor]]  # of some pairs: "loss" is minimised, all are logged
-    batches: Callable[[np.random.Generator], list[np.ndarray]] | None = None  # of an epoch; None: of like lengths
+    batches: Callable[[np.ndarray, np.random.Generator], list[np.ndarray]] | None = None  # of them; None: by length
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 import time
 
+from lmindexer.methods.taught import FACTS
 from lmindexer.methods.teachable import Choosable
 from lmindexer.progress import Progress
 from lmindexer.questions.task import Task
@@ -27,7 +28,7 @@ def choose(run: Run, method: Choosable, task: Task, progress: Progress) -> None:
         progress.note(notes[-1])
     facts = {"dev_metric": metric, "best": round(best, 7), "chosen": chosen, "pairs": len(task.target), "notes": notes}
     facts["tried"] = [settings | {metric: round(value, 7)} for value, settings in tried]
-    run.write_json("finetune.json", facts | {"seconds": round(time.monotonic() - began, 1)})
+    run.write_json(FACTS, facts | {"seconds": round(time.monotonic() - began, 1)})
     run.finish()
 
 

@@ -10,6 +10,7 @@ import torch
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.methods.retriever import Retriever
+from lmindexer.methods.taught import FACTS
 from lmindexer.methods.teachable import Lesson, Teachable, TeachingState
 from lmindexer.progress import Progress
 from lmindexer.questions.task import Task
@@ -76,14 +77,14 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
     best["best_epoch"] = int(filled(state.best_epoch))
     facts |= {"dev_metric": config.dev_metric, "pairs": pairs, "notes": notes, "documents_left_out": len(left_out)}
     seconds = round(earlier * resume + time.monotonic() - began, 1)
-    run.write_json("finetune.json", facts | best | {"seconds": seconds})
+    run.write_json(FACTS, facts | best | {"seconds": seconds})
     run.finish()
     for name in (START, BEST):
         (run.path / name).unlink(missing_ok=True)
 
 
 def dev_metric(model: Teachable, task: Task) -> float:
-    """What chooses the epoch: `--dev-metric` of the dev questions of the task, without documents that came later."""
+    """The dev metric of the model as it is."""
     return metric_on_dev(model.retriever(), task, model.config.dev_metric)
 
 
@@ -173,9 +174,9 @@ def _stage(name: str, model: Teachable, lesson: Lesson, rate: float) -> Stage:
     """One epoch of a lesson; pairs whose questions are alike in length are read together, unless it says otherwise."""
 
     def batches(rng: np.random.Generator) -> list[np.ndarray]:
-        if lesson.batches is not None:
-            return lesson.batches(rng)
         chosen = lesson.epoch(rng)
+        if lesson.batches is not None:
+            return lesson.batches(chosen, rng)
         of_like_length = length_bucketed_batches(lesson.lengths[chosen], model.config.batch_size, rng, lesson.tokens)
         return [chosen[places] for places in of_like_length]
 

@@ -1,6 +1,5 @@
 """A sentence-transformers model: loaded, asked for vectors, kept in a folder that SentenceTransformer opens."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from lmindexer.errors import InputError
 from lmindexer.extras import optional
+from lmindexer.files import write_folder
 from lmindexer.model.bundled import bundled_folder
 from lmindexer.model.published import first_line, silent
 
@@ -71,10 +71,6 @@ def set_dropout(model: nn.Module, share: float) -> None:
 
 
 def save_encoder(model: Any, folder: Path) -> None:
-    """Keep it in a folder; what a stop in the middle left is written anew."""
-    part = folder.with_name(f".{folder.name}")
-    for old in (folder, part):
-        shutil.rmtree(old, ignore_errors=True)
+    """Keep it in a folder that SentenceTransformer opens."""
     with silent():
-        model.save_pretrained(str(part), create_model_card=False)
-    part.rename(folder)
+        write_folder(folder, lambda part: model.save_pretrained(str(part), create_model_card=False))

@@ -56,9 +56,8 @@ class TeachableDualEncoder(OneStage):
             inputs = [features(self.model, queries, "query")]
             return {"loss": loss([*inputs, *(features(self.model, list(column), "document") for column in columns)])}
 
-        def batches(rng: np.random.Generator) -> list[np.ndarray]:
-            pairs = rng.permutation(len(task.target))
-            return batches_apart(pairs, task.source, read, right, config.batch_size)
+        def batches(pairs: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+            return batches_apart(rng.permutation(pairs), task.source, read, right, config.batch_size)
 
         lengths = np.array([len(texts[q]) for q in task.source])
         return Lesson(lengths, None, lambda rng: np.arange(len(task.target)), losses, batches)

@@ -1,6 +1,5 @@
 """A generative model in a run folder: made from an indexer's run, kept in one, and loaded."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lmindexer.config import IMPORTED, FinetuneConfig, LearnConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.devices import choose_device, device_to_load
 from lmindexer.errors import InputError
+from lmindexer.files import write_folder
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.kept_vectors import (
     axes_for,
@@ -119,22 +119,12 @@ def save(run: Run, finetuned: GenerativeModel) -> None:
     save_known(run, [key for row, key in enumerate(keys) if row not in new])
     pretrained = finetuned.model.backbone.pretrained_names("indexer.backbone.")
     save_weights(run.path / WEIGHTS, finetuned.modules.state_dict(), pretrained)
-    save_backbone(run, BACKBONE, finetuned.model.backbone)
+    if finetuned.model.backbone.learns:
+        write_folder(run.path / BACKBONE, finetuned.model.backbone.save)
     if finetuned.axes is not None:
         save_axes(run, finetuned.axes)
     if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text and not finetuned.given:
         save_vectors(run.path / ITEMS, keys, finetuned.items.vectors)
-
-
-def save_backbone(run: Run, name: str, backbone: Backbone) -> None:
-    """Keep a pretrained model in a folder of the run, where any of its weights learned."""
-    if not backbone.learns:
-        return
-    folder, part = run.path / name, run.path / f".{name}"
-    for old in (folder, part):  # of a stop in the middle of this
-        shutil.rmtree(old, ignore_errors=True)
-    backbone.save(part)
-    part.rename(folder)
 
 
 def encoder_that_learns(config: FinetuneConfig) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lmindexer.checkpoints import are_finite
@@ -14,7 +13,6 @@ from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16, device_to_load
-from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.store import load_documents
 from lmindexer.learn.memories import Memories
@@ -23,7 +21,7 @@ from lmindexer.methods.seal.generation import Ngrams, generate
 from lmindexer.methods.seal.index import NgramIndex
 from lmindexer.methods.seal.scoring import document_scores
 from lmindexer.methods.seal.writer import NgramWriter
-from lmindexer.methods.taught import open_taught
+from lmindexer.methods.taught import open_taught, reading_weights
 from lmindexer.model.backbone import load_backbone
 from lmindexer.questions.questions import TEXT
 from lmindexer.questions.sequences import Sequences
@@ -94,16 +92,13 @@ def open_run(
     folder, config = open_taught(run)
     weights, kept = folder.file(WEIGHTS), folder.folder(BACKBONE)
     writer = make_writer(config, config.backbone if kept is None else str(kept))
-    try:
+    with reading_weights(weights):
         tensors = load_file(weights)
         loaded = writer.load_state_dict(tensors, strict=False)
         if loaded.unexpected_keys or not are_finite(tensors.values()):
             raise ValueError(f"{(loaded.unexpected_keys or ['a weight'])[0]} is odd")
         if set(loaded.missing_keys) - writer.backbone.pretrained_names("backbone."):
             raise ValueError("a weight is missing")
-    except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{weights} cannot be read ({reason}); fine-tune anew") from None
     corpus = load_documents(folder)
     writer.to(device_to_load(config.device))
     return SealRetriever(writer, NgramIndex.of(corpus, writer.backbone), corpus, config, beams, scoring)

@@ -11,9 +11,9 @@ from lmindexer.checkpoints import save_weights
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_device
+from lmindexer.files import write_folder
 from lmindexer.indexers.store import load_documents
 from lmindexer.learn.memories import IN_MEMORY_BYTES, Memories
-from lmindexer.methods.generative.folder import save_backbone
 from lmindexer.methods.generative.teachable import TOKENS, pairs_of_an_epoch
 from lmindexer.methods.seal.index import NgramIndex
 from lmindexer.methods.seal.retriever import BACKBONE, WEIGHTS, SealRetriever, make_writer
@@ -104,7 +104,8 @@ class TeachableSeal(OneStage):
         """As `Teachable.save`."""
         pretrained = self.writer.backbone.pretrained_names("backbone.")
         save_weights(run.path / WEIGHTS, self.writer.state_dict(), pretrained)
-        save_backbone(run, BACKBONE, self.writer.backbone)
+        if self.writer.backbone.learns:
+            write_folder(run.path / BACKBONE, self.writer.backbone.save)
 
 
 begin = TeachableSeal  # of `Method.begin`

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -14,7 +13,6 @@ from lmindexer.checkpoints import are_finite, save_weights
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.devices import choose_device, device_to_load
-from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
 from lmindexer.indexers.kept_vectors import keys_of, load_given
@@ -23,7 +21,7 @@ from lmindexer.methods.known import load_known, save_known
 from lmindexer.methods.retriever import Hit, Retriever, best_hits, history_rows
 from lmindexer.methods.sequential.losses import next_item_loss
 from lmindexer.methods.sequential.networks import NETWORKS, READ_TEXTS, Bert4Rec, SequenceNetwork
-from lmindexer.methods.taught import open_taught
+from lmindexer.methods.taught import open_taught, reading_weights
 from lmindexer.methods.teachable import Lesson, OneStage
 from lmindexer.model.backbone import load_backbone
 from lmindexer.progress import Progress
@@ -104,16 +102,13 @@ def open_run(run: Path, kind: str, sequences: Sequences | None) -> SequenceRetri
     doc_ids = [doc_id for doc_id, _ in load_known(folder)]
     rows = np.array([corpus.row_of.get(doc_id, -1) for doc_id in doc_ids])
     weights = folder.file(WEIGHTS)
-    try:
+    with reading_weights(weights):
         tensors = load_file(weights)
         texts = tensors.pop("texts") if "texts" in tensors else None
         network = NETWORKS[config.method](len(doc_ids), config, texts)
         network.load_state_dict(tensors)
         if not are_finite(tensors.values()):
             raise ValueError("a weight is no number")
-    except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{weights} cannot be read ({reason}); fine-tune anew") from None
     return SequenceRetriever(network.to(device_to_load(config.device)).eval(), config, corpus, rows)
 
 
@@ -151,7 +146,7 @@ class TeachableSequence(OneStage):
             padded = [_padded([sequences.rows[starts[u] : ends[u]] + 1 for u in part]) for part in parts]
             return {"loss": self._loss([items.to(self.device) for items in padded])}
 
-        def batches(rng: np.random.Generator) -> list[np.ndarray]:
+        def batches(users: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
             order, size = rng.permutation(users), self.config.batch_size  # of any length, or steps go back and forth
             return [order[at : at + size] for at in range(0, len(order), size)]
 
