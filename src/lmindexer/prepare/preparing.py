@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lmindexer.errors import InputError
-from lmindexer.files import json_text, new_folder
+from lmindexer.files import json_text, new_folder, sha256_of
 from lmindexer.prepare.prepared import Prepared, commands_on
-from lmindexer.prepare.raw_files import digest, raw_files
+from lmindexer.prepare.raw_files import raw_files
 from lmindexer.prepare.registry import SETS
 from lmindexer.progress import Progress
 
@@ -35,7 +35,9 @@ def prepare(kind: str, raw: Path, out: Path, options: dict[str, Any], progress: 
 
 def _manifest(kind: str, options: dict[str, Any], prepared: Prepared, out: Path) -> dict[str, Any]:
     """What prepared.json says: sources with digests, rules, counts beside the paper's, what to type next."""
-    sources = [{"file": str(path), "bytes": path.stat().st_size, "sha256": digest(path)} for path in prepared.sources]
+    sources = [
+        {"file": str(path), "bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in prepared.sources
+    ]
     return {
         "set": kind,
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},

@@ -1,6 +1,5 @@
 """Finding the published files in a folder, packed or not, and saying which ones are missing."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -72,12 +71,6 @@ def columns(path: Path, width: int, separator: str = "\t") -> Iterator[tuple[int
                 "off, so fetch it again"
             )
         yield number, fields
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parts(path: Path, folder: Path) -> tuple[str, ...]:
