@@ -21,7 +21,6 @@ from lmindexer.progress import Progress
 from lmindexer.tables import table
 from lmindexer.training import Stage, only_learning
 
-
 PAPER = "the paper's way"
 
 
