@@ -55,8 +55,8 @@ def report(
                 (
                     stage.name,
                     f"{batch / ours:.1f}",
-                    f"{batch / seconds['the paper'+chr(39)+'s way']:.1f}" if reference else "-",
-                    f"{seconds['the paper'+chr(39)+'s way'] / ours:.1f}x" if reference else "-",
+                    f"{batch / seconds['the paper' + chr(39) + 's way']:.1f}" if reference else "-",
+                    f"{seconds['the paper' + chr(39) + 's way'] / ours:.1f}x" if reference else "-",
                     f"{cost.total / batch / 1e9:.1f}",
                     f"{cost.total / ours / 1e12:.2f}",
                     f"{cost.total / ours / rate:.0%}",

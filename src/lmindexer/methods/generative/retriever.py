@@ -65,7 +65,7 @@ class GenerativeRetriever(Retriever):
 
         `renormalise` scores over the codes that exist below a prefix instead of over all. `new` are the rows of
         documents that came after training: a model prefers those it was trained to give, which `novelty` (nats)
-        makes up for, as calibrated stacking does (Chao et al. 2016), within the bounds that `model.beam` names.
+        makes up for, as calibrated stacking does (Chao et al. 2016), within the bounds that `model.steps` names.
         """
         self.model, self.ids, self.doc_ids, self.max_tokens = model.eval(), ids, ids.doc_ids, max_tokens
         self.settings: dict[str, Any] = {  # as far as they change the answer
