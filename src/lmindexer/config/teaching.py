@@ -72,6 +72,12 @@ class FinetuneConfig:
         TASK,
         of=GENERATIVE,
     )
+    rescore: bool = setting(
+        True,
+        "pick on dev how much cosines and words count beside IDs, and search by their sum where that is better",
+        TASK,
+        of=IDS_TO_SEARCH,
+    )
 
     suffix: bool = setting(
         True, "also learn the last position, which tells apart documents of one path", MODEL, of=GENERATIVE
@@ -219,6 +225,11 @@ class FinetuneConfig:
     def reads_vectors(self) -> bool:
         """Whether an item of a history is one vector, read once."""
         return self.method == "generative" and self.task == "recommend" and self.items != "tokens"
+
+    @property
+    def rescores(self) -> bool:
+        """Whether weights are picked by which IDs, cosines and words are summed."""
+        return self.rescore and self.title in IDS_TO_SEARCH
 
     def __post_init__(self) -> None:
         fill(self, self.method, self.loss)

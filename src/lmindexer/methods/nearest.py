@@ -38,6 +38,10 @@ class Nearest:
             ]
         return [best_hits(row, doc_ids, k, ranks) for row in _rounded(asked @ vectors.T)]
 
+    def scores(self, asked: Tensor) -> np.ndarray:
+        """The cosines of the vectors `asked` (b, D) with all documents: (b, N) float32."""
+        return _rounded(asked @ self.vectors.T)
+
 
 def _by_faiss(asked: np.ndarray, vectors: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each question the places in `vectors` of those that may be among the k best, and their scores.
