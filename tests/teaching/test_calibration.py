@@ -207,9 +207,9 @@ def test_nothing_is_learned_of_them_before_the_end(
     rows: list[int] = []
     when = ["before"]
 
-    def watched(finetuned: Any, asked: Any, of: Any, codes: torch.Tensor, weight: Any) -> torch.Tensor:
+    def watched(finetuned: Any, memory: Any, codes: torch.Tensor, weight: Any) -> torch.Tensor:
         learned[when[0]] |= set(map(tuple, codes.tolist()))
-        return real_loss(finetuned, asked, of, codes, weight)
+        return real_loss(finetuned, memory, codes, weight)
 
     def calibrated(finetuned: Any, of: Any, later: np.ndarray) -> Calibration:
         when[0] = "after"

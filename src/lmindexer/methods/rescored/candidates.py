@@ -9,21 +9,21 @@ import numpy as np
 from lmindexer.methods.weights import Scored, summed
 
 IDS, DENSE, WORDS = PARTS = ("ids", "dense", "words")  # log P of the ID; cosine; BM25
-TEMPERATURE = 0.05  # cosines over it are nats, as in training a dense model
+UNITS = 50.0, 2.0  # of cosines and of BM25: so a weight of 1 counts about as log P does
 NOWHERE = 2**40  # the place of a document in a list that does not have it
 DECIMALS = 5  # of a score: what rounding in batches of other shapes leaves alone
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A document scores `ids` * log(P(its ID) + `least`) + `dense` * cosine / .05 + `words` * BM25.
+    """A document scores `ids` * log(P(its ID) + `least`) + `dense` * 50 cosine + `words` * 2 BM25.
 
     `least` keeps an ID that the model rules out from outweighing all else.
     """
 
     ids: float = 1.0
     dense: float = 0.5
-    words: float = 0.3
+    words: float = 0.5
     least: float = 0.0
 
     @classmethod
@@ -40,7 +40,7 @@ class Sum:
     def formula(self) -> str:
         """What a score is, for people."""
         log_p = f"log(P + {self.least:g})" if self.least else "log P"
-        of_parts = {log_p: self.ids, "cosine": self.dense / TEMPERATURE, "BM25": self.words}
+        of_parts = {log_p: self.ids, "cosine": self.dense * UNITS[0], "BM25": self.words * UNITS[1]}
         return " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in of_parts.items() if weight)
 
 

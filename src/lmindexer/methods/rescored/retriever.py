@@ -1,21 +1,22 @@
 """Ask by generated IDs, cosines and words at once: the best that any of them finds, in the order of the sum of all."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 
-from lmindexer.corpus.documents import Corpus
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.ids.trie import Trie
 from lmindexer.indexers.store import load_documents
 from lmindexer.methods.bm25 import Bm25Retriever
 from lmindexer.methods.dense import DenseRetriever, kept_as
+from lmindexer.methods.generative.dense_side import KEPT, TaughtVectors
+from lmindexer.methods.generative.finetuned import FinetunedRetriever
 from lmindexer.methods.generative.finetuned import open_run as open_generative
 from lmindexer.methods.generative.retriever import GenerativeRetriever
-from lmindexer.methods.rescored.candidates import DENSE, PARTS, TEMPERATURE, WORDS, Candidates, Sum, candidates_of
+from lmindexer.methods.rescored.candidates import DENSE, PARTS, UNITS, WORDS, Candidates, Sum, candidates_of
 from lmindexer.methods.retriever import Hit, How, Retriever, best_rows
 from lmindexer.methods.taught import rescoring_of
 from lmindexer.model.backbone import Memory
@@ -27,12 +28,7 @@ from lmindexer.runs import Run
 DEPTH = 100  # so much of every list is scored, and so many prefixes are kept, whatever k is
 
 
-class Scorer(Protocol):
-    """What scores all documents for some texts."""
-
-    def scores(self, texts: Sequence[str]) -> np.ndarray:
-        """(b, N) float32, higher is better."""
-        ...
+Scorer = Callable[[Sequence[str], Memory], np.ndarray]  # texts, as they were read -> scores of all documents (b, N)
 
 
 def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[How]) -> "RescoredRetriever":
@@ -45,17 +41,28 @@ def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[Ho
     how.setdefault("beams", DEPTH)
     generated, folder = open_generative(run, kind, None, **how), Run.open(run)
     counting = [part for part, weight in zip(PARTS, weighted.weights, strict=True) if weight]
-    return RescoredRetriever(generated, scorers_of(folder, load_documents(folder), counting), weighted)
+    return RescoredRetriever(generated, scorers_of(folder, generated, counting), weighted)
 
 
-def scorers_of(run: Run, corpus: Corpus, parts: Collection[str]) -> dict[str, Scorer]:
-    """What scores all documents of a run, by each of these PARTS but IDs."""
+def scorers_of(run: Run, generated: GenerativeRetriever, parts: Collection[str]) -> dict[str, Scorer]:
+    """What scores all documents of a run, by each of these PARTS but IDs.
+
+    The vectors are those of the encoder that was taught beside the IDs, where it was, else of the published one.
+    """
     scorers: dict[str, Scorer] = {}
+    finetuned = generated.finetuned if isinstance(generated, FinetunedRetriever) else None
+    corpus = load_documents(run) if finetuned is None else finetuned.corpus
     if DENSE in parts:
-        config, encoder = run.config, "bundled"
-        scorers[DENSE] = DenseRetriever(corpus, encoder, config.max_tokens, run.path / kept_as(encoder), config.long)
+        if finetuned is not None and finetuned.config.dense_loss:
+            taught = TaughtVectors(finetuned, run.path / KEPT)
+            scorers[DENSE] = lambda texts, memory: taught.scores(memory)
+        else:
+            config, encoder = run.config, "bundled"
+            dense = DenseRetriever(corpus, encoder, config.max_tokens, run.path / kept_as(encoder), config.long)
+            scorers[DENSE] = lambda texts, memory: dense.scores(texts)
     if WORDS in parts:
-        scorers[WORDS] = Bm25Retriever(corpus)
+        words = Bm25Retriever(corpus)
+        scorers[WORDS] = lambda texts, memory: words.scores(texts)
     return scorers
 
 
@@ -106,7 +113,7 @@ class RescoredRetriever(Retriever):
         """
         trie, asked = self.generated.trie(only), self.generated.read(texts, TEXT)
         for places, memory in self.generated.batches(asked):
-            of_all = self._scores_of_all([texts[place] for place in places])  # (2, b, N)
+            of_all = self._scores_of_all([texts[place] for place in places], memory)  # (2, b, N)
             if only is not None:
                 of_all[:, :, np.setdiff1d(np.arange(of_all.shape[2]), only, assume_unique=True)] = -np.inf
             found = self.generated.best(memory, trie, min(depth, len(trie)))
@@ -125,13 +132,13 @@ class RescoredRetriever(Retriever):
                 scored = self._scored(memory, trie, more, of_all)
             yield from zip(places.tolist(), scored, strict=True)
 
-    def _scores_of_all(self, texts: Sequence[str]) -> np.ndarray:
+    def _scores_of_all(self, texts: Sequence[str], memory: Memory) -> np.ndarray:
         """What the scorers say of all documents: (2, b, N), zero where there is no scorer."""
         of_all = np.zeros((2, len(texts), len(self.doc_ids)), dtype=np.float32)
         if DENSE in self.scorers:
-            of_all[0] = self.scorers[DENSE].scores(texts) / TEMPERATURE
+            of_all[0] = UNITS[0] * self.scorers[DENSE](texts, memory)
         if WORDS in self.scorers:
-            of_all[1] = self.scorers[WORDS].scores(texts)
+            of_all[1] = UNITS[1] * self.scorers[WORDS](texts, memory)
         return of_all
 
     def _first(self, scores: np.ndarray, depth: int) -> np.ndarray:
