@@ -90,10 +90,6 @@ METHODS = {
     method.name: method
     for method in (
         Method("generative", "generated IDs", (TEXT, HISTORY), "generative.finetuned", OF_IDS, "generative.teachable"),
-        Method(
-            "rescored", "generated IDs, cosines and words summed, by weights that fine-tuning picked", (TEXT,),
-            "rescored.retriever", OF_IDS,
-        ),
         Method("bm25", "words", (TEXT,), "bm25", OF_WORDS, "bm25", partner=True),
         Method("dense", "the bundled encoder, or any other", (TEXT, HISTORY), "dense", ("backbone",), partner=True),
         Method("popular", "what most users took", (HISTORY,), "popular", partner=True),
@@ -109,6 +105,10 @@ METHODS = {
         Method(
             "hybrid", "generated IDs, or what RUN was taught, fused with another of these", (TEXT, HISTORY), "hybrid",
             ("fusion", "weights", "partner", *OF_IDS, *OF_WORDS, "scoring", "backbone"),
+        ),
+        Method(
+            "rescored", "generated IDs, cosines and words summed, by weights that fine-tuning picked", (TEXT,),
+            "rescored.retriever", OF_IDS,
         ),
         *(
             Method(name, about, (HISTORY,), "sequential.model", (), "sequential.model", only_taught=True)

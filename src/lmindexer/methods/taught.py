@@ -8,12 +8,12 @@ from typing import Any
 from lmindexer.config import RENAMED, FinetuneConfig
 from lmindexer.errors import InputError
 from lmindexer.methods.weights import KEPT
-from lmindexer.questions.questions import TEXT
 from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
 CONFIG = "finetune.toml"
 FACTS = "finetune.json"  # how teaching went
+RESCORED = "rescored"  # in the weights of a run: those of the method of this name
 
 
 def is_finetuned(run: Path) -> bool:
@@ -58,7 +58,7 @@ def rescoring_of(run: Path) -> dict[str, Any] | None:
     if taught_by(run) != "generative" or not folder.has(KEPT):
         return None
     with folder.trusting(KEPT):
-        kept: dict[str, Any] | None = folder.read_json(KEPT).get(TEXT)
+        kept: dict[str, Any] | None = folder.read_json(KEPT).get(RESCORED)
         if kept is not None:
             return {"weights": dict(kept["weights"]), "least": float(kept["least"]), "better": bool(kept["better"])}
     return None

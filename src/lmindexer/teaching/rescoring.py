@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from lmindexer.errors import InputError
 from lmindexer.methods.generative.retriever import GenerativeRetriever
-from lmindexer.methods.rescored.candidates import DENSE, IDS, WORDS, Candidates, Sum
+from lmindexer.methods.rescored.candidates import DENSE, IDS, PARTS, WORDS, Candidates, Sum
 from lmindexer.methods.rescored.retriever import DEPTH, RescoredRetriever, scorers_of
+from lmindexer.methods.taught import RESCORED
 from lmindexer.methods.teachable import Teachable
 from lmindexer.methods.weights import KEPT, Scored, pick
 from lmindexer.progress import Progress
@@ -22,9 +23,10 @@ class Raised:
     """What was said of dev questions, with `least` added to every P: the weights are tried on it again and again."""
 
     def __init__(self, retriever: RescoredRetriever, found: list[Candidates], least: float) -> None:
-        self.parts: tuple[str, ...] = retriever.parts
+        self.parts: tuple[str, ...] = tuple(part for part in PARTS if part == IDS or part in retriever.scorers)
         self.doc_ids = retriever.doc_ids
-        self._found: list[Scored] = [one.raised(least) for one in found]
+        places = [PARTS.index(part) for part in self.parts]
+        self._found = [Scored(one.rows, one.raised(least).scores[places]) for one in found]
 
     def scored(self, questions: Sequence[Question], kind: str, k: int) -> list[Scored]:
         """As `weights.Summing.scored`."""
@@ -51,8 +53,9 @@ def pick_rescoring(run: Run, model: Teachable, task: Task, progress: Progress) -
     least, best = max(tried.items(), key=lambda one: one[1].value)  # of equal ones the first
     alone = tried[0.0].alone[IDS]
     better = best.value > alone
-    kept = best.to_dict() | {"least": least, "better": better}
-    run.write_json(KEPT, (run.read_json(KEPT) if run.has(KEPT) else {}) | {task.kind: kept})
-    weighted = Sum.of(best.by_part, least)
+    weights = dict.fromkeys(PARTS, 0.0) | best.by_part
+    kept = best.to_dict() | {"weights": weights, "least": least, "better": better}
+    run.write_json(KEPT, (run.read_json(KEPT) if run.has(KEPT) else {}) | {RESCORED: kept})
+    weighted = Sum.of(weights, least)
     verdict = "which answer by default" if better else "IDs alone answer by default"
     progress.say(f"{weighted.formula}: {METRIC} {best.value:.3f} on dev, IDs alone {alone:.3f}; {verdict}")
