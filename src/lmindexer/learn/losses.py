@@ -72,7 +72,7 @@ def generation_loss(
         F.cross_entropy(logits_of_position, codes[:, t], reduction="none", label_smoothing=smoothing)
         for t, logits_of_position in enumerate(logits)
     ]
-    return (torch.stack(nats).sum(0) * weight).sum() / weight.sum()
+    return _of_pairs(nats, weight)
 
 
 def soft_generation_loss(
@@ -95,6 +95,11 @@ def soft_generation_loss(
         exact = -(target * log_p.gather(1, documents[:, :, t])).sum(1)
         nats.append((1 - smoothing) * exact - smoothing * log_p.mean(1))
         on_the_path = on_the_path * (documents[:, :, t] == documents[:, :1, t])
+    return _of_pairs(nats, weight)
+
+
+def _of_pairs(nats: list[Tensor], weight: Tensor) -> Tensor:
+    """Of each position the nats (B,) of every pair -> their sum over positions, a weighted mean of the pairs."""
     return (torch.stack(nats).sum(0) * weight).sum() / weight.sum()
 
 

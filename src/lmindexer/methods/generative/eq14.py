@@ -22,7 +22,8 @@ def id_loss(finetuned: GenerativeModel, memory: Memory, codes: Tensor, weight: T
 def soft_id_loss(finetuned: GenerativeModel, memory: Memory, codes: Tensor, share: Tensor, weight: Tensor) -> Tensor:
     """The same where documents of codes (B, M, T) answer to a `share` (B, M) each, the right one first."""
     logits = id_logits(finetuned, memory, codes[:, 0])
-    return soft_generation_loss(logits, codes, share, weight, finetuned.config.label_smoothing)
+    smoothing = finetuned.config.label_smoothing
+    return soft_generation_loss(logits, codes, share, weight, smoothing)
 
 
 def id_logits(finetuned: GenerativeModel, memory: Memory, codes: Tensor) -> list[Tensor]:
