@@ -185,8 +185,10 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "FEWEST", 6)
 
 
-def data_of(home: Path, task: str) -> dict[str, Path]:
-    return {"queries": home / "queries.jsonl"} if task == "search" else {"sequences": home / "taken.txt"}
+def data_of(home: Path, task: str) -> dict[str, Any]:
+    if task == "search":
+        return {"queries": home / "queries.jsonl", "rescore": False}
+    return {"sequences": home / "taken.txt"}
 
 
 def facts(run: Path) -> dict[str, Any]:

@@ -26,8 +26,6 @@ from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
 
 DEPTH = 100  # so much of every list is scored, and so many prefixes are kept, whatever k is
-
-
 Scorer = Callable[[Sequence[str], Memory], np.ndarray]  # texts, as they were read -> scores of all documents (b, N)
 
 
@@ -154,9 +152,12 @@ class RescoredRetriever(Retriever):
             return np.empty(0, np.int64)
         kth = one.ranked(self.weighted, self._ranks, ())[1][:k][-1] if len(one.rows) >= k else -np.inf
         least = np.log(self.weighted.least) if self.weighted.least else -np.inf
-        bound = self.weighted.ids * np.logaddexp(lowest, least) + np.array(self.weighted.weights[1:]) @ of_all
+        inside = np.flatnonzero((of_all > -np.inf).all(0))
+        bound = self.weighted.ids * np.logaddexp(lowest, least)
+        bound = bound + np.array(self.weighted.weights[1:]) @ of_all[:, inside]
         slack = ROUNDING * (1 + np.abs(kth)) if np.isfinite(kth) else 0.0
-        return np.flatnonzero((bound >= kth - slack) & (of_all > -np.inf).all(0))
+        possible: np.ndarray = inside[bound >= kth - slack]
+        return possible
 
     def _scored(
         self, memory: Memory, trie: Trie, lists: Sequence[Sequence[np.ndarray]], of_all: np.ndarray
