@@ -1,12 +1,13 @@
 """Queries per second of the constrained search, beside its floor and beside transformers' generate().
 
 python -m bench.search [--documents 12101,100000,1000000] [--beams 10,20,50] [--batch 1,16] [--tokens 128]
-    [--positions 3] [--k 10] [--repeat 5] [--threads 2] [--device cpu]
+    [--positions 3] [--k 10] [--repeat 5] [--threads 2] [--device cpu] [--shape t5-base] [--precision auto]
 
 Weights, queries and IDs are random. The bundled backbone has 6 layers of width 384 and two decoder layers; the T5
 has the same numbers. Both ways of the T5 run on the same weights and must give the same scores: its vocabulary is
 all codes of all positions, a codebook is that position's rows of its (tied) embedding, both renormalise over the
-allowed codes. "decoding" has the encoder's states given. Times are medians of rounds in which the ways take turns.
+allowed codes. With --shape the T5 is as large as a published one, and the bundled backbone has no rows. "decoding" has
+the encoder's states given. Times are medians of rounds in which the ways take turns.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.speed.shapes import SHAPES, Shape
+from lmindexer.devices import choose_bf16
 from lmindexer.ids.trie import Trie
 from lmindexer.model.backbone import Memory, Seq2SeqBackbone, load_backbone
 from lmindexer.model.beam import beam_search, exact_search
@@ -37,9 +40,16 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--backbone", default="bundled", help="of the first rows")
     parser.add_argument("--exact", action="store_true", help="time the exact search too: minutes, without training")
-    parser.add_argument("--width", type=int, default=384, help="of the T5")
+    parser.add_argument("--shape", choices=tuple(SHAPES), help="of the T5; default: that of the bundled backbone")
+    parser.add_argument("--precision", default="fp32", choices=("auto", "fp32", "bf16"))
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
+    bf16 = choose_bf16(a.precision, torch.device(a.device))
+    with torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=bf16):
+        _report(a)
+
+
+def _report(a: argparse.Namespace) -> None:
     for N in a.documents:
         codes, sizes = random_codes(N, a.positions)
         began = time.perf_counter()
@@ -51,11 +61,12 @@ def main() -> None:
         )
         head = ("batch", "beams", "way", "queries/s", "ms a batch", "x floor")
         print("\n".join(head_lines(head, texts=(2,))), flush=True)
-        ours, t5, generate = bundled(sizes, a), *seq2seq(sizes, codes, a)
+        t5, generate = seq2seq(sizes, codes, a)
+        ours = None if a.shape else bundled(sizes, a)
         for batch in a.batch:
             for beams in a.beams:
-                ways = _ways(ours, trie, batch, beams, a, exact=a.exact)
-                _table(batch, beams, ways, a)
+                if ours is not None:
+                    _table(batch, beams, _ways(ours, trie, batch, beams, a, exact=a.exact), a)
                 ways = _ways(t5, trie, batch, beams, a, generate=generate)
                 _table(batch, beams, {f"T5 {way}": call for way, call in ways.items()}, a)
 
@@ -85,10 +96,12 @@ def seq2seq(
     from transformers.modeling_outputs import BaseModelOutput
 
     torch.manual_seed(0)
+    shape = SHAPES[a.shape] if a.shape else Shape(384, 4 * 384, 6, 6)
     first = [SPECIAL + sum(sizes[:t]) for t in range(len(sizes))]  # token of each position's code 0
     config = T5Config(
-        vocab_size=SPECIAL + sum(sizes), dropout_rate=0.0, num_layers=6, num_decoder_layers=2,
-        d_model=a.width, d_kv=64, d_ff=4 * a.width, num_heads=max(a.width // 64, 1),
+        vocab_size=SPECIAL + sum(sizes), dropout_rate=0.0, num_layers=shape.layers,
+        num_decoder_layers=shape.layers if a.shape else 2,
+        d_model=shape.dim, d_kv=shape.head_dim, d_ff=shape.feed_forward, num_heads=shape.heads,
     )  # fmt: skip
     t5: Any = T5ForConditionalGeneration(config)
     tokenizer = SimpleNamespace(pad_token_id=0, all_special_ids=[0, 1])
@@ -155,7 +168,8 @@ def _ways(
         ways["generate()"] = lambda: generate(tokens, None, beams)
         ways["generate(), decoding"] = lambda: generate(tokens, memory, beams)
         theirs = generate(tokens, memory, beams)
-        torch.testing.assert_close(search(memory)[:, : theirs.shape[1]], theirs, rtol=1e-3, atol=1e-3)
+        near = 0.1 if choose_bf16(a.precision, torch.device(a.device)) else 1e-3
+        torch.testing.assert_close(search(memory)[:, : theirs.shape[1]].float(), theirs.float(), rtol=near, atol=near)
     return ways
 
 

@@ -24,6 +24,7 @@ from lmindexer.questions.questions import TEXT
 
 BATCH = 16  # queries encoded and searched together
 HISTORIES = 64  # of vectors, read and searched together
+ON_GPU = 256  # of either: a GPU takes about as long for one as for so many
 MOST_NOVELTY = 100  # nats: beyond it single precision would round log P away
 
 
@@ -109,9 +110,13 @@ class GenerativeRetriever(Retriever):
         """The IDs of all documents, or of those of the rows `only`, ascending."""
         return self._whole if only is None else self._whole.subset(only).to(self.device)
 
-    def batches(self, asked: Asked) -> Iterator[tuple[np.ndarray, Memory]]:
-        """Some of `asked` after others, by their places (b,), as the decoder reads them; in any order."""
-        for rows in asked.batches(BATCH if isinstance(asked, Memories) else HISTORIES):
+    def batches(self, asked: Asked, most: int = ON_GPU) -> Iterator[tuple[np.ndarray, Memory]]:
+        """Some of `asked` after others, at most `most` at once, by their places (b,), as the decoder reads them.
+
+        In any order.
+        """
+        together = BATCH if isinstance(asked, Memories) else HISTORIES
+        for rows in asked.batches(min(together if self.device.type == "cpu" else ON_GPU, most)):
             with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
                 memory = asked.memory(rows)
             yield rows, replace(memory, states=memory.states.float(), weight=memory.weight.float())

@@ -26,6 +26,7 @@ from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
 
 DEPTH = 100  # so much of every list is scored, and so many prefixes are kept, whatever k is
+SCORES = 2**25  # of all documents for the questions of a batch, so that memory stays bounded
 Scorer = Callable[[Sequence[str], Memory], np.ndarray]  # texts, as they were read -> scores of all documents (b, N)
 
 
@@ -110,7 +111,7 @@ class RescoredRetriever(Retriever):
         The texts come in any order.
         """
         trie, asked = self.generated.trie(only), self.generated.read(texts, TEXT)
-        for places, memory in self.generated.batches(asked):
+        for places, memory in self.generated.batches(asked, max(SCORES // len(self.doc_ids), 1)):
             of_all = self._scores_of_all([texts[place] for place in places], memory)  # (2, b, N)
             if only is not None:
                 of_all[:, :, np.setdiff1d(np.arange(of_all.shape[2]), only, assume_unique=True)] = -np.inf
