@@ -16,6 +16,7 @@ from lmindexer.progress import Progress
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
 from lmindexer.teaching.calibration import Calibration, calibrate, kept_out
+from lmindexer.teaching.rescoring import pick_rescoring
 from lmindexer.training import Stage, Trainer, filled
 
 LAST_EPOCHS = 2  # with the documents that were held out; the second at a low rate
@@ -71,6 +72,8 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
     trainer.load(BEST)
     trainer.modules.eval()
     model.save(run, left_out)
+    if config.rescores:
+        pick_rescoring(run, model, task, progress)
     best = {name: round(float(getattr(state, name)), 7) for name in ("best", "best_rate")}
     if state.agreement is not None:
         best["agreement"] = round(float(state.agreement), 7)
