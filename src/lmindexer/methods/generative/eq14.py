@@ -10,12 +10,19 @@ from lmindexer.learn.losses import generation_loss
 from lmindexer.methods.generative.folder import encoder_that_learns
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import Asked, known_paths
+from lmindexer.methods.sequential.model import EPSILON
+from lmindexer.model.backbone import Memory
 from lmindexer.training import adamw_groups
 
 
 def id_loss(finetuned: GenerativeModel, asked: Asked, rows: np.ndarray, codes: Tensor, weight: Tensor) -> Tensor:
     """Eq. 14 of inputs `rows` whose answers have these codes (B, T)."""
-    hidden = finetuned.model(asked.memory(rows), codes[:, :-1])  # (B, T, D)
+    return id_loss_of(finetuned, asked.memory(rows), codes, weight)
+
+
+def id_loss_of(finetuned: GenerativeModel, memory: Memory, codes: Tensor, weight: Tensor) -> Tensor:
+    """Eq. 14 of what was read of B inputs whose answers have these codes (B, T)."""
+    hidden = finetuned.model(memory, codes[:, :-1])  # (B, T, D)
     logits = [codebook.logits(hidden[:, t]) for t, codebook in enumerate(finetuned.model.codebooks)]
     return generation_loss(logits, codes, weight, finetuned.config.label_smoothing)
 
@@ -42,5 +49,10 @@ def parameter_groups(finetuned: GenerativeModel, modules: nn.Module, rate: float
     """AdamW groups: the pretrained backbone learns at a rate of its own."""
     config = finetuned.config
     rates = dict.fromkeys(finetuned.model.backbone.pretrained(), config.encoder_learning_rate)
-    learning = [p for p in modules.parameters() if p.requires_grad]
-    return adamw_groups(((p, rates.get(p, rate)) for p in learning), config.weight_decay)
+    of_histories = set() if finetuned.reader is None else set(finetuned.reader.parameters())
+    learning = [p for p in modules.parameters() if p.requires_grad and p not in of_histories]
+    groups = adamw_groups(((p, rates.get(p, rate)) for p in learning), config.weight_decay)
+    if modules is finetuned.model or finetuned.reader is None:
+        return groups
+    reads = adamw_groups(((p, rate) for p in finetuned.reader.parameters()), config.weight_decay)
+    return groups + [group | {"eps": EPSILON} for group in reads]
