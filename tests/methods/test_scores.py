@@ -221,3 +221,19 @@ def test_a_run_without_the_second_loss_has_its_ids_alone(taught: Path, run: Path
     assert "score" not in FinetunedRetriever(model).settings
     with pytest.raises(InputError, match="this run scores by sum, ids, not 'dense'; choose one of these"):
         FinetunedRetriever(model, score="dense")
+
+
+def test_runs_are_evaluated_together(taught: Path, run: Path, tmp_path: Path):
+    sequences = run.parent / "taken.txt"
+    quick = {"epochs": 1, "dim": 8, "device": "cpu", "precision": "fp32", "progress": QUIET}
+    finetune(run, tmp_path / "sasrec", sequences=sequences, method="sasrec", **quick)
+    answer = lmindexer("evaluate", taught, tmp_path / "sasrec", "--format", "json", "--trec", tmp_path / "found.trec")
+    assert answer.code == 0, answer.err
+    assert "note: fuse is taught 1, sasrec " in answer.err or "note: fuse is taught 0, sasrec 1" in answer.err
+    methods = json.loads(answer.out)["tables"]["as_is"]["methods"]
+    assert list(methods) == ["taught", "sasrec", "fuse"]
+    alone = json.loads(lmindexer("evaluate", taught, "--format", "json").out)["tables"]["as_is"]["methods"]
+    assert methods["taught"]["metrics"]["ndcg@10"]["mean"] == alone["generative"]["metrics"]["ndcg@10"]["mean"]
+    assert (tmp_path / "found.trec").exists()
+    refused = lmindexer("evaluate", taught, tmp_path / "sasrec", "--method", "popular")
+    assert (refused.code, "leave out --method and its options" in refused.err) == (2, True)

@@ -68,8 +68,9 @@ class FinetunedRetriever(GenerativeRetriever):
         """As `Summing.scored`: of histories; what the beams reach, and the nearest of what they do not."""
         found = list[Scored]()
         for scores in self._all_scores(self._histories(questions), None, (1.0,) * len(self.parts)):
-            nearest = np.argsort(-scores[1], kind="stable")[: k + DEPTH]
-            rows = np.union1d(nearest, np.flatnonzero(scores[0] > scores[0].min()))
+            last = max(scores.shape[1] - k - DEPTH, 0)
+            near = scores[1] >= np.partition(scores[1], last)[last]
+            rows = np.flatnonzero(near | (scores[0] > scores[0].min()))
             found.append(Scored(rows, scores[:, rows]))
         return found
 
