@@ -12,6 +12,7 @@ from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.taught import FACTS
 from lmindexer.methods.teachable import Lesson, Teachable, TeachingState
+from lmindexer.methods.weights import keep, pick, sums
 from lmindexer.progress import Progress
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
@@ -74,6 +75,8 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
     model.save(run, left_out)
     if config.rescores:
         pick_rescoring(run, model, task, progress)
+    elif sums(retriever := model.retriever()):
+        keep(run, task.kind, pick(retriever, task.dev_questions, config.dev_metric))
     best = {name: round(float(getattr(state, name)), 7) for name in ("best", "best_rate")}
     if state.agreement is not None:
         best["agreement"] = round(float(state.agreement), 7)
@@ -87,8 +90,11 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
 
 
 def dev_metric(model: Teachable, task: Task) -> float:
-    """The dev metric of the model as it is."""
-    return metric_on_dev(model.retriever(), task, model.config.dev_metric)
+    """The dev metric of the model as it is; where it sums several scores, by the weights that are best there."""
+    retriever, metric = model.retriever(), model.config.dev_metric
+    if sums(retriever):
+        return pick(retriever, task.dev_questions, metric).value
+    return metric_on_dev(retriever, task, metric)
 
 
 def metric_on_dev(retriever: Retriever, task: Task, metric: str) -> float:
@@ -155,6 +161,7 @@ def _teach_the_rest(
     model: Teachable, task: Task, lesson: Lesson, trainer: Trainer[TeachingState], later: np.ndarray
 ) -> None:
     """More epochs, in which the documents `later` are there, too; in BEST if dev is not worse by them."""
+    model.include()
     config, state = model.config, trainer.state
     missed = np.flatnonzero(np.isin(task.target, later))
 

@@ -9,6 +9,7 @@ from lmindexer.learn.losses import generation_loss, soft_generation_loss
 from lmindexer.methods.generative.folder import encoder_that_learns
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import known_paths
+from lmindexer.methods.sequential.model import EPSILON
 from lmindexer.model.backbone import Memory
 from lmindexer.training import adamw_groups
 
@@ -54,5 +55,10 @@ def parameter_groups(finetuned: GenerativeModel, modules: nn.Module, rate: float
     """AdamW groups: the pretrained backbone learns at a rate of its own."""
     config = finetuned.config
     rates = dict.fromkeys(finetuned.model.backbone.pretrained(), config.encoder_learning_rate)
-    learning = [p for p in modules.parameters() if p.requires_grad]
-    return adamw_groups(((p, rates.get(p, rate)) for p in learning), config.weight_decay)
+    of_histories = set() if finetuned.reader is None else set(finetuned.reader.parameters())
+    learning = [p for p in modules.parameters() if p.requires_grad and p not in of_histories]
+    groups = adamw_groups(((p, rates.get(p, rate)) for p in learning), config.weight_decay)
+    if modules is finetuned.model or finetuned.reader is None:
+        return groups
+    reads = adamw_groups(((p, rate) for p in finetuned.reader.parameters()), config.weight_decay)
+    return groups + [group | {"eps": EPSILON} for group in reads]
