@@ -165,7 +165,8 @@ class Trainer(Generic[State]):
         return True
 
     def _optimise(self, stage: Stage) -> None:
-        optimizer = torch.optim.AdamW(stage.parameters, **ADAM)
+        fused = self.device.type in ("cpu", "cuda")  # one pass over the weights, where torch has it
+        optimizer = torch.optim.AdamW(stage.parameters, **ADAM, fused=fused)
         rates = [group["lr"] for group in optimizer.param_groups]
         first_epoch, first_batch, sums = 0, 0, {}
         if self._pending.get("stage") == stage.name:

@@ -99,7 +99,7 @@ class LMIndexer:
         self, corpus: Corpus, given: Vectors | None, has_text: bool, out: Path, resume: bool, progress: Progress
     ) -> "LMIndexer":
         """As `fit`, by the only one that writes to `out`."""
-        began = time.monotonic()
+        began, began_cpu = time.monotonic(), time.process_time()
         self.config = with_sizes(self._settings, len(corpus), out if resume else None)
         device = choose_device(self.config.device)
         bf16 = choose_bf16(self.config.precision, device)
@@ -129,7 +129,9 @@ class LMIndexer:
         progress.say("measuring the IDs")
         report = judge(self.config, ids, corpus, embeddings, unseen, given) | judge_model(learner, ids, has_text)
         progress.warn(*report["warnings"])
-        run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
+        seconds = {"seconds": round(earlier * resume + time.monotonic() - began, 1)}
+        seconds["cpu_seconds"] = round(time.process_time() - began_cpu, 1)  # of this process: since it was resumed
+        run.write_json("report.json", report | seconds)
         run.finish()
         return self
 
@@ -246,7 +248,7 @@ def _learner(
         bf16=bf16,
         checkpoint_seconds=config.checkpoint_seconds,
         progress=progress,
-        frozen=backbone.frozen_names("indexer.backbone."),
+        frozen=backbone.frozen_names("indexer.backbone.") | {"reconstructor.vocabulary"},
         state=LearningState(torch.zeros(len(corpus), 0, dtype=torch.long, device=device)),
     )
     return Learner(config, indexer, reconstructor, memories, trainer), unseen if given is None else None

@@ -224,10 +224,11 @@ def _centre(learner: Learner, t: int) -> None:
 def _take_mean(learner: Learner) -> None:
     """Fix the mean (D) of the documents' vectors before a position learns: what its alignment centres by.
 
-    With a frozen encoder it is the same at every position. Where the encoder learns the vectors move with
-    it, so the mean is taken anew at each position and stays while that position learns.
+    With a frozen encoder it is the same at every position, and taken once. Where the encoder learns the vectors move
+    with it, so the mean is taken anew at each position and stays while that position learns.
     """
-    learner.state.mean = mean_document(learner)
+    if learner.state.mean is None or learner.memories.backbone.learns:
+        learner.state.mean = mean_document(learner)
 
 
 def _commitment(learner: Learner, hidden: Tensor, codes: Tensor) -> Tensor:
