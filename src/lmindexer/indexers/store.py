@@ -1,6 +1,6 @@
 """What every indexer does with its run folder: begin it, keep the documents, give IDs to those that come later."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,17 @@ def columns_of(run: Run) -> Fields | None:
         return Fields.from_mapping(kept)
     except (KeyError, TypeError) as error:
         raise InputError(f"{run.path}/run.json is damaged (its columns lack {error}); learn the run anew") from None
+
+
+def read_like(
+    run: Run, files: Sequence[Path], text: Sequence[str] = (), id: str = "", label: str = "", **reading: bool
+) -> Corpus:
+    """The documents of `files`, from the columns that `run` was learned from where others are not named.
+
+    Where it was learned from vectors, no text is needed. `reading` are keywords of `Corpus.read`.
+    """
+    return Corpus.read(list(files), text=text, id=id, label=label, like=columns_of(run),
+                       textless=run.config.given_vectors, **reading)  # fmt: skip
 
 
 def check_corpus(corpus: Corpus, given: Vectors | None = None) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmindexer import parallel
 from lmindexer.learn.memories import Memories
 from lmindexer.model.backbone import Memory
 from lmindexer.model.decoder import pool
@@ -44,7 +45,7 @@ class HistoryMemories:
     def memory(self, rows: np.ndarray) -> Memory:
         """The memory of these examples."""
         lengths, device = torch.from_numpy(self.lengths[rows]), self.rows.device
-        back = torch.arange(int(lengths.max()))  # 0: the newest item
+        back = torch.arange(parallel.widest(int(lengths.max())))  # 0: the newest item
         mask = (back < lengths[:, None]).to(device)  # (B, M)
         place = (torch.from_numpy(self.end[rows])[:, None] - 1 - back).to(device)
         items = self.rows[place.where(mask, 0)]

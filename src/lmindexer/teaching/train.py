@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmindexer import parallel
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.methods.retriever import Retriever
@@ -69,6 +70,9 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
             progress.say(f"to learn the {len(later)} made dev worse: they stay as if they came later")
             left_out = later
     trainer.load(BEST)
+    parallel.leave()
+    if not parallel.is_first():
+        return
     trainer.modules.eval()
     model.save(run, left_out)
     best = {name: round(float(getattr(state, name)), 7) for name in ("best", "best_rate")}

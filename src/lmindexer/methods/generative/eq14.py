@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmindexer import parallel
 from lmindexer.learn.losses import generation_loss
 from lmindexer.methods.generative.folder import encoder_that_learns
 from lmindexer.methods.generative.model import GenerativeModel
@@ -17,7 +18,8 @@ def id_loss(finetuned: GenerativeModel, asked: Asked, rows: np.ndarray, codes: T
     """Eq. 14 of inputs `rows` whose answers have these codes (B, T)."""
     hidden = finetuned.model(asked.memory(rows), codes[:, :-1])  # (B, T, D)
     logits = [codebook.logits(hidden[:, t]) for t, codebook in enumerate(finetuned.model.codebooks)]
-    return generation_loss(logits, codes, weight, finetuned.config.label_smoothing)
+    loss = generation_loss(logits, codes, weight, finetuned.config.label_smoothing)
+    return parallel.of_weight(loss, weight.sum())
 
 
 def id_codes(finetuned: GenerativeModel) -> Tensor:
