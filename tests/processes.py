@@ -1,40 +1,29 @@
-"""The command line in several processes at once, as torchrun starts them: copies of the test's own, so they start fast."""
+"""The command line in several processes at once, with the environment that torchrun gives them."""
 
-import multiprocessing
 import os
 import socket
-from pathlib import Path
+import subprocess
+import sys
 
-import torch
-
-from command_line import Answer, lmindexer
+from command_line import Answer
 
 
 def in_processes(count: int, *command: object) -> Answer:
-    """What the first of `count` processes answers to one command; all must end well or all badly."""
+    """What the first of `count` processes answers to one command; the others say nothing and end alike."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    fork = multiprocessing.get_context("fork")
-    answers = fork.SimpleQueue()
-    started = [fork.Process(target=_one, args=(answers, rank, count, port, command)) for rank in range(count)]
-    for process in started:
-        process.start()
-    found = dict(answers.get() for _ in started)
-    for process in started:
-        process.join()
-    codes = {answer.code for answer in found.values()}
-    assert len(codes) == 1, found
-    assert not any(found[rank].out for rank in range(1, count)), found
-    return found[0]
-
-
-def _one(answers: "multiprocessing.SimpleQueue[tuple[int, Answer]]", rank: int, count: int, port: str, command: tuple[object, ...]) -> None:  # fmt: skip
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    torch.set_num_threads(1)
-    answers.put((rank, lmindexer(*command)))
-
-
-def ids_of(run: Path) -> str:
-    return (run / "ids.jsonl").read_text()
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "lmindexer", *map(str, command)],
+            env=os.environ | address | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for rank in range(count)
+    ]  # fmt: skip
+    said = [process.communicate() for process in started]
+    answers = [Answer(process.returncode, *texts) for process, texts in zip(started, said, strict=True)]
+    assert len({answer.code for answer in answers}) == 1, answers
+    assert not any(answer.out for answer in answers[1:]), answers
+    return answers[0]

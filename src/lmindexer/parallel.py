@@ -93,7 +93,7 @@ def part_of(rows: np.ndarray) -> Iterator[np.ndarray]:
     bounds = np.linspace(0, len(rows), processes() + 1).round().astype(int)
     _part = Part(rows, int(bounds[dist.get_rank()]), int(bounds[dist.get_rank() + 1]))
     try:
-        with _NumbersOfTheBatch(_part):
+        with NumbersOfTheBatch(_part):
             yield rows[_part.read]
     finally:
         _part = None
@@ -201,7 +201,7 @@ class _Gathered(torch.autograd.Function):
         return mine, None
 
 
-class _NumbersOfTheBatch(TorchDispatchMode):
+class NumbersOfTheBatch(TorchDispatchMode):
     """Random numbers for b rows are those that one process would draw for them among all B: dropout, hints.
 
     Fused attention on a GPU draws its dropout inside, out of reach: there every part has the numbers of the first rows.
@@ -224,7 +224,8 @@ class _NumbersOfTheBatch(TorchDispatchMode):
 
     def _like(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """As x (b, ...), of the whole batch, and laid out in memory in the same order, in which it is filled."""
-        order = sorted(range(x.ndim), key=lambda dimension: -int(x.stride(dimension)))
+        strides: tuple[int, ...] = x.stride()
+        order = sorted(range(x.ndim), key=lambda dimension: -strides[dimension])
         size = [self._rows(len(x)), *x.shape[1:]]
         return torch.empty_permuted(size, order, dtype=dtype or x.dtype, device=x.device)
 

@@ -192,7 +192,7 @@ def test_two_workers_of_which_one_is_killed_give_what_one_process_gives(
     sound = (files / "1.jsonl").read_text()
     (files / "1.jsonl").write_text('{"id": "a"}\n')
     job = job_of(run, files, tmp_path / "out")
-    with pytest.raises(InputError, match=r"1\.jsonl, line 1: "):
+    with pytest.raises(InputError, match=r"/items/1\.jsonl has no column 'text'"):
         on_ray.index_on_ray(job, 2)
     assert (tmp_path / "killed").exists()
     assert job.missing() == [1]  # also the shard of the one that was killed is done

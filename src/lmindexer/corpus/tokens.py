@@ -42,7 +42,7 @@ class Tokens:
                 _flat(lists).tofile(file)
         part.replace(path)
         offsets = _offsets(lengths)
-        ids = np.memmap(path, np.int32, mode="r") if offsets[-1] else np.empty(0, np.int32)
+        ids = np.asarray(np.memmap(path, np.int32, mode="r")) if offsets[-1] else np.empty(0, np.int32)
         return cls(ids, offsets)
 
     @classmethod

@@ -128,10 +128,13 @@ def index_with(
     if table is None or run is None:
         raise InputError(NOT_LEARNED)
     check_type(corpus)
-    new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in table]
+    known = table
+    new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in known]
     given = vectors_of_new(run, corpus, new, vectors)
     if new:
-        others = Corpus.from_documents((corpus[row] for row in new), keep_empty=True)
+        others = corpus
+        if len(new) < len(corpus):
+            others = Corpus.from_documents((d for d in corpus if d.id not in known), keep_empty=True)
         table = table.add(others.doc_ids, codes_of(others, given))
     return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
 
