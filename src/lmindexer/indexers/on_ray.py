@@ -10,8 +10,8 @@ from typing import Any
 
 from lmindexer.errors import InputError
 from lmindexer.extras import optional
-from lmindexer.ids.table import IdTable
 from lmindexer.indexers.shards import Job, ShardIndexer, numbered, without_repeats, write_result
+from lmindexer.indexers.store import load_ids
 from lmindexer.progress import Progress
 from lmindexer.runs import Run, writing
 
@@ -71,8 +71,10 @@ def _write_parts(ray: Any, job: Job, workers: int | None, progress: Progress) ->
     missing, faults = job.missing(), list[tuple[int, str]]()
     if not missing:
         return
-    gpus = int(ray.cluster_resources().get("GPU", 0))
-    size = min(workers or gpus or int(ray.cluster_resources()["CPU"]), len(missing))
+    processors, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
+    if workers is not None and workers > processors:
+        raise InputError(f"the cluster has {processors} processors, too few for --workers {workers}; give fewer")
+    size = min(workers or gpus or processors, len(missing))
     shards = ray.data.from_items(missing, override_num_blocks=len(missing)).map_batches(
         Worker, fn_constructor_args=(job,), batch_size=1, num_cpus=1, num_gpus=1 if gpus >= size else 0,
         compute=ray.data.ActorPoolStrategy(size=size), max_restarts=-1, max_task_retries=-1,
@@ -92,7 +94,7 @@ def _write_results(ray: Any, job: Job) -> list[dict[str, int]]:
     parts = [str(job.part(n)) for n in range(len(job.shards)) if not empty[n]]
     if not parts:
         raise InputError(f"there are no documents in {job.shards[0].name} and the other files; give at least one")
-    sizes = IdTable.load(Run.open(job.run).file("ids.parquet")).sizes
+    sizes = load_ids(Run.open(job.run)).sizes
     few = min(len(parts), max(int(ray.cluster_resources()["CPU"]), 1) * 4)  # partitions of a shuffle
     names = tuple(shard.name for shard in job.shards)
     rows = ray.data.read_parquet(parts)

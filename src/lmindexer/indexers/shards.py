@@ -27,7 +27,7 @@ from lmindexer.errors import InputError, excerpt
 from lmindexer.files import json_text, sha256_of, write_atomically, write_text
 from lmindexer.ids.table import IdTable, path_ids, rank_within
 from lmindexer.indexers.registry import Indexer, load_indexer
-from lmindexer.indexers.store import read_like
+from lmindexer.indexers.store import load_ids, read_like
 from lmindexer.progress import Progress
 from lmindexer.runs import Run
 
@@ -51,7 +51,8 @@ class Job:
 
         Raises InputError where it holds something else.
         """
-        path = self.out / JOB
+        run, path = Run.open(self.run), self.out / JOB
+        load_ids(run)  # a run without IDs is refused
         if path.is_file():
             begun = json.loads(path.read_text(encoding="utf-8"))
             if begun | {"finished": False} != self._facts:
@@ -61,7 +62,7 @@ class Job:
             return bool(begun["finished"])
         if self.out.exists() and (not self.out.is_dir() or any(not _is_hidden(left) for left in self.out.iterdir())):
             raise InputError(f"{self.out} exists already and holds no IDs in shards; choose another --out")
-        if Run.open(self.run).config.given_vectors:
+        if run.config.given_vectors:
             raise InputError(f"{self.run} was learned from vectors, and shards are read as texts; leave out --engine")
         (self.out / PARTS).mkdir(parents=True, exist_ok=True)
         write_text(path, json_text(self._facts, indent=2))

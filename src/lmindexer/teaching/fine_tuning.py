@@ -120,8 +120,7 @@ def finetune(
     begun = _begun(source, config, task, out) if resume and Run.is_begun(out) else None
     parallel.wait()  # nobody writes before all have looked
     with writing(out, wait=False, make=True) if parallel.is_first() else nullcontext():
-        _teach(source, config, task, out, begun, resume, progress)
-    return load_retriever(out)
+        return _teach(source, config, task, out, begun, resume, progress)
 
 
 def _teach(
@@ -132,11 +131,11 @@ def _teach(
     begun: Run | None,
     resume: bool,
     progress: Progress,
-) -> None:
+) -> Retriever:
     """Begin or go on in `out`, by the only one that writes there, and those that learn beside it."""
     if begun is not None and begun.facts["state"] == "finished":
         progress.say(f"{out} is finished already")
-        return
+        return load_retriever(out)
     if begun is not None and "bf16" in begun.facts:  # as it began, whatever this machine would choose
         config = replace(config, precision="bf16" if begun.bf16 else "fp32")
     model = METHODS[config.method].begin(source, config)  # what cannot be is refused while there is no folder yet
@@ -155,6 +154,7 @@ def _teach(
         choose(folder, model, task, progress)
     else:
         train(folder, model, task, progress, resume=resume)
+    return load_retriever(out) if parallel.is_first() else model.retriever()  # which others have from memory
 
 
 def splits_of_data(

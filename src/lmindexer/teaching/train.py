@@ -88,8 +88,10 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
 
 
 def dev_metric(model: Teachable, task: Task) -> float:
-    """The dev metric of the model as it is."""
-    return metric_on_dev(model.retriever(), task, model.config.dev_metric)
+    """The dev metric of the model as it is; of several processes all have that of the first."""
+    value = torch.tensor(metric_on_dev(model.retriever(), task, model.config.dev_metric), dtype=torch.float64)
+    parallel.as_the_first([value])
+    return float(value)
 
 
 def metric_on_dev(retriever: Retriever, task: Task, metric: str) -> float:
