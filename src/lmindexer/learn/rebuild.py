@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmindexer import parallel
 from lmindexer.learn.learner import Learner
 from lmindexer.learn.losses import macro_f1, reconstruction_loss, split_hints
 
@@ -21,7 +22,8 @@ def rebuild(learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int) -
     candidates, targets = _candidates(learner, rows, hidden.tokens)
     weight, bias = learner.reconstructor.output_weights(candidates)
     z = learner.reconstructor.out_norm(hidden.z)
-    return reconstruction_loss(z, targets, weight, bias, hidden.importance)
+    loss = reconstruction_loss(z, targets, weight, bias, hidden.importance)
+    return parallel.of_weight(loss, hidden.importance.sum())
 
 
 @torch.no_grad()
@@ -72,7 +74,7 @@ def _candidates(learner: Learner, rows: np.ndarray, targets: Tensor) -> tuple[Te
     tokens = learner.memories.corpus_tokens
     if learner.config.softmax != "batch" or tokens is None:
         return None, targets
-    present = tokens.different(rows, learner.indexer.backbone.special_ids)
+    present = tokens.different(parallel.whole(rows), learner.indexer.backbone.special_ids)
     candidates = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(targets.device)
     return candidates, torch.searchsorted(candidates, targets).clamp(max=len(candidates) - 1)
 

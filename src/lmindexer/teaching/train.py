@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmindexer import parallel
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.methods.retriever import Retriever
@@ -71,6 +72,9 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
             progress.say(f"to learn the {len(later)} made dev worse: they stay as if they came later")
             left_out = later
     trainer.load(BEST)
+    parallel.leave()
+    if not parallel.is_first():
+        return
     trainer.modules.eval()
     model.save(run, left_out)
     if config.rescores:
@@ -90,11 +94,18 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
 
 
 def dev_metric(model: Teachable, task: Task) -> float:
-    """The dev metric of the model as it is; where it sums several scores, by the weights that are best there."""
+    """The dev metric of the model as it is; where it sums several scores, by the weights that are best there.
+
+    Of several processes all have that of the first.
+    """
     retriever, metric = model.retriever(), model.config.dev_metric
     if sums(retriever):
-        return pick(retriever, task.dev_questions, metric).value
-    return metric_on_dev(retriever, task, metric)
+        found = pick(retriever, task.dev_questions, metric).value
+    else:
+        found = metric_on_dev(retriever, task, metric)
+    value = torch.tensor(found, dtype=torch.float64)
+    parallel.as_the_first([value])
+    return float(value)
 
 
 def metric_on_dev(retriever: Retriever, task: Task, metric: str) -> float:

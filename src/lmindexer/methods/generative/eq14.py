@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lmindexer import parallel
 from lmindexer.learn.losses import generation_loss, soft_generation_loss
 from lmindexer.methods.generative.folder import encoder_that_learns
 from lmindexer.methods.generative.model import GenerativeModel
@@ -17,14 +18,15 @@ from lmindexer.training import adamw_groups
 def id_loss(finetuned: GenerativeModel, memory: Memory, codes: Tensor, weight: Tensor) -> Tensor:
     """Eq. 14 of inputs that were read, whose answers have these codes (B, T)."""
     logits = id_logits(finetuned, memory, codes)
-    return generation_loss(logits, codes, weight, finetuned.config.label_smoothing)
+    loss = generation_loss(logits, codes, weight, finetuned.config.label_smoothing)
+    return parallel.of_weight(loss, weight.sum())
 
 
 def soft_id_loss(finetuned: GenerativeModel, memory: Memory, codes: Tensor, share: Tensor, weight: Tensor) -> Tensor:
     """The same where documents of codes (B, M, T) answer to a `share` (B, M) each, the right one first."""
     logits = id_logits(finetuned, memory, codes[:, 0])
-    smoothing = finetuned.config.label_smoothing
-    return soft_generation_loss(logits, codes, share, weight, smoothing)
+    loss = soft_generation_loss(logits, codes, share, weight, finetuned.config.label_smoothing)
+    return parallel.of_weight(loss, weight.sum())
 
 
 def id_logits(finetuned: GenerativeModel, memory: Memory, codes: Tensor) -> list[Tensor]:
