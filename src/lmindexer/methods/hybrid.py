@@ -1,7 +1,7 @@
 """Several retrievers as one: their lists fused by rank or by score."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from lmindexer.ids.ties import tie_key
 from lmindexer.methods.registry import METHODS, PARTNERS, method_for
 from lmindexer.methods.retriever import ByWords, Hit, Retriever
 from lmindexer.questions.sequences import Sequences
+from lmindexer.values import DocId
 
 RANK_CONSTANT = 60  # as published
 DEPTH = 100  # so much of every list is fused, whatever k is
@@ -109,6 +110,18 @@ class HybridRetriever(Retriever):
         lists = [retriever.answer(questions, depths[-1], only=only) for retriever, _ in self._asked]
         weights = [weight for _, weight in self._asked]
         return [self._fused(hits, weights, depths)[:k] for hits in zip(*lists, strict=True)]
+
+    def parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.parts`: what each retriever gives a document by the first 100 of its list."""
+        parts: dict[str, dict[str, float]] = {hit.doc_id: {} for hit in hits}
+        for retriever, weight in self._asked:
+            (found,) = retriever.answer([question], DEPTH, only=only)
+            for hit, value in zip(found, FUSIONS[self.fusion](found), strict=True):
+                if hit.doc_id in parts:
+                    parts[hit.doc_id][retriever.name] = weight * value
+        return [parts[hit.doc_id] for hit in hits]
 
     def without_words(self, texts: Sequence[str]) -> list[str]:
         """As `ByWords.without_words`, by the first retriever that goes by words; none where no retriever does."""

@@ -1,12 +1,13 @@
 """Find documents by generating their IDs (section 3.3): the search never leaves the IDs that exist."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16
@@ -17,9 +18,11 @@ from lmindexer.ids.trie import Trie
 from lmindexer.learn.memories import Memories
 from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.model.backbone import Memory
-from lmindexer.model.beam import beam_search, exact_search
+from lmindexer.model.beam import Beams, beam_search, exact_search, watch_beams
+from lmindexer.model.paths import path_log_p
 from lmindexer.model.semantic_indexer import SemanticIndexer
-from lmindexer.questions.questions import TEXT
+from lmindexer.questions.questions import HISTORY, TEXT
+from lmindexer.values import DocId
 
 BATCH = 16  # queries encoded and searched together
 HISTORIES = 64  # of vectors, read and searched together
@@ -82,6 +85,7 @@ class GenerativeRetriever(Retriever):
             raise InputError(f"novelty is nats such as 2, from -{MOST_NOVELTY} to {MOST_NOVELTY}, not {novelty:g}")
         if novelty and 0 < len(new) < len(ids):
             self._whole = self._whole.with_new(new, novelty)
+        self.new, self.beams, self._renormalise = frozenset(new), beams, renormalise
         self._find = partial(exact_search if exact else beam_search, beams=beams, renormalise=renormalise)
 
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
@@ -98,13 +102,52 @@ class GenerativeRetriever(Retriever):
         trie = self._whole if only is None else self._whole.subset(only).to(self.device)
         hits: list[list[Hit]] = [[] for _ in range(len(asked))]
         for rows in asked.batches(BATCH if isinstance(asked, Memories) else HISTORIES):
-            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-                memory = asked.memory(rows)
-            memory = replace(memory, states=memory.states.float(), weight=memory.weight.float())
-            found = self._find(self.model, memory, trie, min(k, len(trie)))
+            found = self._find(self.model, self._memory(asked, rows), trie, min(k, len(trie)))
             for row, documents, scores in zip(rows, found.rows.tolist(), found.scores.tolist(), strict=True):
                 hits[row] = [Hit(self.ids.doc_ids[d], s) for d, s in zip(documents, scores, strict=True) if d >= 0]
         return hits
+
+    def parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.parts`: log P of the code at each position, and what a document that came later gains.
+
+        A document that only a wider round found scores less than their sum, as `model.beam` says.
+        """
+        rows = np.array([self.ids.row_of[hit.doc_id] for hit in hits], dtype=np.int64)
+        log_p = self.path_log_p(self.read(question), rows).tolist()
+        names = [f"c{position + 1}" for position in range(len(self.ids.sizes))] + ["suffix"]
+        parts = [dict(zip(names, of_path, strict=False)) for of_path in log_p]
+        for part, hit, row in zip(parts, hits, rows.tolist(), strict=True):
+            if row in self.new:
+                part["came later"] = hit.score - sum(part.values())
+        return parts
+
+    def path_log_p(self, memory: Memory, rows: np.ndarray) -> Tensor:
+        """log P of each code of the paths of documents `rows` (M,), given the memory of one question: (M, T)."""
+        paths = known_paths(self.ids, self.model.sizes)[rows]
+        trie = self._whole if self._renormalise else None
+        return path_log_p(self.model, memory, torch.from_numpy(paths).long().to(self.device), trie)
+
+    def watch(self, memory: Memory, k: int) -> list[tuple[Beams, Beams]]:
+        """What the first round of a search for k documents looks at and keeps, as `watch_beams` says."""
+        beams, k = self.beams, min(k, len(self._whole))
+        return watch_beams(self.model, memory, self._whole, k, beams, renormalise=self._renormalise)
+
+    def nodes_of(self, row: int) -> list[int]:
+        """The node of the ID tree that a document is below, on each of its levels."""
+        return self._whole.nodes_of(known_paths(self.ids, self.model.sizes)[[row]])[0].tolist()
+
+    def read(self, question: Any) -> Memory:
+        """What the decoder reads of one question."""
+        kind = TEXT if isinstance(question, str) else HISTORY
+        return self._memory(self._read([question], kind), np.zeros(1, dtype=np.int64))
+
+    def _memory(self, asked: Asked, rows: np.ndarray) -> Memory:
+        """Of `asked`, some; in single precision."""
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            memory = asked.memory(rows)
+        return replace(memory, states=memory.states.float(), weight=memory.weight.float())
 
     @property
     def tokens_read(self) -> int:
