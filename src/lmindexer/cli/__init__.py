@@ -12,6 +12,7 @@ from lmindexer.cli import (  # noqa: F401 - each adds its verbs to the app
     pseudo,
     rating,
     searching,
+    serving,
 )
 from lmindexer.cli.app import main
 

@@ -35,6 +35,7 @@ SCRIPTS = (
     "layout.js",
     "drawing.js",
     "picture.js",
+    "elements.js",
     "list.js",
     "panel.js",
     "legend.js",

@@ -81,7 +81,7 @@ class Page {
         return page.palette;
       },
       slotOf: (doc) => this.labels.slotOf(doc),
-      styleOf: (tree, id) => this.styleOf(tree, id),
+      styleOf: (tree, id) => styleIn(tree, this.labels, id),
       textOf: (tree, id) => this.textOf(tree, id),
       opened: (_, node) => this.open(r, node),
       chosen: (_, doc) => this.choose(doc, r),
@@ -91,15 +91,6 @@ class Page {
         document.getElementById("spoken").textContent = this.described(picture.tree, tile.id).join(", ");
       },
     };
-  }
-
-  styleOf(tree, id) {
-    if (!this.labels.exist) {
-      if (id < 0) return 0;
-      return Math.round((Math.log(tree.size[id]) / Math.log(Math.max(2, tree.largest[tree.depth[id]]))) * (STEPS - 1));
-    }
-    if (id < 0) return this.labels.slotOf(tree.order[-1 - id]) * STEPS + STEPS - 1;
-    return tree.top[id] * STEPS + Math.round(tree.share[id] * (STEPS - 1));
   }
 
   textOf(tree, id) {
