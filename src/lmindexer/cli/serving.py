@@ -15,6 +15,7 @@ from lmindexer.extras import optional
 from lmindexer.methods.registry import METHODS, method_for
 
 SHORTEST = 16  # characters of a token
+STOPS_AFTER = 10  # seconds in which what is being answered may come to its end
 
 
 @app.command()
@@ -61,7 +62,8 @@ def serve(runs: tuple[Path, ...], host: str, port: int, token_file: Path | None,
             progress.doing(f"loading {name} and what {answered_by} needs")
             served.append(Served(name, run.path, answered_by, options[answered_by]))
     service = create_app(served, token=token, limits=Limits(concurrency=concurrency))
-    config = uvicorn.Config(service, log_level="warning", access_log=False, server_header=False)
+    config = uvicorn.Config(service, log_level="warning", access_log=False, server_header=False,
+                            timeout_graceful_shutdown=STOPS_AFTER)  # fmt: skip
     listening = _listening(host, port)
     place = f"[{host}]" if ":" in host else host
     click.echo(

@@ -176,7 +176,7 @@ def _add_refusals(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
+        place = ".".join(map(str, first["loc"][1:]))  # the first says only that it is the body, or the address
         return answer(422, f"{place or 'the body'}: {first['msg']}")
 
     @app.exception_handler(HTTPException)

@@ -8,6 +8,7 @@ class Page {
     this.runs = runs;
     this.mode = runs.some((run) => run.reads.includes("text")) ? "search" : "recommend";
     this.history = [];
+    this.typed = { search: "", recommend: "" };
     this.labels = [];
     this.box = document.getElementById("query");
     this.status = document.getElementById("status");
@@ -44,7 +45,9 @@ class Page {
   }
 
   changeMode(mode) {
+    this.typed[this.mode] = this.box.value;
     this.mode = mode;
+    this.box.value = this.typed[mode];
     for (const name of ["search", "recommend"]) {
       const tab = document.getElementById(`mode-${name}`);
       tab.setAttribute("aria-selected", String(name === mode));
@@ -86,6 +89,7 @@ class Page {
       const took = Math.round(performance.now() - began);
       this.status.textContent = hits.length ? `${hits.length} found in ${took} ms` : "Nothing found";
       this.results.show(hits);
+      document.getElementById("down").hidden = !this.run.has_ids;
       this.results.mark(this.about.id);
       this.tree.light(hits);
       document.documentElement.dataset.asked = JSON.stringify(question);
@@ -111,7 +115,10 @@ class Page {
   async choose(id) {
     this.results.mark(id);
     this.tree.ring(id);
-    if (!id) return this.about.hide();
+    if (!id) {
+      this.results.focusOn(this.about.id);
+      return this.about.hide();
+    }
     try {
       return await this.about.show(id);
     } catch (error) {

@@ -61,6 +61,11 @@ class Results {
     for (const { element, hit } of this.items) element.classList.toggle("chosen", hit.id === id);
   }
 
+  /** The keyboard goes on at a document; nothing happens where it is not in the list. */
+  focusOn(id) {
+    this.items.find(({ hit }) => hit.id === id)?.title.focus();
+  }
+
   focus(at) {
     this.items[Math.max(0, Math.min(at, this.items.length - 1))]?.title.focus();
   }
