@@ -32,7 +32,7 @@ class Client:
         text = answer.read().decode()
         self.headers = dict(answer.getheaders())
         connection.close()
-        return answer.status, json.loads(text) if "json" in answer.headers["content-type"] else text
+        return answer.status, json.loads(text) if "json" in answer.headers.get("content-type", "") else text
 
     def get(self, path: str) -> Any:
         status, answer = self.ask("GET", path)

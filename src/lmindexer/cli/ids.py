@@ -136,7 +136,7 @@ def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
 @option("--format", "named", type=click.Choice(FORMATS),
         help="Form of the output. [as --out ends; jsonl on the screen]")  # fmt: skip
 @option("--out", type=click.Path(path_type=Path),
-        help="The file to write (.jsonl, .csv, .parquet, index.json) or folder of tokens; else the screen.")  # fmt: skip
+        help="Write this file (.jsonl, .csv, .parquet, index.json) or folder of tokens; else the screen.")  # fmt: skip
 def export(run: Path, named: str | None, out: Path | None) -> None:
     """Write the IDs of a run as JSONL, CSV, Parquet, index.json or tokens.
 

@@ -78,9 +78,8 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise InputError(
-            f"cannot listen on {host}, port {port} ({error.strerror}); choose another --host or --port"
-        ) from None
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise InputError(f"cannot listen on {host}, port {port} ({reason}); choose another --host or --port") from None
 
 
 def _token(path: Path) -> str:

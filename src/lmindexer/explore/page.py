@@ -24,11 +24,11 @@ from lmindexer.files import json_text, write_text
 from lmindexer.ids.table import IdTable, path_ids
 
 TEXT_LENGTH = 160  # characters of a document which the page keeps, and searches
-LABEL_COLOURS = 8  # as many as can be told apart, also by the colour-blind; page.css has them
+LABEL_COLOURS = 8  # as many as can be told apart, also by the colour-blind; base.css has them
 ONE_LABEL_SHARE = 0.9  # a level where one label has more than this tells too little to colour by
 COLOURED_SHARE = 1 / 3  # a level whose coloured labels have less than this, too: nearly all would be "other labels"
 ASSETS = files("lmindexer.explore") / "assets"
-STYLES = ("colours.css", "page.css")
+STYLES = ("base.css", "page.css")
 SCRIPTS = (
     "data.js",
     "labels.js",

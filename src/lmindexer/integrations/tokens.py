@@ -21,7 +21,6 @@ from lmindexer.ids.table import IdTable
 from lmindexer.ids.trie import Level, Trie
 from lmindexer.indexers.store import documents_and_ids
 from lmindexer.questions.queries import QUERIES, Queries
-from lmindexer.questions.query_records import split_name
 from lmindexer.questions.sequence_files import SEQUENCES, load_taught
 from lmindexer.questions.sequences import training_examples
 from lmindexer.runs import Run
@@ -56,7 +55,7 @@ def write_tokens(run: Run, out: Path) -> dict[str, int]:
     tokens = dict(zip(ids.doc_ids, paths, strict=True))
     pairs: dict[str, Iterable[Pair]] = {"documents.jsonl": zip(corpus.texts(), tokens.values(), strict=True)}
     if run.has(QUERIES):
-        pairs["queries.jsonl"] = _of_queries(Queries.read(run.file(QUERIES), split_name("train")), tokens)
+        pairs["queries.jsonl"] = _of_queries(Queries.read(run.file(QUERIES), "train"), tokens)
     if run.has(SEQUENCES):
         pairs["histories.jsonl"] = _of_histories(run, list(tokens.values()), ids)
     files = {

@@ -7,7 +7,7 @@ from lmindexer.explore.page import ASSETS as EXPLORE
 from lmindexer.explore.page import csp_hash, filled, script_of
 
 ASSETS = files("lmindexer.serving") / "assets"
-STYLES = (EXPLORE / "colours.css", ASSETS / "page.css")
+STYLES = (EXPLORE / "base.css", ASSETS / "page.css")
 # of the page of explore
 DRAWN = ("data.js", "labels.js", "layout.js", "drawing.js", "picture.js", "elements.js", "heading.js", "tip.js")
 SCRIPTS = ("service.js", "results.js", "tree.js", "why.js", "page.js")

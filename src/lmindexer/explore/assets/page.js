@@ -75,22 +75,11 @@ class Page {
   // ---- what a picture asks and tells
 
   listener(r) {
-    const page = this;
-    return {
-      get palette() {
-        return page.palette;
-      },
-      slotOf: (doc) => this.labels.slotOf(doc),
-      styleOf: (tree, id) => styleIn(tree, this.labels, id),
-      textOf: (tree, id) => this.textOf(tree, id),
+    return listenerOf(this, {
       opened: (_, node) => this.open(r, node),
       chosen: (_, doc) => this.choose(doc, r),
       back: () => this.back(r),
-      hovered: (picture, found, event) => this.hover(picture, found, event),
-      spoken: (picture, tile) => {
-        document.getElementById("spoken").textContent = this.described(picture.tree, tile.id).join(", ");
-      },
-    };
+    });
   }
 
   textOf(tree, id) {
@@ -106,12 +95,6 @@ class Page {
     }
     const label = tree.topName[id] ? `${lastPart(tree.topName[id])} ${percent(tree.share[id])}` : "";
     return [tree.path(id).join(" · "), documentsIn(tree.size[id]), tree.words[id].join(", "), label].filter(Boolean);
-  }
-
-  hover(picture, found, event) {
-    if (!found) return this.tip.hide();
-    const lines = ({ id }) => this.described(picture.tree, id);
-    return this.tip.show(lines(found.tile), found.cell ? lines(found.cell) : [], event);
   }
 
   // ---- verbs

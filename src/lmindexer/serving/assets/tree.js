@@ -48,22 +48,11 @@ class TreePane {
   }
 
   listener() {
-    const pane = this;
-    return {
-      get palette() {
-        return pane.palette;
-      },
-      slotOf: (doc) => this.labels.slotOf(doc),
-      styleOf: (tree, id) => styleIn(tree, this.labels, id),
-      textOf: (tree, id) => this.textOf(tree, id),
+    return listenerOf(this, {
       opened: (_, node) => this.open(0, node),
       chosen: (_, doc) => this.page.choose(this.ids[doc]),
       back: () => this.back(),
-      hovered: (picture, found, event) => this.hover(picture, found, event),
-      spoken: (picture, tile) => {
-        document.getElementById("spoken").textContent = this.described(picture.tree, tile.id).join(", ");
-      },
-    };
+    });
   }
 
   textOf(tree, id) {
@@ -79,12 +68,6 @@ class TreePane {
     }
     const label = tree.topName[id] ? `${lastPart(tree.topName[id])} ${percent(tree.share[id])}` : "";
     return [tree.path(id).join(" · "), documentsIn(tree.size[id]), tree.words[id].join(", "), label].filter(Boolean);
-  }
-
-  hover(picture, found, event) {
-    if (!found) return this.tip.hide();
-    const lines = ({ id }) => this.described(picture.tree, id);
-    return this.tip.show(lines(found.tile), found.cell ? lines(found.cell) : [], event);
   }
 
   // ---- what its heading needs
