@@ -20,6 +20,7 @@ from lmindexer.indexers.changes import add_documents
 from lmindexer.indexers.store import load_documents
 from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.runs import Run
+from lmindexer.runs.versions import publish, rollback
 from lmindexer.serving.limits import Limits
 from lmindexer.serving.served import Served
 
@@ -204,3 +205,21 @@ def test_a_port_that_is_taken_is_told(learned: Path):
         2,
         f"lmindexer: cannot listen on 127.0.0.1, port {port} (Address already in use); choose another --host or --port",
     )
+
+
+def test_a_store_is_served_and_its_next_version_taken_up(run: Path, tmp_path: Path):
+    store = tmp_path / "store"
+    publish(Run.open(run), store)
+    with serving(Served("shop", store), token=TOKEN) as client:
+        assert client.post("/search", {"query": "rose"})["version"] == "0001"
+        status, answer = client.ask("POST", "/documents", NEW, **ALLOWED)
+        assert (status, "is a published version, which does not change" in answer["error"]) == (422, True)
+        add_documents(run, Corpus.from_documents([Document("late", "a late storm")]))
+        publish(Run.open(run), store)
+        while client.get("/runs")[0]["version"] == "0001":
+            pass
+        assert client.get("/documents/late")["new"] is True
+        rollback(store)
+        while client.get("/runs")[0]["version"] == "0002":
+            pass
+        assert client.ask("GET", "/documents/late")[0] == 404

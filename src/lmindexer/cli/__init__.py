@@ -10,6 +10,7 @@ from lmindexer.cli import (  # noqa: F401 - each adds its verbs to the app
     looking,
     preparing,
     pseudo,
+    publishing,
     rating,
     searching,
     serving,

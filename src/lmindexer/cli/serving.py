@@ -36,21 +36,23 @@ def serve(runs: tuple[Path, ...], host: str, port: int, token_file: Path | None,
     """Answer over HTTP what RUNS find, with a page for the browser.
 
     POST /search and /recommend find documents, POST /explain says why, GET /documents/ID and /tree show the IDs, GET
-    /docs describes it all. Requests that come together are answered together. What another process adds to a run or
-    removes is served within a second. Ctrl-C ends it.
+    /docs describes it all. Requests that come together are answered together. RUNS are run folders, or stores that
+    lmindexer publish made; what another process adds, removes or publishes is taken up within a second. Ctrl-C ends it.
 
     \b
-    Example:
+    Examples:
       lmindexer serve runs/search runs/recommend --port 8000
+      lmindexer serve stores/beauty
     """
     from lmindexer.runs import Run, names_of
+    from lmindexer.runs.versions import folder_of
 
     uvicorn = optional("uvicorn", "lmindexer serve", "serve")
     for package in ("fastapi", "prometheus_client"):
         optional(package, "lmindexer serve", "serve")
     token = "" if token_file is None else _token(token_file)
-    opened = [Run.open(run) for run in runs]
-    methods = [method or method_for(run) for run in runs]
+    opened = [Run.open(folder_of(run)[0]) for run in runs]
+    methods = [method or method_for(run.path) for run in opened]
     options = options_of(methods, how)
     from lmindexer.serving.app import create_app
     from lmindexer.serving.limits import Limits
@@ -58,9 +60,9 @@ def serve(runs: tuple[Path, ...], host: str, port: int, token_file: Path | None,
 
     served = []
     with steps() as progress:
-        for name, run, answered_by in zip(names_of(runs), opened, methods, strict=True):
+        for name, run, answered_by in zip(names_of(runs), runs, methods, strict=True):
             progress.doing(f"loading {name} and what {answered_by} needs")
-            served.append(Served(name, run.path, answered_by, options[answered_by]))
+            served.append(Served(name, run, method or "", options[answered_by]))
     service = create_app(served, token=token, limits=Limits(concurrency=concurrency))
     config = uvicorn.Config(service, log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=STOPS_AFTER)  # fmt: skip

@@ -111,6 +111,7 @@ class Answers(BaseModel):
 
     run: str
     snapshot: int
+    version: str
     method: str
     answers: list[HitList]
 

@@ -17,6 +17,7 @@ def answers_of(snapshot: Snapshot, answers: Sequence[Answer], explain: bool) -> 
     return {
         "run": snapshot.name,
         "snapshot": snapshot.number,
+        "version": snapshot.version,
         "method": snapshot.method,
         "answers": [{"hits": _hits(snapshot, answer, explain)} for answer in answers],
     }
@@ -104,6 +105,7 @@ def run_of(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "name": snapshot.name,
         "snapshot": snapshot.number,
+        "version": snapshot.version,
         "method": snapshot.method,
         "reads": list(snapshot.retriever.reads),
         "documents": len(snapshot.corpus),

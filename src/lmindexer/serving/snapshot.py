@@ -49,6 +49,7 @@ class Snapshot:
 
     name: str
     number: int  # of the snapshot: each change of the run has the next
+    version: str  # of a store; "" of a run that is served itself
     method: str
     corpus: Corpus
     ids: IdTable | None
@@ -133,7 +134,9 @@ class Snapshot:
         return Bm25Retriever(self.corpus)
 
 
-def open_snapshot(name: str, path: Path, method: str, how: dict[str, Any], before: Snapshot | None = None) -> Snapshot:
+def open_snapshot(
+    name: str, path: Path, method: str, how: dict[str, Any], before: Snapshot | None = None, version: str = ""
+) -> Snapshot:
     """A run as it is now, answered by a method that is asked `how`; `before` is the snapshot that it follows."""
     run = Run.open(path)
     corpus, ids = documents_and_perhaps_ids(run)
@@ -142,7 +145,7 @@ def open_snapshot(name: str, path: Path, method: str, how: dict[str, Any], befor
         raise InputError(f"{path} was changed while it was read; it is read again")
     words = None if ids is None else PathWords.of(corpus, ids, before.words if before is not None else None)
     number = 1 if before is None else before.number + 1
-    return Snapshot(name, number, method, corpus, ids, retriever, words, _new(run, corpus, before))
+    return Snapshot(name, number, version, method, corpus, ids, retriever, words, _new(run, corpus, before))
 
 
 def _new(run: Run, corpus: Corpus, before: Snapshot | None) -> frozenset[str]:
