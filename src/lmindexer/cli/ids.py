@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 ENDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 INDEX = "index.json"  # of LETTER and LC-Rec
-FORMATS = ("jsonl", "csv", "parquet", INDEX)
+TOKENS = "tokens"  # a folder
+FORMATS = ("jsonl", "csv", "parquet", INDEX, TOKENS)
 
 
 @app.command()
@@ -171,17 +172,23 @@ def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
 @option("--format", "named", type=click.Choice(FORMATS),
         help="Form of the output. [as --out ends; jsonl on the screen]")  # fmt: skip
 @option("--out", type=click.Path(path_type=Path),
-        help="The file to write, .jsonl, .csv, .parquet or index.json; else the screen (jsonl).")  # fmt: skip
+        help="Write this file (.jsonl, .csv, .parquet, index.json) or folder of tokens; else the screen.")  # fmt: skip
 def export(run: Path, named: str | None, out: Path | None) -> None:
-    """Write the IDs of a run as JSONL, CSV, Parquet or index.json.
+    """Write the IDs of a run as JSONL, CSV, Parquet, index.json or tokens.
 
     JSONL has lines {"id": "B004756YJA", "codes": [17, 401, 0]}; CSV and Parquet have one column a position; index.json
     has tokens for a language model, {"B004756YJA": ["<a_17>", "<b_401>", "<c_0>"]}, as LETTER and LC-Rec read them.
+    --format tokens writes a folder for training tools: the tokens to add to a tokenizer, the IDs in these, the trie of
+    all IDs, and pairs {"prompt", "completion"} of documents, and of the queries or histories that RUN was taught.
 
     \b
-    Example:
+    Examples:
       lmindexer export runs/beauty --out ids.csv
+      lmindexer export runs/beauty-rec --format tokens --out tokens/beauty
     """
+    if named == TOKENS:
+        _export_tokens(run, out)
+        return
     from lmindexer.indexers.store import load_ids
     from lmindexer.runs import Run
 
@@ -197,6 +204,21 @@ def export(run: Path, named: str | None, out: Path | None) -> None:
     else:
         for line in ids.jsonl_lines():
             click.echo(line)
+
+
+def _export_tokens(run: Path, out: Path | None) -> None:
+    """Write the folder of --format tokens, and say what is in it."""
+    from lmindexer.runs import Run
+
+    if out is None:
+        raise InputError("--format tokens writes a folder; name it with --out")
+    opened = Run.open(run)
+    from lmindexer.integrations.tokens import write_tokens
+
+    with steps() as progress:
+        progress.doing("reading the documents")
+        lines = write_tokens(opened, out)
+    click.echo(", ".join(f"{count:,} lines in {out / name}" for name, count in lines.items()), err=True)
 
 
 @app.command()

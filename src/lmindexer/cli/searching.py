@@ -159,16 +159,11 @@ def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]
     """List the ids of the documents whose label begins with one of `labels`."""
     if corpus.labels is None:
         raise InputError(f"{run} has no labels to choose by; learn it with --label, or use --only-ids")
-    from lmindexer.corpus.labels import parse_label
+    from lmindexer.corpus.labels import rows_labelled
 
     found: list[str] = []
     for label in labels:
-        paths = {parse_label(label), (label.strip(),)}  # the second: made in Python, with a > in it
-        some = [
-            doc_id
-            for doc_id, label_path in zip(corpus.doc_ids, corpus.labels, strict=True)
-            if any(label_path[: len(path)] == path for path in paths if path)
-        ]
+        some = [corpus.doc_ids[row] for row in rows_labelled(corpus.labels, label)]
         if not some:
             known = sorted({label_path[0] for label_path in corpus.labels if label_path})
             raise InputError(f"no document of {run} has the label {label!r}; labels begin with {', '.join(known[:8])}")

@@ -1,6 +1,6 @@
 """Answer by BM25: by the words of the query, stemmed, and nothing else; its two numbers may be chosen on dev."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from lmindexer.questions.questions import TEXT
 from lmindexer.questions.sequences import Sequences
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
+from lmindexer.values import DocId
 
 ENGLISH, NONE = "english", "none"
 STOP_TEXT = """
@@ -140,6 +141,15 @@ class Bm25Retriever(Retriever):
     def without_words(self, texts: Sequence[str]) -> list[str]:
         """As `ByWords.without_words`."""
         return [text for text in texts if not self._known_words(text)[1]]
+
+    def score_parts(
+        self, question: str, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.score_parts`: what each stem of the question is worth in each document."""
+        index, words = self._known_words(question)
+        worth = {word: index.scores([word]) * words.count(word) for word in dict.fromkeys(words)}
+        rows = [self._corpus.row_of[hit.doc_id] for hit in hits]
+        return [{word: float(scores[row]) for word, scores in worth.items() if scores[row]} for row in rows]
 
     def _known_words(self, text: str) -> tuple[Bm25, list[str]]:
         """The index that answers a text, and the text's words that are in it."""

@@ -1,7 +1,7 @@
 """Several retrievers as one: their lists fused by rank or by score."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lmindexer.methods.taught import taught_by
 from lmindexer.methods.weights import Scored
 from lmindexer.questions.questions import Question
 from lmindexer.questions.sequences import Sequences
+from lmindexer.values import DocId
 
 RANK_CONSTANT = 60  # as published
 DEPTH = 100  # so much of every list is fused, whatever k is
@@ -130,6 +131,18 @@ class HybridRetriever(Retriever):
                 scores[part, [place_of[hit.doc_id] for hit in hits]] = FUSIONS[self.fusion](hits)
             found.append(Scored(np.array([row_of[doc_id] for doc_id in place_of], np.int64), scores))
         return found
+
+    def score_parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.score_parts`: what each retriever gives a document by the first 100 of its list."""
+        parts: dict[str, dict[str, float]] = {hit.doc_id: {} for hit in hits}
+        for retriever, weight in self._asked:
+            (found,) = retriever.answer([question], DEPTH, only=only)
+            for hit, value in zip(found, FUSIONS[self.fusion](found), strict=True):
+                if hit.doc_id in parts:
+                    parts[hit.doc_id][retriever.name] = weight * value
+        return [parts[hit.doc_id] for hit in hits]
 
     def without_words(self, texts: Sequence[str]) -> list[str]:
         """As `ByWords.without_words`, by the first retriever that goes by words; none where no retriever does."""

@@ -85,6 +85,17 @@ class ByWords(Protocol):
         ...
 
 
+@runtime_checkable
+class ByParts(Protocol):
+    """A retriever whose scores are sums of parts that have names: words, positions of an ID, other retrievers."""
+
+    def score_parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """What the score of each hit of a question is the sum of; `only` as the hits were found."""
+        ...
+
+
 def checked_questions(questions: Sequence[str | Sequence[DocId]], k: int) -> tuple[str, list[Any]]:
     """The kind of these questions, and the questions as lists of strings are.
 

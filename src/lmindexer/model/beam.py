@@ -104,6 +104,21 @@ def score_documents(
     return beams.scores.gather(1, beam)
 
 
+@torch.no_grad()
+def watch_beams(
+    model: SemanticIndexer, memory: Memory, trie: Trie, k: int, beams: int, *, renormalise: bool = False
+) -> list[tuple[Beams, Beams]]:
+    """The first round of `beam_search` at each position: all nodes that it looks at, and those that it keeps."""
+    _check(model, trie, k, beams)
+    seen = list[tuple[Beams, Beams]]()
+    last = len(trie.sizes) - 1
+    _descend(
+        model, memory, trie, lambda _, level: beams if level < last else k, renormalise,
+        watch=lambda below, kept: seen.append((below, kept)),
+    )  # fmt: skip
+    return seen
+
+
 def _round(model: SemanticIndexer, memory: Memory, trie: Trie, k: int, beams: int, renormalise: bool) -> Found:
     """The k best documents of those that `beams` prefixes a position lead to, perhaps fewer."""
     levels = len(trie.sizes)
@@ -135,8 +150,12 @@ def _descend(
     width: Callable[[Tensor, int], int],
     renormalise: bool,
     bound: Tensor | None = None,
+    watch: Callable[[Beams, Beams], None] | None = None,
 ) -> Beams:
-    """From the root to the leaves; `width(scores, level)` nodes of each level are kept, none below `bound` (B, 1)."""
+    """From the root to the leaves; `width(scores, level)` nodes of each level are kept, none below `bound` (B, 1).
+
+    `watch` sees the nodes that are looked at on each level, and those that are kept.
+    """
     read, beams = model.reader(memory), Beams.root(memory)
     broken = list[Tensor]()
     for level, codebook in enumerate(model.codebooks):
@@ -149,6 +168,8 @@ def _descend(
         last = level == len(trie.sizes) - 1
         best = _best(scores, n, _leaf_ranks(trie, below) if last else None)
         beams = follow(trie, below, scores, best, level)
+        if watch is not None:
+            watch(below, beams)
     if torch.stack(broken).any():
         raise InputError(
             "the model gives probabilities that are not numbers; see lmindexer check, and learn or "

@@ -1,6 +1,6 @@
 """Find documents by generating their IDs (section 3.3): the search never leaves the IDs that exist."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -18,9 +18,11 @@ from lmindexer.ids.trie import Trie
 from lmindexer.learn.memories import Memories
 from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.model.backbone import Memory
-from lmindexer.model.beam import Found, beam_search, exact_search, score_documents
+from lmindexer.model.beam import Beams, Found, beam_search, exact_search, score_documents, watch_beams
+from lmindexer.model.paths import path_log_p
 from lmindexer.model.semantic_indexer import SemanticIndexer
-from lmindexer.questions.questions import TEXT
+from lmindexer.questions.questions import HISTORY, TEXT
+from lmindexer.values import DocId
 
 BATCH = 16  # queries encoded and searched together
 HISTORIES = 64  # of vectors, read and searched together
@@ -84,7 +86,7 @@ class GenerativeRetriever(Retriever):
             raise InputError(f"novelty is nats such as 2, from -{MOST_NOVELTY} to {MOST_NOVELTY}, not {novelty:g}")
         if novelty and 0 < len(new) < len(ids):
             self._whole = self._whole.with_new(new, novelty)
-        self._renormalise = renormalise
+        self.new, self.beams, self._renormalise = frozenset(new), beams, renormalise
         self._find = partial(exact_search if exact else beam_search, beams=beams, renormalise=renormalise)
 
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
@@ -128,6 +130,43 @@ class GenerativeRetriever(Retriever):
     def scores(self, memory: Memory, trie: Trie, rows: Tensor) -> Tensor:
         """log P, in nats, of documents `rows` (b, C) of a trie: as `best` would score them."""
         return score_documents(self.model, memory, trie, rows.to(self.device), renormalise=self._renormalise)
+
+    def score_parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.score_parts`: log P of the code at each position, and what a document that came later gains.
+
+        A document that only a wider round found scores less than their sum, as `model.beam` says.
+        """
+        rows = np.array([self.ids.row_of[hit.doc_id] for hit in hits], dtype=np.int64)
+        log_p = self.path_log_p(self.memory_of(question), rows).tolist()
+        names = [f"c{position + 1}" for position in range(len(self.ids.sizes))] + ["suffix"]
+        parts = [dict(zip(names, of_path, strict=False)) for of_path in log_p]
+        for part, hit, row in zip(parts, hits, rows.tolist(), strict=True):
+            if row in self.new:
+                part["came later"] = hit.score - sum(part.values())
+        return parts
+
+    def path_log_p(self, memory: Memory, rows: np.ndarray) -> Tensor:
+        """log P of each code of the paths of documents `rows` (M,), given the memory of one question: (M, T)."""
+        paths = known_paths(self.ids, self.model.sizes)[rows]
+        trie = self._whole if self._renormalise else None
+        return path_log_p(self.model, memory, torch.from_numpy(paths).long().to(self.device), trie)
+
+    def watch(self, memory: Memory, k: int) -> list[tuple[Beams, Beams]]:
+        """What the first round of a search for k documents looks at and keeps, as `watch_beams` says."""
+        beams, k = self.beams, min(k, len(self._whole))
+        return watch_beams(self.model, memory, self._whole, k, beams, renormalise=self._renormalise)
+
+    def nodes_of(self, row: int) -> list[int]:
+        """The node of the ID tree that a document is below, on each of its levels."""
+        return self._whole.nodes_of(known_paths(self.ids, self.model.sizes)[[row]])[0].tolist()
+
+    def memory_of(self, question: Any) -> Memory:
+        """What the decoder reads of one question."""
+        kind = TEXT if isinstance(question, str) else HISTORY
+        ((_, memory),) = self.batches(self.read([question], kind))
+        return memory
 
     @property
     def tokens_read(self) -> int:

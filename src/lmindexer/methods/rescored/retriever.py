@@ -1,6 +1,6 @@
 """Ask by generated IDs, cosines and words at once: the best that any of them finds, in the order of the sum of all."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -17,13 +17,14 @@ from lmindexer.methods.generative.finetuned import FinetunedRetriever
 from lmindexer.methods.generative.finetuned import open_run as open_generative
 from lmindexer.methods.generative.retriever import GenerativeRetriever
 from lmindexer.methods.rescored.candidates import DENSE, PARTS, UNITS, WORDS, Candidates, Sum, candidates_of
-from lmindexer.methods.retriever import Hit, How, Retriever, best_rows
+from lmindexer.methods.retriever import Hit, How, Retriever, best_rows, rows_of
 from lmindexer.methods.taught import rescoring_of
 from lmindexer.model.backbone import Memory
 from lmindexer.model.beam import ROUNDING, Found
 from lmindexer.questions.questions import TEXT, Question
 from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
+from lmindexer.values import DocId
 
 DEPTH = 100  # so much of every list is scored, and so many prefixes are kept, whatever k is
 SCORES = 2**25  # of all documents for the questions of a batch, so that memory stays bounded
@@ -93,6 +94,24 @@ class RescoredRetriever(Retriever):
             pairs = zip(documents[:k].tolist(), scores[:k].tolist(), strict=True)
             hits[place] = [Hit(self.doc_ids[row], score) for row, score in pairs]
         return hits
+
+    def score_parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.score_parts`: by IDs, cosine and words; parts that count nothing are left out.
+
+        A document that only a longer list found scores less than their sum, as `Candidates.ranked` says.
+        """
+        row_of = {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
+        rows = np.array([row_of[hit.doc_id] for hit in hits], np.int64)
+        allowed = None if only is None else rows_of(only, self.doc_ids)
+        ((_, memory),) = self.generated.batches(self.generated.read([question], TEXT))
+        of_all = self._scores_of_all([question], memory)
+        (found,) = self._scored(memory, self.generated.trie(allowed), [[rows, rows[:0], rows[:0]]], of_all)
+        values = np.array(self.weighted.weights)[:, None] * found.raised(self.weighted.least).scores  # (3, C)
+        place = {row: column for column, row in enumerate(found.rows.tolist())}
+        counting = [n for n, weight in enumerate(self.weighted.weights) if weight]
+        return [{PARTS[n]: float(values[n, place[row]]) for n in counting} for row in rows.tolist()]
 
     def scored(self, questions: Sequence[Question], kind: str, k: int) -> list[Candidates]:
         """As `weights.Summing.scored`."""
