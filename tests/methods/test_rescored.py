@@ -135,6 +135,16 @@ def test_lists_of_all_documents_equal_scoring_every_document(home: Path):
         check(hits, sums[text], 80)
 
 
+def test_the_parts_of_a_score_add_up_to_it(home: Path):
+    retriever, _ = opened(home / "taught", beams=100)
+    ((hits, parts),) = [(hits, retriever.score_parts(ASKED[0], hits)) for hits in retriever.search(ASKED[:1], 9)]
+    row_of = {doc_id: row for row, doc_id in enumerate(retriever.doc_ids)}
+    assert {name for part in parts for name in part} == {"ids", "dense", "words"}
+    assert [sum(part.values()) for part in parts] == pytest.approx([hit.score for hit in hits], abs=1e-3)
+    dense = [0.03 * 50 * Fixed(1, 80).scores[row_of[hit.doc_id]] for hit in hits]
+    assert [part["dense"] for part in parts] == pytest.approx(dense, abs=1e-5)
+
+
 @pytest.mark.parametrize("k", [1, 5, 30])
 def test_an_exact_search_finds_the_true_best_by_the_sum(home: Path, k: int):
     retriever, sums = opened(home / "taught", exact=True)
