@@ -106,9 +106,9 @@ class FinetunedRetriever(GenerativeRetriever):
     @cached_property
     def _is_new(self) -> Tensor:
         """(N,) bool, which documents came after training."""
-        is_new = torch.zeros(len(self.doc_ids), dtype=torch.bool, device=self.device)
-        is_new[list(self.finetuned.new)] = True
-        return is_new
+        is_new = np.zeros(len(self.doc_ids), bool)
+        is_new[np.array(self.finetuned.new, np.int64)] = True
+        return torch.from_numpy(is_new).to(self.device)
 
     @cached_property
     def _ranks(self) -> np.ndarray:
