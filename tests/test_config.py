@@ -248,7 +248,7 @@ def test_every_setting_counts_for_something_that_there_is(kind: type):
     known = {
         *INDEXER_NAMES, "imported", "simcse", "a file of vectors", "search", "recommend", "generative", *SEQUENTIAL,
         "generative to search", "generative to recommend", "--loss sampled", "--loss bce", "networks", "bm25",
-        "dual-encoder", "seal",
+        "dual-encoder", "seal", "--dense-loss",
     }  # fmt: skip
     for f in dataclasses.fields(kind):
         assert set(f.metadata["of"]) <= known, f.name

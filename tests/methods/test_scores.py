@@ -97,7 +97,7 @@ def test_both_losses_by_the_obvious_way(run: Path, corpus: Corpus):
     model, pairs = lesson.model, np.arange(len(task.target))
     losses = lesson.losses(pairs)
     codes = id_codes(model)[torch.from_numpy(task.target).long()]
-    ids = id_loss(model, lesson.histories, pairs, codes, torch.ones(len(pairs)))
+    ids = id_loss(model, lesson.histories.memory(pairs), codes, torch.ones(len(pairs)))
     torch.testing.assert_close(losses["ids"], ids)
     taken = sorted({row for rows in USERS for row in rows[:-2]})
     assert len(taken) < len(corpus)

@@ -185,8 +185,10 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "FEWEST", 6)
 
 
-def data_of(home: Path, task: str) -> dict[str, Path]:
-    return {"queries": home / "queries.jsonl"} if task == "search" else {"sequences": home / "taken.txt"}
+def data_of(home: Path, task: str) -> dict[str, Any]:
+    if task == "search":
+        return {"queries": home / "queries.jsonl", "rescore": False}
+    return {"sequences": home / "taken.txt"}
 
 
 def facts(run: Path) -> dict[str, Any]:
@@ -207,9 +209,9 @@ def test_nothing_is_learned_of_them_before_the_end(
     rows: list[int] = []
     when = ["before"]
 
-    def watched(finetuned: Any, asked: Any, of: Any, codes: torch.Tensor, weight: Any) -> torch.Tensor:
+    def watched(finetuned: Any, memory: Any, codes: torch.Tensor, weight: Any) -> torch.Tensor:
         learned[when[0]] |= set(map(tuple, codes.tolist()))
-        return real_loss(finetuned, asked, of, codes, weight)
+        return real_loss(finetuned, memory, codes, weight)
 
     def calibrated(finetuned: Any, of: Any, later: np.ndarray) -> Calibration:
         when[0] = "after"

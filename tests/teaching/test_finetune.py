@@ -47,8 +47,10 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     return folder
 
 
-def data_of(home: Path, task: str) -> dict[str, Path]:
-    return {"queries": home / "queries.jsonl"} if task == "search" else {"sequences": home / "taken.txt"}
+def data_of(home: Path, task: str) -> dict[str, Any]:
+    if task == "search":
+        return {"queries": home / "queries.jsonl", "rescore": False}
+    return {"sequences": home / "taken.txt"}
 
 
 def answers(run: Path, k: int = 80) -> list[list[Hit]]:

@@ -18,6 +18,7 @@ RECOMMEND, GENERATIVE, SEAL = ("recommend",), ("generative",), ("seal",)
 HISTORIES = "generative to recommend"
 WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
 IDS_TO_RECOMMEND, IDS_TO_SEARCH = (HISTORIES,), ("generative to search",)  # both must hold
+DENSE_LOSS = "--dense-loss"  # where it is above 0
 SEQUENCES, NEGATIVES, NGRAMS, WORDS = "Sequences", "Negatives", "N-grams", "Words"
 RATE = dict.fromkeys(SEQUENTIAL, (1e-3,)) | {"dual-encoder": (2e-5,), "seal": (1e-3,)}
 BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32, "seal": 32}
@@ -88,6 +89,25 @@ class FinetuneConfig:
         TASK,
         of=GENERATIVE,
     )
+    rescore: bool = setting(
+        True,
+        "pick on dev how much cosines and words count beside IDs, and search by their sum where that is better",
+        TASK,
+        of=IDS_TO_SEARCH,
+    )
+    dense_loss: float = setting(
+        0.0,
+        "how much the encoder's own vectors learn beside the IDs, to be near those of the documents that answer; 0: "
+        "the published encoder's vectors stand beside the IDs",
+        TASK,
+        of=IDS_TO_SEARCH,
+    )
+    soft_targets: float = setting(
+        0.0,
+        "share of a query's target that goes to the 100 documents which BM25 and the published encoder find; 0: none",
+        TASK,
+        of=IDS_TO_SEARCH,
+    )
 
     suffix: bool = setting(
         True, "also learn the last position, which tells apart documents of one path", MODEL, of=GENERATIVE
@@ -138,11 +158,12 @@ class FinetuneConfig:
 
     hard_negatives: int = setting(
         1, "documents beside each pair that BM25 ranks highest and that are not relevant; 0: those of the batch alone",
-        NEGATIVES, of=DUAL_ENCODER,
+        NEGATIVES, of=(*DUAL_ENCODER, DENSE_LOSS),
     )  # fmt: skip
     temperature: float = setting(
-        0.05, "of the softmax over documents, in cosines: lower, only near documents count", NEGATIVES, of=DUAL_ENCODER
-    )
+        0.05, "of the softmax over documents, in cosines: lower, only near documents count", NEGATIVES,
+        of=(*DUAL_ENCODER, DENSE_LOSS),
+    )  # fmt: skip
     texts_at_once: int = setting(
         0, "read so many texts of a batch at a time, twice, so that a large one fits; 0: all, once", NEGATIVES,
         of=DUAL_ENCODER,
@@ -219,6 +240,8 @@ class FinetuneConfig:
         """What `of` a setting may name so that the setting counts."""
         task = "recommend" if self.method in SEQUENTIAL else "search" if self.method in SEARCH_ALONE else self.task
         losses = (f"--loss {self.loss}",) if self.method in SEQUENTIAL else ()
+        if self.dense_loss and self.title in IDS_TO_SEARCH:
+            losses = (DENSE_LOSS,)
         networks = () if self.method == "bm25" else NETWORKS
         return frozenset({task, self.method, self.title, *losses, *networks})
 
@@ -237,9 +260,14 @@ class FinetuneConfig:
         """Whether an item of a history is one vector, read once."""
         return self.method == "generative" and self.task == "recommend" and self.items != "tokens"
 
+    @property
+    def rescores(self) -> bool:
+        """Whether weights are picked by which IDs, cosines and words are summed."""
+        return self.rescore and self.title in IDS_TO_SEARCH
+
     def __post_init__(self) -> None:
         fill(self, self.method, self.loss)
-        for name in ("dropout", "history_dropout", "label_smoothing", "held_out"):
+        for name in ("dropout", "history_dropout", "label_smoothing", "held_out", "soft_targets"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
         if not all(rate > 0 for rate in self.learning_rate):
@@ -251,6 +279,10 @@ class FinetuneConfig:
             raise InputError(
                 f"encoder {self.encoder} has nothing to learn from: with items {self.items} the items' texts are "
                 "read once; leave it out, or choose items tokens"
+            )
+        if self.dense_loss and self.encoder == "frozen":
+            raise InputError(
+                "dense_loss teaches the encoder, which encoder frozen keeps as it is; leave one of them out"
             )
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
                     "heads", "negatives", "temperature", "decoder_layers", "ngram_tokens", "ngrams",

@@ -125,15 +125,17 @@ class Bm25Retriever(Retriever):
         """A document that has no word of the query is no hit."""
         hits = []
         for text in questions:
-            scores = np.full(len(self.doc_ids), -np.inf, dtype=np.float32)
-            index, words = self._known_words(text)
-            if words:
-                found = index.scores(words)
-                scores = np.where(found > 0, found, -np.inf)
+            (found,) = self.scores([text])
+            scores = np.where(found > 0, found, -np.inf)
             if rows is not None:
                 scores[np.setdiff1d(np.arange(len(scores)), rows, assume_unique=True)] = -np.inf
             hits.append(best_hits(scores, self.doc_ids, k, self._ranks))
         return hits
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """What all documents score for some texts, (b, N) float32: 0 where a document has no word of a text."""
+        asked = [self._known_words(text) for text in texts]
+        return np.stack([index.scores(words) for index, words in asked])
 
     def without_words(self, texts: Sequence[str]) -> list[str]:
         """As `ByWords.without_words`."""

@@ -89,6 +89,10 @@ class DenseRetriever(Retriever):
             hits += nearest.hits(asked, k, rows)
         return hits
 
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """The cosines of some texts with all documents: (b, N) float32."""
+        return self._nearest.scores(self._vectors_of_texts(texts))
+
     def _vectors_of_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """(b, D)"""
         part = [Document(str(n), text) for n, text in enumerate(texts)]

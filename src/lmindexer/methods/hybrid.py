@@ -9,8 +9,9 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_key
-from lmindexer.methods.registry import METHODS, PARTNERS, method_for
+from lmindexer.methods.registry import METHODS, PARTNERS
 from lmindexer.methods.retriever import ByWords, Hit, Retriever
+from lmindexer.methods.taught import taught_by
 from lmindexer.methods.weights import Scored
 from lmindexer.questions.questions import Question
 from lmindexer.questions.sequences import Sequences
@@ -75,7 +76,7 @@ def open_run(
     if kind not in METHODS[partner].reads:
         fitting = " or ".join(name for name in PARTNERS if kind in METHODS[name].reads)
         raise InputError(f"{partner} does not answer such questions; the partner of generated IDs is {fitting}")
-    taught = method_for(run)
+    taught = taught_by(run) or "generative"
     taught = taught if kind in METHODS[taught].reads and taught != partner else "generative"
     of_partner = {name: how.pop(name) for name in how.keys() - set(METHODS[taught].options)}
     retriever = METHODS[taught].open(run, kind, **how)

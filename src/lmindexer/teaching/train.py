@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmindexer import parallel
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.methods.retriever import Retriever
@@ -17,6 +18,7 @@ from lmindexer.progress import Progress
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
 from lmindexer.teaching.calibration import Calibration, calibrate, kept_out
+from lmindexer.teaching.rescoring import pick_rescoring
 from lmindexer.training import Stage, Trainer, filled
 
 LAST_EPOCHS = 2  # with the documents that were held out; the second at a low rate
@@ -70,9 +72,14 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
             progress.say(f"to learn the {len(later)} made dev worse: they stay as if they came later")
             left_out = later
     trainer.load(BEST)
+    parallel.leave()
+    if not parallel.is_first():
+        return
     trainer.modules.eval()
     model.save(run, left_out)
-    if sums(retriever := model.retriever()):
+    if config.rescores:
+        pick_rescoring(run, model, task, progress)
+    elif sums(retriever := model.retriever()):
         keep(run, task.kind, pick(retriever, task.dev_questions, config.dev_metric))
     best = {name: round(float(getattr(state, name)), 7) for name in ("best", "best_rate")}
     if state.agreement is not None:
@@ -87,11 +94,18 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
 
 
 def dev_metric(model: Teachable, task: Task) -> float:
-    """The dev metric of the model as it is; where it sums several scores, by the weights that are best there."""
+    """The dev metric of the model as it is; where it sums several scores, by the weights that are best there.
+
+    Of several processes all have that of the first.
+    """
     retriever, metric = model.retriever(), model.config.dev_metric
     if sums(retriever):
-        return pick(retriever, task.dev_questions, metric).value
-    return metric_on_dev(retriever, task, metric)
+        found = pick(retriever, task.dev_questions, metric).value
+    else:
+        found = metric_on_dev(retriever, task, metric)
+    value = torch.tensor(found, dtype=torch.float64)
+    parallel.as_the_first([value])
+    return float(value)
 
 
 def metric_on_dev(retriever: Retriever, task: Task, metric: str) -> float:

@@ -115,19 +115,19 @@ class FinetunedRetriever(GenerativeRetriever):
         return tie_ranks(self.doc_ids)
 
     def _histories(self, questions: Sequence[Any]) -> HistoryMemories:
-        asked = self._read(questions, HISTORY)
+        asked = self.read(questions, HISTORY)
         assert isinstance(asked, HistoryMemories)
         return asked
 
-    def _read(self, questions: Sequence[Any], kind: str) -> Asked:
+    def read(self, questions: Sequence[Any], kind: str) -> Asked:
         if kind == TEXT:
-            return super()._read(questions, kind)
+            return super().read(questions, kind)
         corpus, reader, items = self.finetuned.corpus, self.finetuned.reader, self.finetuned.items
         rows = history_rows(questions, corpus.row_of)
         if reader is None or items is None:
             newest = self.finetuned.config.max_items
             texts = [written_out(corpus.texts(history[::-1][:newest])) for history in rows]
-            return super()._read(texts, TEXT)
+            return super().read(texts, TEXT)
         reader.eval()
         return HistoryMemories.of(reader, items, rows)
 

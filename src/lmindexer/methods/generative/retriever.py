@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import choose_bf16
@@ -17,12 +18,13 @@ from lmindexer.ids.trie import Trie
 from lmindexer.learn.memories import Memories
 from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.model.backbone import Memory
-from lmindexer.model.beam import beam_search, exact_search
+from lmindexer.model.beam import Found, beam_search, exact_search, score_documents
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from lmindexer.questions.questions import TEXT
 
 BATCH = 16  # queries encoded and searched together
 HISTORIES = 64  # of vectors, read and searched together
+ON_GPU = 256  # of either: a GPU takes about as long for one as for so many
 MOST_NOVELTY = 100  # nats: beyond it single precision would round log P away
 
 
@@ -65,7 +67,7 @@ class GenerativeRetriever(Retriever):
 
         `renormalise` scores over the codes that exist below a prefix instead of over all. `new` are the rows of
         documents that came after training: a model prefers those it was trained to give, which `novelty` (nats)
-        makes up for, as calibrated stacking does (Chao et al. 2016), within the bounds that `model.beam` names.
+        makes up for, as calibrated stacking does (Chao et al. 2016), within the bounds that `model.steps` names.
         """
         self.model, self.ids, self.doc_ids, self.max_tokens = model.eval(), ids, ids.doc_ids, max_tokens
         self.settings: dict[str, Any] = {  # as far as they change the answer
@@ -82,29 +84,50 @@ class GenerativeRetriever(Retriever):
             raise InputError(f"novelty is nats such as 2, from -{MOST_NOVELTY} to {MOST_NOVELTY}, not {novelty:g}")
         if novelty and 0 < len(new) < len(ids):
             self._whole = self._whole.with_new(new, novelty)
+        self._renormalise = renormalise
         self._find = partial(exact_search if exact else beam_search, beams=beams, renormalise=renormalise)
 
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
         """Restricted to `rows`, it walks the part of the ID tree that holds these documents."""
-        return self.find(self._read(questions, kind), k, rows)
+        return self.find(self.read(questions, kind), k, rows)
 
-    def _read(self, questions: Sequence[Any], kind: str) -> Asked:
+    def read(self, questions: Sequence[Any], kind: str) -> Asked:
         """The questions as the decoder reads them."""
         backbone = self.model.backbone
         return Memories(backbone, Tokens.of(backbone.tokenize(questions, self.max_tokens)), self._bf16)
 
     def find(self, asked: Asked, k: int, only: np.ndarray | None = None) -> list[list[Hit]]:
         """A list of hits for each of `asked`, whatever the decoder reads there; `only` are rows, ascending."""
-        trie = self._whole if only is None else self._whole.subset(only).to(self.device)
+        trie = self.trie(only)
         hits: list[list[Hit]] = [[] for _ in range(len(asked))]
-        for rows in asked.batches(BATCH if isinstance(asked, Memories) else HISTORIES):
-            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-                memory = asked.memory(rows)
-            memory = replace(memory, states=memory.states.float(), weight=memory.weight.float())
-            found = self._find(self.model, memory, trie, min(k, len(trie)))
+        for rows, memory in self.batches(asked):
+            found = self.best(memory, trie, min(k, len(trie)))
             for row, documents, scores in zip(rows, found.rows.tolist(), found.scores.tolist(), strict=True):
                 hits[row] = [Hit(self.ids.doc_ids[d], s) for d, s in zip(documents, scores, strict=True) if d >= 0]
         return hits
+
+    def trie(self, only: np.ndarray | None = None) -> Trie:
+        """The IDs of all documents, or of those of the rows `only`, ascending."""
+        return self._whole if only is None else self._whole.subset(only).to(self.device)
+
+    def batches(self, asked: Asked, most: int = ON_GPU) -> Iterator[tuple[np.ndarray, Memory]]:
+        """Some of `asked` after others, at most `most` at once, by their places (b,), as the decoder reads them.
+
+        In any order.
+        """
+        together = BATCH if isinstance(asked, Memories) else HISTORIES
+        for rows in asked.batches(min(together if self.device.type == "cpu" else ON_GPU, most)):
+            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+                memory = asked.memory(rows)
+            yield rows, replace(memory, states=memory.states.float(), weight=memory.weight.float())
+
+    def best(self, memory: Memory, trie: Trie, k: int) -> Found:
+        """The k best documents of a trie."""
+        return self._find(self.model, memory, trie, k)
+
+    def scores(self, memory: Memory, trie: Trie, rows: Tensor) -> Tensor:
+        """log P, in nats, of documents `rows` (b, C) of a trie: as `best` would score them."""
+        return score_documents(self.model, memory, trie, rows.to(self.device), renormalise=self._renormalise)
 
     @property
     def tokens_read(self) -> int:

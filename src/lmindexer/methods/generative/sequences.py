@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmindexer.methods.generative.eq14 import id_loss_of
+from lmindexer.methods.generative.eq14 import id_loss
 from lmindexer.methods.generative.histories import HistoryMemories, States
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.sequential.losses import FullCrossEntropy
@@ -63,7 +63,7 @@ class WholeSequences:
             drawn = torch.randperm(len(targets))[: max(round(self.config.id_share * len(targets)), 1)]
             states, targets = states.select(drawn.to(targets.device)), targets[drawn.to(targets.device)]
         memory = self.histories.memory_of(states)
-        return id_loss_of(self.model, memory, self.codes[targets], torch.ones(len(targets), device=targets.device))
+        return id_loss(self.model, memory, self.codes[targets], torch.ones(len(targets), device=targets.device))
 
     def _dense(self, states: States, targets: Tensor) -> Tensor:
         items = self.histories.items
