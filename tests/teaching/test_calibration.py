@@ -13,7 +13,7 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.changes import add_documents
-from lmindexer.methods.generative import teachable, warm_up
+from lmindexer.methods.generative import sequences, teachable, warm_up
 from lmindexer.methods.generative.finetuned import FinetunedRetriever
 from lmindexer.methods.generative.folder import load
 from lmindexer.methods.generative.teachable import as_added
@@ -218,7 +218,12 @@ def test_nothing_is_learned_of_them_before_the_end(
         rows.extend(later.tolist())
         return real_calibrate(finetuned, of, later)
 
-    real_loss, real_calibrate = teachable.id_loss, train.calibrate
+    def watched_sequences(finetuned: Any, memory: Any, codes: torch.Tensor, weight: Any) -> torch.Tensor:
+        learned[when[0]] |= set(map(tuple, codes.tolist()))
+        return real_loss_of(finetuned, memory, codes, weight)
+
+    real_loss, real_calibrate, real_loss_of = teachable.id_loss, train.calibrate, sequences.id_loss_of
+    monkeypatch.setattr(sequences, "id_loss_of", watched_sequences)
     monkeypatch.setattr(teachable, "id_loss", watched)
     monkeypatch.setattr(warm_up, "id_loss", watched)
     monkeypatch.setattr(train, "calibrate", calibrated)

@@ -15,6 +15,7 @@ from lmindexer.runs import Run
 
 KEPT = "weights.json"  # of a run: by the kind of questions
 STEPS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)  # of every part but the first, which counts 1
+LOWEST = -1e30  # of what is no document
 SUM = "sum"  # all parts, by their weights
 
 
@@ -59,8 +60,8 @@ class Weights:
 
 
 def summed(scores: np.ndarray, weights: Sequence[float]) -> np.ndarray:
-    """Scores (P, C) of the parts -> (C,)."""
-    return np.asarray(weights) @ scores
+    """Scores (P, ...) of the parts -> (...)."""
+    return np.tensordot(np.asarray(weights, np.float32), scores, 1)
 
 
 def grid(parts: int) -> list[tuple[float, ...]]:
@@ -75,11 +76,10 @@ def pick(retriever: Summing, questions: Questions, metric: str) -> Weights:
     The documents are asked for once, the weights tried on what was said of them.
     """
     k, parts, doc_ids = parse_metric(metric).k, retriever.parts, retriever.doc_ids
-    found = retriever.scored(questions.asked, questions.kind, k)
-    ranks = tie_ranks(doc_ids)
+    together = _Together(retriever.scored(questions.asked, questions.kind, k), tie_ranks(doc_ids))
 
     def value(weights: tuple[float, ...]) -> float:
-        lists = [[doc_ids[row] for row in best_rows(one, weights, k, ranks)] for one in found]
+        lists = [[doc_ids[row] for row in rows if row >= 0] for rows in together.best(weights, k).tolist()]
         return questions.judged(lists, metric)
 
     tried = {weights: value(weights) for weights in grid(len(parts))}
@@ -88,10 +88,27 @@ def pick(retriever: Summing, questions: Questions, metric: str) -> Weights:
     return Weights(dict(zip(parts, best, strict=True)), metric, tried[best], alone)
 
 
+class _Together:
+    """What was said of the documents of all Q questions, side by side; they stand in the order of their ranks."""
+
+    def __init__(self, found: Sequence[Scored], ranks: np.ndarray) -> None:
+        P, C = len(found[0].scores), max(len(one.rows) for one in found)
+        self.rows = np.full((len(found), C), -1, np.int64)
+        self.scores = np.full((P, len(found), C), LOWEST, np.float32)
+        for q, one in enumerate(found):
+            order = np.argsort(ranks[one.rows])
+            self.rows[q, : len(order)] = one.rows[order]
+            self.scores[:, q, : len(order)] = one.scores[:, order]
+
+    def best(self, weights: Sequence[float], k: int) -> np.ndarray:
+        """Rows (Q, k) of the highest sums, equal ones by their ranks; -1: no other document."""
+        total = summed(self.scores, weights)
+        return np.take_along_axis(self.rows, np.argsort(-total, axis=1, kind="stable")[:, :k], 1)
+
+
 def best_rows(one: Scored, weights: Sequence[float], k: int, ranks: np.ndarray) -> list[int]:
     """Rows of the k highest sums, equal ones by `ranks` (N,), as of `ids.ties.tie_ranks`."""
-    order = np.lexsort([ranks[one.rows], -summed(one.scores, weights)])
-    return one.rows[order[:k]].tolist()
+    return [row for row in _Together([one], ranks).best(weights, k)[0].tolist() if row >= 0]
 
 
 def keep(run: Run, kind: str, weights: Weights) -> None:

@@ -18,7 +18,7 @@ from lmindexer.indexers.store import has_ids, no_ids
 from lmindexer.methods.generative.folder import load
 from lmindexer.methods.generative.histories import HistoryMemories
 from lmindexer.methods.generative.model import GenerativeModel
-from lmindexer.methods.generative.retriever import HISTORIES, Asked, GenerativeRetriever
+from lmindexer.methods.generative.retriever import Asked, GenerativeRetriever
 from lmindexer.methods.retriever import Hit, How, best_hits, history_rows
 from lmindexer.methods.taught import read_config, taught_by
 from lmindexer.methods.weights import SUM, Scored, summed, weights_for
@@ -59,56 +59,64 @@ class FinetunedRetriever(GenerativeRetriever):
         allowed = np.arange(len(self.doc_ids)) if rows is None else rows
         ids, ranks = [self.doc_ids[row] for row in allowed.tolist()], self._ranks[allowed]
         asked = self._histories(questions)
-        return [
-            best_hits(summed(scores[:, allowed], self.weights), ids, k, ranks)
-            for scores in self._all_scores(asked, rows, self.weights)
-        ]
+        hits: list[list[Hit]] = [[] for _ in range(len(asked))]
+        for places, scores in self._all_scores(asked, rows, self.weights):
+            for place, of_history in zip(places.tolist(), summed(scores, self.weights), strict=True):
+                hits[place] = best_hits(of_history[allowed], ids, k, ranks)
+        return hits
 
     def scored(self, questions: Sequence[Any], kind: str, k: int) -> list[Scored]:
         """As `Summing.scored`: of histories; what the beams reach, and the nearest of what they do not."""
-        found = list[Scored]()
-        for scores in self._all_scores(self._histories(questions), None, (1.0,) * len(self.parts)):
-            last = max(scores.shape[1] - k - DEPTH, 0)
-            near = scores[1] >= np.partition(scores[1], last)[last]
-            rows = np.flatnonzero(near | (scores[0] > scores[0].min()))
-            found.append(Scored(rows, scores[:, rows]))
+        asked = self._histories(questions)
+        found: list[Any] = [None] * len(asked)
+        for places, scores in self._all_scores(asked, None, (1.0,) * len(self.parts)):
+            log_p, nearness = scores
+            last = max(scores.shape[2] - k - DEPTH, 0)
+            kept = nearness >= np.partition(nearness, last, axis=1)[:, last, None]
+            kept |= log_p > log_p.min(1, keepdims=True)
+            for n, place in enumerate(places.tolist()):
+                rows = np.flatnonzero(kept[n])
+                found[place] = Scored(rows, scores[:, n, rows])
         return found
 
     def _all_scores(
         self, asked: HistoryMemories, rows: np.ndarray | None, weights: Sequence[float]
-    ) -> Iterator[np.ndarray]:
-        """Both scores (2, N) of all documents, for one history after another; zeros where the weight is 0.
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Places (b,) of some histories after others, and both scores (2, b, N) of all documents; 0 of a weight of 0.
 
         A document that is not among the `DEPTH` best by generated IDs has the log P of the last of these.
         """
-        by_ids: list[list[Hit]] = self.find(asked, DEPTH, rows) if weights[0] else [[] for _ in range(len(asked))]
-        for at in range(0, len(asked), HISTORIES):
-            some = np.arange(at, min(at + HISTORIES, len(asked)))
-            dense = self._dense(asked, some) if weights[1] else np.zeros((len(some), len(self.doc_ids)), np.float32)
-            for hits, nearness in zip(by_ids[at : at + HISTORIES], dense, strict=True):
-                log_p = np.full(len(self.doc_ids), hits[-1].score if hits else 0.0, np.float32)
-                log_p[[self.ids.row_of[hit.doc_id] for hit in hits]] = [hit.score for hit in hits]
-                yield np.stack([log_p, nearness])
+        trie = self.trie(rows)
+        for places, memory in self.batches(asked):
+            nearness = self._dense(asked, places)
+            log_p = np.zeros_like(nearness)
+            if weights[0]:
+                found = self.best(memory, trie, min(DEPTH, len(trie)))
+                documents, scores = found.rows.cpu().numpy(), found.scores.cpu().numpy()
+                log_p[:] = scores[:, -1:]
+                np.put_along_axis(log_p, documents, scores, 1)
+            yield places, np.stack([log_p, nearness])
 
     @torch.no_grad()
     def _dense(self, asked: HistoryMemories, some: np.ndarray) -> np.ndarray:
         """log P (b, N) of all documents by how near their vectors are to the states of these histories."""
-        states = asked.states(some, self._catalogue)
-        return (states.newest @ self._catalogue.T).log_softmax(1).cpu().numpy()
+        assert asked.catalogue is not None
+        return (asked.states(some).newest @ asked.catalogue.T).log_softmax(1).cpu().numpy()
 
     @cached_property
     def _catalogue(self) -> Tensor:
         reader, items = self.finetuned.reader, self.finetuned.items
         assert reader is not None
         assert items is not None
-        return reader.eval().catalogue(replace(items, known=items.known & ~self._is_new))
+        with torch.no_grad():
+            return reader.eval().catalogue(replace(items, known=items.known & ~self._is_new))
 
     @cached_property
     def _is_new(self) -> Tensor:
         """(N,) bool, which documents came after training."""
-        is_new = torch.zeros(len(self.doc_ids), dtype=torch.bool, device=self.device)
-        is_new[list(self.finetuned.new)] = True
-        return is_new
+        is_new = np.zeros(len(self.doc_ids), bool)
+        is_new[np.array(self.finetuned.new, np.int64)] = True
+        return torch.from_numpy(is_new).to(self.device)
 
     @cached_property
     def _ranks(self) -> np.ndarray:
@@ -129,7 +137,7 @@ class FinetunedRetriever(GenerativeRetriever):
             texts = [written_out(corpus.texts(history[::-1][:newest])) for history in rows]
             return super().read(texts, TEXT)
         reader.eval()
-        return HistoryMemories.of(reader, items, rows)
+        return HistoryMemories.of(reader, items, rows, self._catalogue)
 
 
 def written_out(texts: Iterable[str]) -> str:

@@ -42,23 +42,37 @@ class HistoryMemories:
     """
 
     def __init__(
-        self, reader: HistoryReader, items: Items, rows: np.ndarray, start: np.ndarray, end: np.ndarray
+        self,
+        reader: HistoryReader,
+        items: Items,
+        rows: np.ndarray,
+        start: np.ndarray,
+        end: np.ndarray,
+        catalogue: Tensor | None = None,
     ) -> None:
+        """`catalogue` (N, d) are the vectors of the items, where they do not learn."""
+        self.catalogue = catalogue
         self.reader, self.items, self.rows = reader, items, rows
         self.start, self.end = start, end
         self.lengths = np.minimum(end - start, reader.most)  # (E,)
 
     @classmethod
-    def of(cls, reader: HistoryReader, items: Items, histories: Sequence[Sequence[int]]) -> "HistoryMemories":
+    def of(
+        cls,
+        reader: HistoryReader,
+        items: Items,
+        histories: Sequence[Sequence[int]],
+        catalogue: Tensor | None = None,
+    ) -> "HistoryMemories":
         """Of lists of rows, oldest first."""
         offsets = np.cumsum([0, *map(len, histories)])
         rows = np.fromiter((row for history in histories for row in history), np.int64, offsets[-1])
-        return cls(reader, items, rows, offsets[:-1], offsets[1:])
+        return cls(reader, items, rows, offsets[:-1], offsets[1:], catalogue)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def states(self, examples: np.ndarray, catalogue: Tensor | None = None) -> States:
+    def states(self, examples: np.ndarray) -> States:
         """What is read for these examples; none may end more than `reader.most` items before another of its user."""
         device = self.items.paths.device
         starts, user = np.unique(self.start[examples], return_inverse=True)
@@ -66,7 +80,7 @@ class HistoryMemories:
         np.maximum.at(ends, user, self.end[examples])
         begin = np.maximum(starts, ends - self.reader.most)
         by_length = np.argsort(ends - begin, kind="stable")
-        catalogue = self.reader.catalogue(self.items) if catalogue is None else catalogue
+        catalogue = self.reader.catalogue(self.items) if self.catalogue is None else self.catalogue
         flat, flat_rows, offsets, at = list[Tensor](), list[Tensor](), np.zeros_like(starts), 0
         for first in range(0, len(by_length), TOGETHER):
             users = by_length[first : first + TOGETHER]
