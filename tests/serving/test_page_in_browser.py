@@ -78,7 +78,7 @@ def test_a_document_is_shown_and_not_run(browser: Any, client: Client):
         search(page, "rose <img src=x onerror=document.title='hacked'>")
         page.fill("#label", "<i>odd</i>")
         page.dispatch_event("#label", "change")
-        page.wait_for_function("document.querySelectorAll('#hits li').length === 2")
+        page.wait_for_function("() => document.querySelectorAll('#hits li').length === 2")
         assert set(shown(page)) == {"a/b?c#d%2e", "Ünï"}
         page.click("#hits li:has-text('a/b?c#d%2e') .title")
         page.wait_for_selector("#about h2")
@@ -86,7 +86,7 @@ def test_a_document_is_shown_and_not_run(browser: Any, client: Client):
         assert page.inner_text("#filters .chip span") == "<i>odd</i>"
         assert page.title() == "ids"
         page.click("#filters .chip button")
-        page.wait_for_function("document.querySelectorAll('#hits li').length === 20")
+        page.wait_for_function("() => document.querySelectorAll('#hits li').length === 20")
 
 
 def test_it_says_why(browser: Any, client: Client):

@@ -1,9 +1,11 @@
 """What the service refuses, and how it changes while it answers."""
 
+import gc
 import re
 import shutil
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -223,3 +225,16 @@ def test_a_store_is_served_and_its_next_version_taken_up(run: Path, tmp_path: Pa
         while client.get("/runs")[0]["version"] == "0002":
             pass
         assert client.ask("GET", "/documents/late")[0] == 404
+
+
+def test_a_snapshot_that_is_no_longer_served_is_forgotten(run: Path):
+    served = Served("ids", run)
+    first = weakref.ref(served.snapshot)
+    with serving(served, token=TOKEN) as client:
+        client.post("/search", {"query": "rose"})
+        client.get("/map")
+        client.post("/documents", NEW, **ALLOWED)
+        client.post("/search", {"query": "rose"})
+        client.get("/map")
+        gc.collect()
+        assert first() is None
