@@ -13,6 +13,7 @@ from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.taught import FACTS
 from lmindexer.methods.teachable import Lesson, Teachable, TeachingState
 from lmindexer.progress import Progress
+from lmindexer.questions.search_task import SearchTask
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
 from lmindexer.teaching.calibration import Calibration, calibrate, kept_out
@@ -72,7 +73,7 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
     trainer.load(BEST)
     trainer.modules.eval()
     model.save(run, left_out)
-    if config.rescores:
+    if config.rescores and isinstance(task, SearchTask):
         pick_rescoring(run, model, task, progress)
     best = {name: round(float(getattr(state, name)), 7) for name in ("best", "best_rate")}
     if state.agreement is not None:
