@@ -1,5 +1,9 @@
-"""The steps of learning c1 and c2 on a T5 of a published shape: ours, the paper's way, and what arithmetic needs."""
+"""The steps of learning c1 and c2 on a T5 of a published shape: ours, the paper's way, and what arithmetic needs.
 
+The encoder learns, the objective is the paper's; settings may follow as pairs, such as --rebuilt-tokens 8.
+"""
+
+import argparse
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +13,7 @@ from unittest import mock
 import numpy as np
 import torch
 
+from bench.finished import settings_of
 from bench.speed.costs import Cost, learning_step
 from bench.speed.machine import matmul_rate, medians, peak_bytes
 from bench.speed.reference import PaperStep
@@ -28,10 +33,20 @@ class _EnoughError(Exception):
     """Both positions are measured; nothing more need be learned."""
 
 
-def report(
-    device: torch.device, shape: str, tokens: int, batch: int, rounds: int, settings: dict[str, Any], reference: bool
-) -> str:
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shape", choices=tuple(SHAPES), default="t5-small")
+    parser.add_argument("--tokens", type=int, default=128, help="of a document")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--no-reference", action="store_true", help="leave out the paper's way")
+
+
+def report(a: argparse.Namespace) -> None:
     """A table of the step at c1 and c2: documents a second of both ways, FLOPs, share of the rate of products."""
+    print(_report(torch.device(a.device), a, settings_of(a.settings)))
+
+
+def _report(device: torch.device, a: argparse.Namespace, settings: dict[str, Any]) -> str:
+    shape, tokens, batch, rounds, reference = a.shape, a.tokens, a.batch, a.rounds, not a.no_reference
     bf16 = choose_bf16(str(settings.get("precision", "auto")), device)
     rate = matmul_rate(device, torch.bfloat16 if bf16 else torch.float32)
     rows: list[Sequence[str]] = []

@@ -411,6 +411,19 @@ def test_rebuilding_is_judged_with_the_codes_of_others_and_the_hints_of_the_last
         assert torch.equal(given[call][2], given[call + half][2]), "the same tokens are hidden each time"
 
 
+def test_rebuilding_is_judged_on_a_few_tokens_of_a_document(make: Make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lmindexer.learn.rebuild.ASKED", 2)
+    learner = make()
+    stage_of(learner, "settling")
+    slots = []
+    hook = learner.reconstructor.register_forward_pre_hook(lambda module, arguments: slots.append(arguments[3]))
+    rebuilding_quality(learner)
+    hook.remove()
+    assert {places.shape[1] for places in slots} == {2}
+    half = len(slots) // 3
+    assert all(torch.equal(a, b) for a, b in zip(slots[:half], slots[half : 2 * half], strict=True))
+
+
 # Watching
 
 

@@ -15,8 +15,9 @@ METHODS_TAUGHT = ("generative", "dual-encoder", "seal", "bm25", *SEQUENTIAL)
 DUAL_ENCODER, SEARCH_ALONE = ("dual-encoder",), ("dual-encoder", "seal", "bm25")
 NETWORKS = ("networks",)  # what learns by steps; of bm25 two numbers are chosen
 RECOMMEND, GENERATIVE, SEAL = ("recommend",), ("generative",), ("seal",)
+HISTORIES = "generative to recommend"
 WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
-IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
+IDS_TO_RECOMMEND, IDS_TO_SEARCH = (HISTORIES,), ("generative to search",)  # both must hold
 DENSE_LOSS = "--dense-loss"  # where it is above 0
 SEQUENCES, NEGATIVES, NGRAMS, WORDS = "Sequences", "Negatives", "N-grams", "Words"
 RATE = dict.fromkeys(SEQUENTIAL, (1e-3,)) | {"dual-encoder": (2e-5,), "seal": (1e-3,)}
@@ -54,6 +55,21 @@ class FinetuneConfig:
     max_items: int = setting(
         20, "so many of the newest items are read", TASK, presets=dict.fromkeys(SEQUENTIAL, 50), of=RECOMMEND
     )
+    item_embeddings: bool = setting(
+        True, "an item is also an embedding of its own, learned from who took it; else its text and ID alone", TASK,
+        of=IDS_TO_RECOMMEND,
+    )  # fmt: skip
+    dense: float = setting(
+        1.0,
+        "weight of a second loss, beside that of IDs: the next item is the one whose vector is nearest to the history "
+        "(cross-entropy over all items); its score is added in search; 0: IDs alone",
+        TASK,
+        of=IDS_TO_RECOMMEND,
+    )
+    id_share: float = setting(
+        1.0, "share of the next items whose IDs are learned in an epoch, drawn anew each time", TASK,
+        of=IDS_TO_RECOMMEND,
+    )  # fmt: skip
     samples: int = setting(
         0,
         "train on so many pairs a user, drawn from the last three (the paper: 5); 0: on all",
@@ -105,7 +121,7 @@ class FinetuneConfig:
                             of=(*SEAL, *DUAL_ENCODER))  # fmt: skip
     decoder_layers: int = setting(2, "layers of the small decoder put on a backbone that only reads", MODEL, of=SEAL)
     history_layers: int = setting(
-        1, "layers in which the items of a history see each other", MODEL, of=IDS_TO_RECOMMEND
+        2, "layers in which the items of a history see each other", MODEL, of=IDS_TO_RECOMMEND
     )
     max_tokens: int = setting(
         128, "a query, the texts of a history, or with dual-encoder a document, are cut after this many tokens", MODEL,
@@ -118,8 +134,9 @@ class FinetuneConfig:
         presets=DROPOUT,
         of=NETWORKS,
     )
+    history_dropout: float = setting(0.5, "dropout of what reads a history", MODEL, of=IDS_TO_RECOMMEND)
 
-    dim: int = setting(64, "width of an item's embedding and of the network", SEQUENCES, of=SEQUENTIAL)
+    dim: int = setting(64, "width of an item's vector and of the network", SEQUENCES, of=(*SEQUENTIAL, HISTORIES))
     layers: int = setting(
         2,
         "layers of the network",
@@ -127,7 +144,7 @@ class FinetuneConfig:
         presets={"gru4rec": 1},
         of=("sasrec", "gru4rec", "bert4rec", "fdsa", "fmlp"),
     )
-    heads: int = setting(1, "attention heads", SEQUENCES, of=("sasrec", "bert4rec", "fdsa"))
+    heads: int = setting(1, "attention heads", SEQUENCES, of=("sasrec", "bert4rec", "fdsa", HISTORIES))
     loss: str = setting(
         "ce",
         "over all items (ce), over the wanted one and --negatives (sampled), or binary against these (bce)",
@@ -250,13 +267,14 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         fill(self, self.method, self.loss)
-        for name in ("dropout", "label_smoothing", "held_out", "soft_targets"):
+        for name in ("dropout", "history_dropout", "label_smoothing", "held_out", "soft_targets"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
         if not all(rate > 0 for rate in self.learning_rate):
             raise InputError(f"learning_rate must be above 0, not {','.join(map(str, self.learning_rate))}")
-        if self.document_share > 1:
-            raise InputError(f"document_share is a share from 0 to 1, not {self.document_share}")
+        for name in ("document_share", "id_share"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
         if self.reads_vectors and self.encoder in ("top", "full"):
             raise InputError(
                 f"encoder {self.encoder} has nothing to learn from: with items {self.items} the items' texts are "
@@ -268,7 +286,7 @@ class FinetuneConfig:
             )
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
                     "heads", "negatives", "temperature", "decoder_layers", "ngram_tokens", "ngrams",
-                    "ngram_temperature")  # fmt: skip
+                    "ngram_temperature", "id_share")  # fmt: skip
         check_settings(self, positive)
         if self.dim % self.heads:
             raise InputError(f"dim {self.dim} must be a multiple of heads, {self.heads}")

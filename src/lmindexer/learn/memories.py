@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmindexer import parallel
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import Backbone, Memory
@@ -53,7 +54,8 @@ class Memories:
 
     def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and mask (B, L) of the rows, on the device."""
-        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id)
+        longest = parallel.widest(int(self.corpus_tokens.length_of(rows).max(initial=0)))
+        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id, longest)
         return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
 
     def memory(self, rows: np.ndarray, views: int = 1) -> Memory:
@@ -88,11 +90,15 @@ class Memories:
         self.backbone.eval()
         total = int(self.lengths.sum())
         cache = self._allocate(total)
+        if parallel.processes() > 1:
+            cache.zero_()
         done = 0
-        for rows in self.batches(128):
+        for rows in parallel.shared_out(self.batches(128)):
             cache[self._places(rows).to(cache.device)] = self._flat_states(rows).to(cache.dtype).to(cache.device)
-            done += len(rows)
-            progress.at("encoding documents", 0, 1, done / len(self))
+            done += len(rows) * parallel.processes()
+            progress.at("encoding documents", 0, 1, min(done / len(self), 1.0))
+        for part in cache.split(2**16):
+            parallel.summed(part)
         self.cache = cache
 
     @torch.no_grad()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmindexer import parallel
 from lmindexer.config import LearnConfig
 from lmindexer.learn.batches import prefix_batches
 from lmindexer.learn.kmeans import group_means
@@ -78,7 +79,7 @@ def train_position(learner: Learner, t: int) -> None:
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
         batch = read(learner, rows, t)
-        filled(state.chosen)[rows] = codebook.assign(batch.h.detach())
+        filled(state.chosen)[parallel.whole(rows)] = parallel.gathered(codebook.assign(batch.h.detach()))
         vector = codebook.quantize(batch.h, config.gradient_temperature)
         targets = filled(state.targets)[rows] if spreading else None
         terms = position_terms(learner, batch, vector, targets)
@@ -172,15 +173,19 @@ def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tens
     if config.reconstruction:
         terms["reconstruction"] = rebuild(learner, batch.rows, [*known, vector], t)
     if batch.view is not None:
-        terms["contrastive"] = contrastive_loss(h.float(), batch.view.float(), batch.prefix, learner.contrast)
+        vectors, view = parallel.gathered(torch.stack([h.float(), batch.view.float()], 1)).unbind(1)  # of the batch
+        contrast = contrastive_loss(vectors, view, learner.codes(t)[parallel.whole(batch.rows)], learner.contrast)
+        terms["contrastive"] = parallel.of_batch(contrast)
     if config.commitment and t:
         terms["commitment"] = _commitment(learner, batch.hidden, batch.prefix)
     if targets is not None:
-        terms["spread"] = nn.functional.cross_entropy(learner.indexer.codebooks[t].logits(h), targets)
+        spread = nn.functional.cross_entropy(learner.indexer.codebooks[t].logits(h), targets)
+        terms["spread"] = parallel.of_documents(spread)
     if config.at("alignment", t):
         documents = pool(batch.memory.states, batch.memory.weight).detach()
         rebuilt = learner.reconstructor.document_vector([*known, h]).float()
-        terms["alignment"] = document_loss(rebuilt, documents - filled(learner.state.mean))
+        alignment = document_loss(rebuilt, documents - filled(learner.state.mean))
+        terms["alignment"] = parallel.of_documents(alignment)
     return terms
 
 
@@ -224,15 +229,16 @@ def _centre(learner: Learner, t: int) -> None:
 def _take_mean(learner: Learner) -> None:
     """Fix the mean (D) of the documents' vectors before a position learns: what its alignment centres by.
 
-    With a frozen encoder it is the same at every position. Where the encoder learns the vectors move with
-    it, so the mean is taken anew at each position and stays while that position learns.
+    With a frozen encoder it is the same at every position, and taken once. Where the encoder learns the vectors move
+    with it, so the mean is taken anew at each position and stays while that position learns.
     """
-    learner.state.mean = mean_document(learner)
+    if learner.state.mean is None or learner.memories.backbone.learns:
+        learner.state.mean = mean_document(learner)
 
 
 def _commitment(learner: Learner, hidden: Tensor, codes: Tensor) -> Tensor:
     logits = [learner.indexer.codebooks[j].logits(hidden[:, j]) for j in range(codes.shape[1])]
-    return commitment_loss(logits, codes)
+    return parallel.of_documents(commitment_loss(logits, codes))
 
 
 def _batches(learner: Learner, t: int) -> Callable[[np.random.Generator], list[np.ndarray]]:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lmindexer import parallel
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.model.backbone import Backbone, Memory
 from lmindexer.progress import Progress
@@ -66,7 +67,8 @@ class VectorMemories:
     def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and mask (B, L) of the rows' texts, on the device."""
         assert self.corpus_tokens is not None
-        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id)
+        longest = parallel.widest(int(self.corpus_tokens.length_of(rows).max(initial=0)))
+        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id, longest)
         return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
 
     @torch.no_grad()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmindexer.runs import Run
 
 TEXT, HISTORY = "text", "history"  # as in questions.questions, which imports more
-OF_IDS = ("beams", "exact", "renormalise", "novelty")  # how generated IDs are searched
+OF_IDS = ("beams", "exact", "renormalise", "novelty", "score")  # how generated IDs are searched
 OF_WORDS = ("k1", "b", "stem", "stop_words")  # how words are counted
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -36,6 +36,11 @@ class Summing(Protocol):
     def scored(self, questions: Sequence[Question], kind: str, k: int) -> list[Scored]:
         """For every question all documents that can be among its first k, whatever the weights are."""
         ...
+
+
+def sums(retriever: object) -> TypeGuard[Summing]:
+    """Whether a retriever has several scores to be weighed."""
+    return isinstance(retriever, Summing) and len(retriever.parts) > 1
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,44 @@
 """Ask a fine-tuned model (section 4.3): texts, and histories where it was taught to recommend."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from lmindexer.config import IMPORTED
 from lmindexer.errors import InputError
+from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import has_ids, no_ids
-from lmindexer.learn.histories import HistoryMemories
 from lmindexer.methods.generative.folder import load
+from lmindexer.methods.generative.histories import HistoryMemories
 from lmindexer.methods.generative.model import GenerativeModel
-from lmindexer.methods.generative.retriever import Asked, GenerativeRetriever
-from lmindexer.methods.retriever import How, history_rows
+from lmindexer.methods.generative.retriever import HISTORIES, Asked, GenerativeRetriever
+from lmindexer.methods.retriever import Hit, How, best_hits, history_rows
 from lmindexer.methods.taught import read_config, taught_by
+from lmindexer.methods.weights import SUM, Scored, summed, weights_for
 from lmindexer.questions.questions import HISTORY, TEXT
 from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
+
+DEPTH = 100  # so many documents of a history have a score of their own by generated IDs, whatever k is
 
 
 class FinetunedRetriever(GenerativeRetriever):
     """Searches with a fine-tuned model; `beams` as it was taught with and `novelty` as calibrated, unless given.
 
-    One that recommends reads a text as it reads a document.
+    One that recommends reads a text as it reads a document. A history is answered by the `score` "ids", log P of an
+    item's ID; "dense", log P of the item by its nearness to the history; or "sum", both, by the weights of the model.
     """
 
-    def __init__(self, model: GenerativeModel, **how: Unpack[How]) -> None:
-        config = model.config
+    def __init__(self, model: GenerativeModel, *, score: str = SUM, **how: Unpack[How]) -> None:
+        config, self.parts = model.config, model.parts
+        self.weights = weights_for(score, self.parts, model.weights)
         how.setdefault("beams", config.beams)
         calibrated = "novelty" not in how
         if calibrated:
@@ -36,8 +48,76 @@ class FinetunedRetriever(GenerativeRetriever):
         )
         if calibrated and model.new:
             self.settings["novelty"] = "calibrated"  # each model's own is one way to ask all of them
+        if len(self.parts) > 1:
+            self.settings["score"] = score
         self.finetuned = model
         self.reads = (HISTORY, TEXT) if config.task == "recommend" else (TEXT,)
+
+    def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
+        if kind == TEXT or not any(self.weights[1:]):
+            return super()._answer(questions, kind, k, rows)
+        allowed = np.arange(len(self.doc_ids)) if rows is None else rows
+        ids, ranks = [self.doc_ids[row] for row in allowed.tolist()], self._ranks[allowed]
+        asked = self._histories(questions)
+        return [
+            best_hits(summed(scores[:, allowed], self.weights), ids, k, ranks)
+            for scores in self._all_scores(asked, rows, self.weights)
+        ]
+
+    def scored(self, questions: Sequence[Any], kind: str, k: int) -> list[Scored]:
+        """As `Summing.scored`: of histories; what the beams reach, and the nearest of what they do not."""
+        found = list[Scored]()
+        for scores in self._all_scores(self._histories(questions), None, (1.0,) * len(self.parts)):
+            last = max(scores.shape[1] - k - DEPTH, 0)
+            near = scores[1] >= np.partition(scores[1], last)[last]
+            rows = np.flatnonzero(near | (scores[0] > scores[0].min()))
+            found.append(Scored(rows, scores[:, rows]))
+        return found
+
+    def _all_scores(
+        self, asked: HistoryMemories, rows: np.ndarray | None, weights: Sequence[float]
+    ) -> Iterator[np.ndarray]:
+        """Both scores (2, N) of all documents, for one history after another; zeros where the weight is 0.
+
+        A document that is not among the `DEPTH` best by generated IDs has the log P of the last of these.
+        """
+        by_ids: list[list[Hit]] = self.find(asked, DEPTH, rows) if weights[0] else [[] for _ in range(len(asked))]
+        for at in range(0, len(asked), HISTORIES):
+            some = np.arange(at, min(at + HISTORIES, len(asked)))
+            dense = self._dense(asked, some) if weights[1] else np.zeros((len(some), len(self.doc_ids)), np.float32)
+            for hits, nearness in zip(by_ids[at : at + HISTORIES], dense, strict=True):
+                log_p = np.full(len(self.doc_ids), hits[-1].score if hits else 0.0, np.float32)
+                log_p[[self.ids.row_of[hit.doc_id] for hit in hits]] = [hit.score for hit in hits]
+                yield np.stack([log_p, nearness])
+
+    @torch.no_grad()
+    def _dense(self, asked: HistoryMemories, some: np.ndarray) -> np.ndarray:
+        """log P (b, N) of all documents by how near their vectors are to the states of these histories."""
+        states = asked.states(some, self._catalogue)
+        return (states.newest @ self._catalogue.T).log_softmax(1).cpu().numpy()
+
+    @cached_property
+    def _catalogue(self) -> Tensor:
+        reader, items = self.finetuned.reader, self.finetuned.items
+        assert reader is not None
+        assert items is not None
+        return reader.eval().catalogue(replace(items, known=items.known & ~self._is_new))
+
+    @cached_property
+    def _is_new(self) -> Tensor:
+        """(N,) bool, which documents came after training."""
+        is_new = torch.zeros(len(self.doc_ids), dtype=torch.bool, device=self.device)
+        is_new[list(self.finetuned.new)] = True
+        return is_new
+
+    @cached_property
+    def _ranks(self) -> np.ndarray:
+        return tie_ranks(self.doc_ids)
+
+    def _histories(self, questions: Sequence[Any]) -> HistoryMemories:
+        asked = self.read(questions, HISTORY)
+        assert isinstance(asked, HistoryMemories)
+        return asked
 
     def read(self, questions: Sequence[Any], kind: str) -> Asked:
         if kind == TEXT:
@@ -57,7 +137,9 @@ def written_out(texts: Iterable[str]) -> str:
     return " ; ".join(" ".join(text.split()) for text in texts) or "-"
 
 
-def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[How]) -> GenerativeRetriever:
+def open_run(
+    run: Path, kind: str, sequences: Sequences | None, *, score: str = SUM, **how: Unpack[How]
+) -> GenerativeRetriever:
     """As `Method.open`: of a run of LMIndexer, or of any run that was fine-tuned. Raises InputError for another."""
     folder = Run.open(run)
     if not has_ids(folder):
@@ -66,9 +148,10 @@ def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[Ho
         config = read_config(run)
         if kind == HISTORY and config.task != "recommend":
             raise _not_taught(run)
-        return FinetunedRetriever(load(run), **how)
+        return FinetunedRetriever(load(run), score=score, **how)
     if kind == HISTORY:
         raise _not_taught(run)
+    weights_for(score, ("ids",), None)
     if "novelty" in how:
         raise InputError(
             f"novelty favours what came after fine-tuning, and {run} was not fine-tuned to give IDs; leave it out"

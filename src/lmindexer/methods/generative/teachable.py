@@ -15,7 +15,6 @@ from lmindexer.corpus.tokens import Tokens
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.store import has_ids
-from lmindexer.learn.histories import HistoryMemories
 from lmindexer.learn.memories import IN_MEMORY_BYTES, Memories
 from lmindexer.learn.reading import read_documents
 from lmindexer.methods.bm25 import Bm25Retriever
@@ -25,7 +24,9 @@ from lmindexer.methods.generative.dense_side import DenseSide
 from lmindexer.methods.generative.eq14 import freeze_encoder, id_codes, id_loss, parameter_groups, soft_id_loss
 from lmindexer.methods.generative.finetuned import FinetunedRetriever, written_out
 from lmindexer.methods.generative.folder import begin_model, save
+from lmindexer.methods.generative.histories import HistoryMemories
 from lmindexer.methods.generative.retriever import Asked
+from lmindexer.methods.generative.sequences import WholeSequences
 from lmindexer.methods.generative.soft_targets import SoftTargets
 from lmindexer.methods.generative.warm_up import warm_up
 from lmindexer.methods.teachable import Lesson, TeachingState
@@ -79,12 +80,22 @@ class TeachableGenerator:
     def prepare(self, trainer: Trainer[TeachingState], run: Run, progress: Progress, later: np.ndarray) -> None:
         """As `Teachable.prepare`: document -> its ID."""
         self._later = later
+        if self.model.items is not None:
+            self.model.items.known[torch.from_numpy(later).to(self.model.device)] = False
         warm_up(self.model, trainer, run, progress, later)
         freeze_encoder(self.model)
+
+    def include(self) -> None:
+        """As `Teachable.include`."""
+        if self.model.items is not None:
+            self.model.items.known.fill_(True)
 
     def lesson(self, task: Task, folder: Path, progress: Progress) -> Lesson:
         """As `Teachable.lesson`: the ID of each pair's document, by Eq. 14."""
         asked, codes = self.read(task, folder), id_codes(self.model)
+        if isinstance(asked, HistoryMemories):
+            assert isinstance(task, RecommendTask)
+            return WholeSequences(self.model, asked, task, codes).lesson()
         if isinstance(asked, Memories) and not self.learns_encoder and asked.nbytes < IN_MEMORY_BYTES:
             asked.fill(progress)
         weight = torch.from_numpy(task.weight).to(codes.device)
@@ -176,7 +187,7 @@ class TeachableGenerator:
     def retriever_with_later(self, rows: np.ndarray, novelty: float) -> FinetunedRetriever:
         """As `Teachable.retriever_with_later`."""
         later = replace(self.model, ids=as_added(self.model.ids, rows), new=tuple(rows.tolist()))
-        return FinetunedRetriever(later, novelty=novelty)
+        return FinetunedRetriever(later, novelty=novelty, score="ids")
 
     def save(self, run: Run, later: np.ndarray) -> None:
         """As `Teachable.save`."""
