@@ -10,6 +10,7 @@ import pytest
 
 from command_line import lmindexer
 from lmindexer.corpus.documents import Corpus, Document
+from lmindexer.errors import InputError
 from lmindexer.indexers.changes import add_documents
 from lmindexer.methods.registry import METHODS, load_retriever, method_for
 from lmindexer.methods.rescored import retriever as rescored
@@ -186,6 +187,21 @@ def test_the_answer_says_which_parts_were_used(home: Path, tmp_path: Path):
     judged = lmindexer("evaluate", run, "--metrics", "ndcg@10")
     assert "Note: rescored scores log P + 0.8 BM25." in judged.out
     assert "| rescored |" in judged.out
+
+
+def test_each_part_answers_alone(home: Path, tmp_path: Path):
+    run = with_weights(home / "taught", tmp_path / "run")
+    by_words = METHODS["rescored"].open(run, score="words").search(ASKED, 3)
+    assert [[hit.doc_id for hit in hits] for hits in by_words] == [
+        [hit.doc_id for hit in hits] for hits in METHODS["bm25"].open(run).search(ASKED, 3)
+    ]
+    by_ids = METHODS["rescored"].open(run, score="ids").search(ASKED, 5)
+    assert [[hit.doc_id for hit in hits] for hits in by_ids] == [
+        [hit.doc_id for hit in hits] for hits in METHODS["generative"].open(run, beams=100).search(ASKED, 5)
+    ]
+    assert METHODS["rescored"].open(run, score="dense").formula == "50 cosine"
+    with pytest.raises(InputError, match="this run scores by sum, ids, dense, words, not 'paths'; choose one of these"):
+        METHODS["rescored"].open(run, score="paths")
 
 
 def test_a_part_that_does_not_count_is_not_read(home: Path, tmp_path: Path):

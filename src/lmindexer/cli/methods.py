@@ -27,9 +27,9 @@ how_to_ask = together(
            help="Score a code among those that exist below its prefix, not among all."),
     option("--novelty", type=float, metavar="FLOAT",
            help="Nats that documents gain which came after fine-tuning; 0: none. [what fine-tuning found]"),
-    option("--score", type=click.Choice(["sum", "ids", "dense"]),
-           help="What a document scores in generative, after a history: log P of its ID, its nearness to the history, "
-                "or their sum, weighed as dev chose. [sum, where RUN was taught both]"),
+    option("--score", type=click.Choice(["sum", "ids", "dense", "words"]),
+           help="What a document scores in generative after a history, and in rescored: log P of its ID, its nearness "
+                "to the question, in rescored BM25, or their sum, weighed as dev chose. [sum, where RUN has several]"),
     option("--scoring", type=click.Choice(["intersective", "lm-fm", "lm"]),
            help="What documents score by n-grams: by all of theirs; by the best whole one, weighed by its frequency; "
                 "or by how likely that is. [as fine-tuned]"),

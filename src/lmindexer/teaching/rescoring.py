@@ -11,7 +11,7 @@ from lmindexer.methods.teachable import Teachable
 from lmindexer.methods.weights import KEPT, Scored, pick
 from lmindexer.progress import Progress
 from lmindexer.questions.questions import Question
-from lmindexer.questions.task import Task
+from lmindexer.questions.search_task import SearchTask
 from lmindexer.runs import Run
 
 METRIC = "ndcg@10"
@@ -33,13 +33,14 @@ class Raised:
         return self._found
 
 
-def pick_rescoring(run: Run, model: Teachable, task: Task, progress: Progress) -> None:
+def pick_rescoring(run: Run, model: Teachable, task: SearchTask, progress: Progress) -> None:
     """Pick the weights of a model that was taught to search, and keep them in its run.
 
-    They answer where no method is named if dev says that they are better than IDs alone.
+    They answer where no method is named if dev says that they are better than IDs alone. Pseudo-queries that fill up
+    dev are left out, as they have the words of their documents.
     """
     progress.doing("asking dev by IDs, cosines and words")
-    questions = task.dev_questions.sample(QUESTIONS, model.config.seed)
+    questions = task.real_dev_questions.sample(QUESTIONS, model.config.seed)
     generated = model.retriever(beams=DEPTH)
     assert isinstance(generated, GenerativeRetriever)
     scorers = scorers_of(run, generated, (DENSE,))

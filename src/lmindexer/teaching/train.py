@@ -15,6 +15,7 @@ from lmindexer.methods.taught import FACTS
 from lmindexer.methods.teachable import Lesson, Teachable, TeachingState
 from lmindexer.methods.weights import keep, pick, sums
 from lmindexer.progress import Progress
+from lmindexer.questions.search_task import SearchTask
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
 from lmindexer.teaching.calibration import Calibration, calibrate, kept_out
@@ -77,7 +78,7 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
         return
     trainer.modules.eval()
     model.save(run, left_out)
-    if config.rescores:
+    if config.rescores and isinstance(task, SearchTask):
         pick_rescoring(run, model, task, progress)
     elif sums(retriever := model.retriever()):
         keep(run, task.kind, pick(retriever, task.dev_questions, config.dev_metric))

@@ -19,6 +19,7 @@ from lmindexer.methods.generative.retriever import GenerativeRetriever
 from lmindexer.methods.rescored.candidates import DENSE, PARTS, UNITS, WORDS, Candidates, Sum, candidates_of
 from lmindexer.methods.retriever import Hit, How, Retriever, best_rows, rows_of
 from lmindexer.methods.taught import rescoring_of
+from lmindexer.methods.weights import SUM, weights_for
 from lmindexer.model.backbone import Memory
 from lmindexer.model.beam import ROUNDING, Found
 from lmindexer.questions.questions import TEXT, Question
@@ -31,13 +32,18 @@ SCORES = 2**25  # of all documents for the questions of a batch, so that memory 
 Scorer = Callable[[Sequence[str], Memory], np.ndarray]  # texts, as they were read -> scores of all documents (b, N)
 
 
-def open_run(run: Path, kind: str, sequences: Sequences | None, **how: Unpack[How]) -> "RescoredRetriever":
+def open_run(
+    run: Path, kind: str, sequences: Sequences | None, *, score: str = SUM, **how: Unpack[How]
+) -> "RescoredRetriever":
     """As `Method.open`: with the weights that fine-tuning picked on dev, else `Sum`'s; a part of weight 0 is not read.
 
-    Raises InputError as generated IDs do, and BM25.
+    `score` is one of PARTS, which then counts alone, or SUM. Raises InputError for another, and as generated IDs do,
+    and BM25.
     """
     picked = rescoring_of(run)
     weighted = Sum() if picked is None else Sum.of(picked["weights"], picked["least"])
+    if score != SUM:
+        weighted = Sum(*weights_for(score, PARTS, None))
     how.setdefault("beams", DEPTH)
     generated, folder = open_generative(run, kind, None, **how), Run.open(run)
     counting = [part for part, weight in zip(PARTS, weighted.weights, strict=True) if weight]
