@@ -34,6 +34,7 @@ from lmindexer.indexers.store import (
 from lmindexer.learn.algorithm import learn_ids
 from lmindexer.learn.learner import Learner, LearningState
 from lmindexer.learn.memories import Memories, document_frequency
+from lmindexer.learn.parts import parts_of
 from lmindexer.learn.reading import Unseen, read_documents
 from lmindexer.learn.vector_memories import VectorMemories
 from lmindexer.model.backbone import Backbone, load_backbone
@@ -238,6 +239,10 @@ def _learner(
         if backbone.caches:
             progress.say(f"encoding {len(corpus):,} documents, once")
     memories.fill(progress)
+    parts = None
+    if config.reads_parts and isinstance(memories, Memories):
+        parts = parts_of(memories, config.max_tokens)
+        parts.fill(progress)
     trainer = Trainer(
         modules=modules,
         folder=run.path,
@@ -249,7 +254,7 @@ def _learner(
         frozen=backbone.frozen_names("indexer.backbone."),
         state=LearningState(torch.zeros(len(corpus), 0, dtype=torch.long, device=device)),
     )
-    return Learner(config, indexer, reconstructor, memories, trainer), unseen if given is None else None
+    return Learner(config, indexer, reconstructor, memories, trainer, parts), unseen if given is None else None
 
 
 def _without_text(config: LearnConfig) -> LearnConfig:
