@@ -101,6 +101,13 @@ class LMIndexerSettings:
     weigh_tokens: bool = setting(
         True, "common telling words count more than rare ones", MODEL, presets={PAPER: False}, of=OWN
     )
+    weight_exponent: tuple[float, ...] = setting(
+        (0.35,),
+        "with --weigh-tokens, how much more common words count than rare ones, from 0 on; of several, that with which "
+        "half a document best finds its other half, on a sample of the documents",
+        MODEL,
+        of=OWN,
+    )
 
     objective: str = setting(
         "default",

@@ -37,6 +37,7 @@ from lmindexer.learn.memories import Memories, document_frequency
 from lmindexer.learn.parts import parts_of
 from lmindexer.learn.reading import Unseen, read_documents
 from lmindexer.learn.vector_memories import VectorMemories
+from lmindexer.learn.weighing import weigh_tokens
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -222,7 +223,9 @@ def _learner(
     progress.note(*(unseen.notes(config) if given is None else given.notes))
     frequency, counts = document_frequency(tokens, len(backbone.vocabulary))
     if config.weigh_tokens:
-        backbone.weigh_tokens(torch.from_numpy(frequency).float())
+        reader = backbone.to(device)
+        weigh_tokens(reader, tokens, torch.from_numpy(frequency).float(), config.weight_exponent, config.seed, bf16,
+                     progress)  # fmt: skip
     indexer = SemanticIndexer(backbone, config.sizes)
     reconstructor = Reconstructor(backbone.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout)
     reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
