@@ -27,6 +27,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "neither warm-up": {"reconstructor_epochs": 0, "warmup_epochs": 0},
     "no reconstruction loss": {"reconstruction": 0},
     "no contrastive loss (Eq. 9)": {"contrastive": 0},
+    "parts as second views": {"view": "crop"},
+    "parts lead to the codes": {"commit_crop": 1},
     "no commitment loss (Eq. 10)": {"commitment": 0},
     "no commitment, no settling": {"commitment": 0, "settle_epochs": 0},
     "no settling": {"settle_epochs": 0},

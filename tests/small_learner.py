@@ -15,6 +15,7 @@ from lmindexer.corpus.tokens import Tokens
 from lmindexer.learn.algorithm import learn_ids
 from lmindexer.learn.learner import Learner, LearningState
 from lmindexer.learn.memories import Memories, document_frequency
+from lmindexer.learn.parts import parts_of
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -72,9 +73,12 @@ def new_learner(
     reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
     memories = Memories(backbone, tokens, bf16=False)
     memories.fill(Progress(None))
+    parts = parts_of(memories, config.max_tokens) if config.reads_parts else None
+    if parts is not None:
+        parts.fill(Progress(None))
     trains = trainer(nn.ModuleDict({"indexer": indexer, "reconstructor": reconstructor}))
     trains.resume()
-    return Learner(config, indexer, reconstructor, memories, trains)
+    return Learner(config, indexer, reconstructor, memories, trains, parts)
 
 
 def stage_of(learner: Learner, name: str) -> Stage:

@@ -24,12 +24,12 @@ class Report:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def keep(report: Report, bench: Bench, what: str) -> None:
-    """Print a report, and write it into the folder of its data set."""
+def keep(report: Report, bench: Bench, what: str, command: str = "bench.paper") -> None:
+    """Print a report, and write it into the folder of its data set; `command` is the module that made it."""
     if not report.facts:
         print(*report.lines, sep="\n")
         return
-    lines = [*report.lines, "", *_settings(bench), _origin()]
+    lines = [*report.lines, "", *_settings(bench), _origin(command)]
     text = "\n".join(lines) + "\n"
     if sys.stdout.isatty():
         show(text, sys.stdout)
@@ -54,13 +54,13 @@ def _settings(bench: Bench) -> list[str]:
     return [*lines, f"{len(bench.corpus):,} documents; seeds {', '.join(map(str, bench.seeds))}."]
 
 
-def _origin() -> str:
+def _origin(module: str) -> str:
     """The command, the commit whose code it is, the machine and the date."""
     import torch
 
     cores = f"{os.cpu_count()} cores ({platform.machine()}), {torch.get_num_threads()} threads"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    command = shlex.join(["python", "-m", "bench.paper", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", module, *sys.argv[1:]])
     return f"`{command}`; commit {_commit()}, {cores}, {device}, {time.strftime('%Y-%m-%d')}."
 
 

@@ -101,6 +101,13 @@ class LMIndexerSettings:
     weigh_tokens: bool = setting(
         True, "common telling words count more than rare ones", MODEL, presets={PAPER: False}, of=OWN
     )
+    weight_exponent: tuple[float, ...] = setting(
+        (0.35,),
+        "with --weigh-tokens, how much more common words count than rare ones, from 0 on; of several, that with which "
+        "half a document best finds its other half, on a sample of the documents",
+        MODEL,
+        of=OWN,
+    )
 
     objective: str = setting(
         "default",
@@ -120,7 +127,20 @@ class LMIndexerSettings:
     temperature: float = setting(
         0.05, "of the contrastive loss, in cosines: lower, only near documents repel", LOSS, of=OWN
     )
+    view: str = setting(
+        "dropout",
+        "the second view of a document in the contrastive loss: the same text under another dropout mask (the paper), "
+        "or a part of it, about half, that the encoder reads by itself",
+        LOSS,
+        ("dropout", "crop"),
+        presets={PAPER: "dropout"},
+        of=OWN,
+    )
     commitment: float = setting(1.0, "weight of the commitment loss (Eq. 10); 0: off", LOSS, of=OWN)
+    commit_crop: float = setting(
+        0.0, "weight of the same loss of a part of the document, which must lead to the codes of the whole (not in the "
+        "paper); 0: off", LOSS, presets={PAPER: 0.0}, of=OWN,
+    )  # fmt: skip
     alignment: tuple[float, ...] = setting(
         (20.0, 1.0), "weight of keeping h^t at the document's own vector, per position (not in the paper); 0: off",
         LOSS, presets={PAPER: (0.0,)}, of=OWN,
@@ -241,6 +261,11 @@ class LearnConfig(MachineSettings, TwoStepSettings, LMIndexerSettings, Pretraine
         return self.embeddings == GIVEN or VECTOR_FILE.fullmatch(self.embeddings) is not None
 
     @property
+    def reads_parts(self) -> bool:
+        """Whether a loss asks what a part of a document says."""
+        return self.commit_crop > 0 or (self.contrastive > 0 and self.view == "crop")
+
+    @property
     def may_pool(self) -> bool:
         """Whether documents can be read in pieces: not where an encoder learns from gradients through all of them."""
         return self.indexer != "lmindexer" or self.encoder == "frozen"
@@ -274,6 +299,11 @@ def _check(config: LearnConfig) -> None:
         raise InputError(
             f"encoder {config.encoder} has nothing to learn from: with embeddings {config.embeddings} the vectors are "
             "read, not the texts; leave one of the two out"
+        )
+    if config.given_vectors and config.indexer == "lmindexer" and config.reads_parts:
+        raise InputError(
+            f"view crop and commit_crop read parts of texts, and with embeddings {config.embeddings} the vectors are "
+            "read; leave them out"
         )
     learns = config.encoder != "frozen" if config.indexer == "lmindexer" else config.embeddings == "simcse"
     if config.backbone_dtype == "bf16" and learns:

@@ -35,8 +35,10 @@ from lmindexer.indexers.store import (
 from lmindexer.learn.algorithm import learn_ids
 from lmindexer.learn.learner import Learner, LearningState
 from lmindexer.learn.memories import Memories, document_frequency
+from lmindexer.learn.parts import parts_of
 from lmindexer.learn.reading import Unseen, read_documents
 from lmindexer.learn.vector_memories import VectorMemories
+from lmindexer.learn.weighing import weigh_tokens
 from lmindexer.model.backbone import Backbone, load_backbone
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -234,7 +236,9 @@ def _learner(
     progress.note(*(unseen.notes(config) if given is None else given.notes))
     frequency, counts = document_frequency(tokens, len(backbone.vocabulary))
     if config.weigh_tokens:
-        backbone.weigh_tokens(torch.from_numpy(frequency).float())
+        reader = backbone.to(device)
+        weigh_tokens(reader, tokens, torch.from_numpy(frequency).float(), config.weight_exponent, config.seed, bf16,
+                     progress)  # fmt: skip
     indexer = SemanticIndexer(backbone, config.sizes)
     reconstructor = Reconstructor(backbone.vocabulary, config.reconstructor_layers, config.max_tokens, config.dropout)
     reconstructor.start_from_frequencies(torch.from_numpy(counts).float())
@@ -251,6 +255,10 @@ def _learner(
         if backbone.caches:
             progress.say(f"encoding {len(corpus):,} documents, once")
     memories.fill(progress)
+    parts = None
+    if config.reads_parts and isinstance(memories, Memories):
+        parts = parts_of(memories, config.max_tokens)
+        parts.fill(progress)
     trainer = Trainer(
         modules=modules,
         folder=run.path,
@@ -262,7 +270,7 @@ def _learner(
         frozen=backbone.frozen_names("indexer.backbone.") | {"reconstructor.vocabulary"},
         state=LearningState(torch.zeros(len(corpus), 0, dtype=torch.long, device=device)),
     )
-    return Learner(config, indexer, reconstructor, memories, trainer), unseen if given is None else None
+    return Learner(config, indexer, reconstructor, memories, trainer, parts), unseen if given is None else None
 
 
 def _without_text(config: LearnConfig) -> LearnConfig:

@@ -9,7 +9,9 @@ from torch import Tensor
 from lmindexer import parallel
 from lmindexer.config import LearnConfig
 from lmindexer.learn.memories import Memories
+from lmindexer.learn.parts import drawn
 from lmindexer.learn.vector_memories import VectorMemories
+from lmindexer.model.backbone import Memory
 from lmindexer.model.decoder import pool
 from lmindexer.model.reconstructor import Reconstructor
 from lmindexer.model.semantic_indexer import SemanticIndexer
@@ -35,6 +37,7 @@ class Learner:
     reconstructor: Reconstructor
     memories: Memories | VectorMemories
     trainer: Trainer[LearningState]
+    parts: Memories | None = None  # of the documents, where a loss asks what a part says
 
     @property
     def contrast(self) -> float:
@@ -44,6 +47,10 @@ class Learner:
     def codes(self, t: int) -> Tensor:
         """The codes learned so far (N, t), where a resumed run may hold more."""
         return self.state.codes[:, :t]
+
+    def part_of(self, rows: np.ndarray) -> Memory | None:
+        """The memory of a part of each of the rows, drawn at random; None where no loss asks what a part says."""
+        return None if self.parts is None else self.parts.memory(drawn(rows))
 
     @property
     def state(self) -> LearningState:

@@ -38,7 +38,7 @@ class Memories:
         self.lengths = np.diff(tokens.offsets)  # (N,)
         self.cache: Tensor | None = None  # (all tokens, D)
         self.pieces = None if tokens.pieces is None else Memories(backbone, tokens.pieces.tokens, bf16)
-        self._folder = folder
+        self.folder = folder  # for a large cache
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -165,9 +165,9 @@ class Memories:
         D = self.backbone.dim
         if self.device.type == "cuda" and total * D * 2 < torch.cuda.mem_get_info(self.device)[0] // 2:
             return torch.empty(total, D, dtype=torch.float16, device=self.device)
-        if self.nbytes < IN_MEMORY_BYTES or self._folder is None:
+        if self.nbytes < IN_MEMORY_BYTES or self.folder is None:
             return torch.empty(total, D, dtype=torch.float16)
-        path = self._folder / f".states.{os.getpid()}"
+        path = self.folder / f".states.{os.getpid()}"
         _reserve(path, total * D * 2)
         cache = torch.from_file(str(path), shared=True, size=total * D, dtype=torch.float16).view(total, D)
         path.unlink()  # the mapping lives on; the file is gone when the process ends, however it ends

@@ -79,10 +79,11 @@ def train_position(learner: Learner, t: int) -> None:
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
         batch = read(learner, rows, t)
-        filled(state.chosen)[parallel.whole(rows)] = parallel.gathered(codebook.assign(batch.h.detach()))
+        chosen = codebook.assign(batch.h.detach())
+        filled(state.chosen)[parallel.whole(rows)] = parallel.gathered(chosen)
         vector = codebook.quantize(batch.h, config.gradient_temperature)
         targets = filled(state.targets)[rows] if spreading else None
-        terms = position_terms(learner, batch, vector, targets)
+        terms = position_terms(learner, batch, vector, targets, chosen if targets is None else targets)
         return {"loss": total(config, t, terms), **terms}
 
     def after_epoch(epoch: int) -> dict[str, float]:
@@ -119,7 +120,12 @@ def settle(learner: Learner) -> None:
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
         codes = learner.codes(T)[rows]
         hidden = learner.indexer(learner.memories.memory(rows), codes[:, : T - 1])
-        return {"loss": _commitment(learner, hidden, codes)}
+        loss = _commitment(learner, hidden, codes)
+        part = learner.part_of(rows) if config.commit_crop else None
+        if part is not None:
+            hidden = learner.indexer(part, codes[:, : T - 1])
+            loss = loss + config.commit_crop * _commitment(learner, hidden, codes)
+        return {"loss": loss}
 
     learner.trainer.run(
         Stage(
@@ -141,7 +147,8 @@ class Batch:
     prefix: Tensor  # (B, t) int64
     memory: Memory  # of the first view of each document
     hidden: Tensor  # (B, t+1, D): h^0 ... h^t
-    view: Tensor | None  # (B, D): h^t under another dropout mask, where Eq. 9 asks for it
+    view: Tensor | None  # (B, D): h^t under another dropout mask or of a part, where Eq. 9 asks for it
+    part: Tensor | None = None  # (B, t+1, D): h^0 ... h^t of a part of each document, where a loss asks for it
 
     @property
     def t(self) -> int:
@@ -154,18 +161,31 @@ class Batch:
 
 
 def read(learner: Learner, rows: np.ndarray, t: int) -> Batch:
-    """Eq. 1 for the documents `rows`, once or under two dropout masks."""
-    prefix, views = learner.codes(t)[rows], 2 if learner.config.contrastive else 1
+    """Eq. 1 for the documents `rows`, once or under two dropout masks, and for a part of each."""
+    config, prefix = learner.config, learner.codes(t)[rows]
+    views = 2 if config.contrastive and config.view == "dropout" else 1
     memory = learner.memories.memory(rows, views)
     hidden, *others = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
-    return Batch(rows, prefix, memory.first_of(len(rows)), hidden, others[0][:, t] if others else None)
+    view = others[0][:, t] if others else None
+    part_memory = learner.part_of(rows)
+    part = None if part_memory is None else learner.indexer(part_memory, prefix)
+    if part is not None and config.contrastive and config.view == "crop":
+        view = part[:, t]
+    return Batch(rows, prefix, memory.first_of(len(rows)), hidden, view, part)
 
 
-def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tensor | None = None) -> dict[str, Tensor]:
+def position_terms(
+    learner: Learner,
+    batch: Batch,
+    vector: Tensor,
+    targets: Tensor | None = None,
+    codes: Tensor | None = None,
+) -> dict[str, Tensor]:
     """The losses of Eq. 11 and 13 that are switched on, unweighted.
 
     `vector` (B, D) stands for the t-th code when the text is rebuilt: h^t itself (Eq. 13), or what the codebook makes
-    of it (Eq. 11). With `targets` (B,) the codes that spreading aims at cost, too.
+    of it (Eq. 11). With `targets` (B,) the codes that spreading aims at cost, too. `codes` (B,) are what a part must
+    lead to at position t, where that has any yet.
     """
     config, t, h = learner.config, batch.t, batch.h
     known = [code.detach() for code in learner.indexer.code_vectors(batch.prefix)]
@@ -178,6 +198,9 @@ def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tens
         terms["contrastive"] = parallel.of_batch(contrast)
     if config.commitment and t:
         terms["commitment"] = _commitment(learner, batch.hidden, batch.prefix)
+    if batch.part is not None and config.commit_crop:
+        path = batch.prefix if codes is None else torch.cat([batch.prefix, codes[:, None]], dim=1)
+        terms["part"] = _commitment(learner, batch.part, path)
     if targets is not None:
         spread = nn.functional.cross_entropy(learner.indexer.codebooks[t].logits(h), targets)
         terms["spread"] = parallel.of_documents(spread)
@@ -190,7 +213,7 @@ def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tens
 
 
 def total(config: LearnConfig, t: int, terms: dict[str, Tensor]) -> Tensor:
-    """The paper's sum (Eq. 11 and 13) and the two terms that are ours; a loss that is switched off is 0."""
+    """The paper's sum (Eq. 11 and 13) and the terms that are ours; a loss that is switched off is 0."""
     off = torch.zeros((), requires_grad=True)
     return (
         config.reconstruction * terms.get("reconstruction", off)
@@ -198,6 +221,7 @@ def total(config: LearnConfig, t: int, terms: dict[str, Tensor]) -> Tensor:
         + config.commitment * terms.get("commitment", off)
         + config.at("alignment", t) * terms.get("alignment", off)
         + terms.get("spread", off)
+        + config.commit_crop * terms.get("part", off)
     )
 
 

@@ -183,8 +183,8 @@ class Backbone(nn.Module, ABC):
             return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
         return states[:, 0] if self.pooling == "cls" else pool(states, mask)
 
-    def weigh_tokens(self, document_frequency: Tensor) -> None:
-        """Weigh tokens for pooling by how many documents hold them: p^.35 * .2 / (.2 + p).
+    def weigh_tokens(self, document_frequency: Tensor, exponent: float = 0.35) -> None:
+        """Weigh tokens for pooling by how many documents hold them: p^exponent * .2 / (.2 + p).
 
         Rare tokens (names, model numbers) and those of nearly every document tell little of what a
         document is; the common telling words in between decide. Tokens without letters weigh nothing,
@@ -192,7 +192,7 @@ class Backbone(nn.Module, ABC):
         """
         telling = telling_tokens(self.tokenizer, len(self.vocabulary)) & ~self.special.cpu()
         p = document_frequency.clamp_min(1e-6)
-        weight = p**0.35 * 0.2 / (0.2 + p) * telling.to(p.device)
+        weight = p**exponent * 0.2 / (0.2 + p) * telling.to(p.device)
         self.token_weight.copy_(weight.clamp_min(1e-6))
 
     def save(self, folder: Path) -> None:
