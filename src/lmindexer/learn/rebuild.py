@@ -35,9 +35,10 @@ def rebuilding_score(learner: Learner, vectors: Callable[[np.ndarray], list[Tens
     found = []
     for at in range(0, len(sample), 64):
         rows = sample[at : at + 64]
-        hidden = _hidden_tokens(learner, rows, vectors(rows), t, ASKED)
-        candidates, _ = _candidates(learner, rows, hidden.tokens)
-        best = learner.reconstructor.token_logits(hidden.z, candidates).argmax(1)
+        with learner.trainer.precision():
+            hidden = _hidden_tokens(learner, rows, vectors(rows), t, ASKED)
+            candidates, _ = _candidates(learner, rows, hidden.tokens)
+            best = learner.reconstructor.token_logits(hidden.z, candidates).argmax(1)
         counted = hidden.importance > 0
         predicted = best if candidates is None else candidates[best]
         found.append(torch.stack([predicted, hidden.tokens])[:, counted])
