@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lmindexer.config import LearnConfig
+from lmindexer.devices import to_device
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.vector_memories import VectorMemories
 from lmindexer.model.decoder import pool
@@ -43,6 +44,10 @@ class Learner:
     def codes(self, t: int) -> Tensor:
         """The codes learned so far (N, t), where a resumed run may hold more."""
         return self.state.codes[:, :t]
+
+    def places(self, rows: np.ndarray) -> Tensor:
+        """The rows as an index of what is on the device, sent there without waiting."""
+        return to_device(rows, self.memories.device)
 
     @property
     def state(self) -> LearningState:

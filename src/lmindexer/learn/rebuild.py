@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmindexer.devices import to_device
 from lmindexer.learn.learner import Learner
 from lmindexer.learn.losses import macro_f1, reconstruction_loss, split_hints
 
@@ -74,7 +75,7 @@ def _candidates(learner: Learner, rows: np.ndarray, targets: Tensor) -> tuple[Te
     if learner.config.softmax != "batch" or tokens is None:
         return None, targets
     present = tokens.different(rows, learner.indexer.backbone.special_ids)
-    candidates = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(targets.device)
+    candidates = to_device(present if len(present) else np.zeros(1, np.int64), targets.device)
     return candidates, torch.searchsorted(candidates, targets).clamp(max=len(candidates) - 1)
 
 

@@ -78,14 +78,14 @@ def train_position(learner: Learner, t: int) -> None:
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
         batch = read(learner, rows, t)
-        filled(state.chosen)[rows] = codebook.assign(batch.h.detach())
+        filled(state.chosen)[batch.places] = codebook.assign(batch.h.detach())
         vector = codebook.quantize(batch.h, config.gradient_temperature)
-        targets = filled(state.targets)[rows] if spreading else None
+        targets = filled(state.targets)[batch.places] if spreading else None
         terms = position_terms(learner, batch, vector, targets)
         return {"loss": total(config, t, terms), **terms}
 
     def after_epoch(epoch: int) -> dict[str, float]:
-        last = epoch + 1 == config.epochs
+        last = epoch + 1 == config.epochs_at(t)
         numbers = watch_codes(learner, t, restart=config.restart_dead_codes and not last)
         if spreading and not last:
             aim()
@@ -98,7 +98,7 @@ def train_position(learner: Learner, t: int) -> None:
     learner.trainer.run(
         Stage(
             name=name,
-            epochs=config.epochs,
+            epochs=config.epochs_at(t),
             batches=_batches(learner, t),
             losses=losses,
             parameters=_groups(learner, t, [learner.indexer, learner.reconstructor], codebook),
@@ -116,7 +116,7 @@ def settle(learner: Learner) -> None:
     config, T = learner.config, len(learner.config.sizes)
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
-        codes = learner.codes(T)[rows]
+        codes = learner.codes(T)[learner.places(rows)]
         hidden = learner.indexer(learner.memories.memory(rows), codes[:, : T - 1])
         return {"loss": _commitment(learner, hidden, codes)}
 
@@ -137,6 +137,7 @@ class Batch:
     """What position t sees of B documents with known prefixes."""
 
     rows: np.ndarray  # (B,)
+    places: Tensor  # (B,): the rows, on the device
     prefix: Tensor  # (B, t) int64
     memory: Memory  # of the first view of each document
     hidden: Tensor  # (B, t+1, D): h^0 ... h^t
@@ -154,10 +155,11 @@ class Batch:
 
 def read(learner: Learner, rows: np.ndarray, t: int) -> Batch:
     """Eq. 1 for the documents `rows`, once or under two dropout masks."""
-    prefix, views = learner.codes(t)[rows], 2 if learner.config.contrastive else 1
+    places, views = learner.places(rows), 2 if learner.config.contrastive else 1
+    prefix = learner.codes(t)[places]
     memory = learner.memories.memory(rows, views)
     hidden, *others = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
-    return Batch(rows, prefix, memory.first_of(len(rows)), hidden, others[0][:, t] if others else None)
+    return Batch(rows, places, prefix, memory.first_of(len(rows)), hidden, others[0][:, t] if others else None)
 
 
 def position_terms(learner: Learner, batch: Batch, vector: Tensor, targets: Tensor | None = None) -> dict[str, Tensor]:
