@@ -379,6 +379,13 @@ def test_with_center_it_is_told_from_the_mean_of_those_with_its_first_code(make:
 # Around the stages
 
 
+@pytest.mark.parametrize(("first", "epochs", "expected"), [(2, 5, [2, 5]), (2, 1, [1, 1]), (0, 5, [5, 5])])
+def test_the_first_position_learns_for_fewer_epochs(make: Make, first: int, epochs: int, expected: list[int]):
+    learner = make(first_epochs=first, epochs=epochs)
+    stage_of(learner, "c2: training")
+    assert [learner.trainer.stages[f"c{n}: training"].epochs for n in (1, 2)] == expected
+
+
 def test_only_the_first_codes_may_crowd(make: Make):
     learner = make(crowding=0.5)
     stage_of(learner, "c2: training")

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from lmindexer.corpus.documents import Corpus
 from lmindexer.model.backbone import Backbone, EncoderBackbone, Memory, load_backbone
-from lmindexer.model.decoder import SmallDecoder, pool, unit_rms
+from lmindexer.model.decoder import SmallDecoder, drop, pool, unit_rms
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
 SIZES = (5, 7, 3)
@@ -159,6 +159,19 @@ def test_a_glance_finds_what_keys_and_values_find(sequences: int):
         )
     for by_keys, by_glance in zip(*found, strict=True):
         torch.testing.assert_close(by_glance, by_keys, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+def test_dropout_keeps_the_mean_and_drops_its_share(share: float):
+    torch.manual_seed(0)
+    x = torch.ones(3, 100_001, requires_grad=True)
+    dropped = drop(x, share)
+    dropped.sum().backward()
+    assert (dropped == 0).float().mean().item() == pytest.approx(share, abs=0.005)
+    torch.testing.assert_close(dropped[dropped > 0].unique(), torch.tensor([1 / (1 - share)]))
+    assert torch.equal(x.grad, dropped)
+    neighbours = (dropped[:, 1:] == 0) & (dropped[:, :-1] == 0)  # of one another they know nothing
+    assert neighbours.float().mean().item() == pytest.approx(share**2, abs=0.005)
 
 
 def test_few_queries_glance_and_many_read(monkeypatch: pytest.MonkeyPatch):

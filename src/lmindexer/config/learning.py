@@ -178,6 +178,10 @@ class LMIndexerSettings:
     reconstructor_epochs: int = setting(3, "epochs of the reconstructor warm-up (Eq. 12); 0: none", SCHEDULE, of=OWN)
     warmup_epochs: int = setting(2, "epochs of the encoder warm-up per position (Eq. 13); 0: none", SCHEDULE, of=OWN)
     epochs: int = setting(8, "epochs of full training per position (Eq. 11)", SCHEDULE, of=OWN)
+    first_epochs: int = setting(
+        2, "at most so many of them for c1, whose codes hardly move; 0: as for all positions", SCHEDULE,
+        presets={PAPER: 0}, of=OWN,
+    )  # fmt: skip
     settle_epochs: int = setting(
         2, "last epochs on the commitment alone, so that the model ends giving the table's codes", SCHEDULE,
         presets={PAPER: 0}, of=OWN,
@@ -269,6 +273,10 @@ class LearnConfig(MachineSettings, TwoStepSettings, LMIndexerSettings, Pretraine
     def may_pool(self) -> bool:
         """Whether documents can be read in pieces: not where an encoder learns from gradients through all of them."""
         return self.indexer != "lmindexer" or self.encoder == "frozen"
+
+    def epochs_at(self, position: int) -> int:
+        """Epochs of full training of a position."""
+        return min(self.epochs, self.first_epochs or self.epochs) if position == 0 else self.epochs
 
     def at(self, name: str, position: int) -> float:
         """A setting that is given per position; the last one given holds for all that follow."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lmindexer import parallel
 from lmindexer.config import LearnConfig
+from lmindexer.devices import to_device
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.parts import drawn
 from lmindexer.learn.vector_memories import VectorMemories
@@ -51,6 +52,10 @@ class Learner:
     def part_of(self, rows: np.ndarray) -> Memory | None:
         """The memory of a part of each of the rows, drawn at random; None where no loss asks what a part says."""
         return None if self.parts is None else self.parts.memory(drawn(rows))
+
+    def places(self, rows: np.ndarray) -> Tensor:
+        """The rows as an index of what is on the device, sent there without waiting."""
+        return to_device(rows, self.memories.device)
 
     @property
     def state(self) -> LearningState:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lmindexer import parallel
+from lmindexer.devices import to_device
 from lmindexer.learn.learner import Learner
 from lmindexer.learn.losses import macro_f1, reconstruction_loss, split_hints
 
@@ -37,9 +38,10 @@ def rebuilding_score(learner: Learner, vectors: Callable[[np.ndarray], list[Tens
     found = []
     for at in range(0, len(sample), 64):
         rows = sample[at : at + 64]
-        hidden = _hidden_tokens(learner, rows, vectors(rows), t, ASKED)
-        candidates, _ = _candidates(learner, rows, hidden.tokens)
-        best = learner.reconstructor.token_logits(hidden.z, candidates).argmax(1)
+        with learner.trainer.precision():
+            hidden = _hidden_tokens(learner, rows, vectors(rows), t, ASKED)
+            candidates, _ = _candidates(learner, rows, hidden.tokens)
+            best = learner.reconstructor.token_logits(hidden.z, candidates).argmax(1)
         counted = hidden.importance > 0
         predicted = best if candidates is None else candidates[best]
         found.append(torch.stack([predicted, hidden.tokens])[:, counted])
@@ -75,7 +77,7 @@ def _candidates(learner: Learner, rows: np.ndarray, targets: Tensor) -> tuple[Te
     if learner.config.softmax != "batch" or tokens is None:
         return None, targets
     present = tokens.different(parallel.whole(rows), learner.indexer.backbone.special_ids)
-    candidates = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(targets.device)
+    candidates = to_device(present if len(present) else np.zeros(1, np.int64), targets.device)
     return candidates, torch.searchsorted(candidates, targets).clamp(max=len(candidates) - 1)
 
 

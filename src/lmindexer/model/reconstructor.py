@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lmindexer.model.decoder import attend, heads_of
+from lmindexer.model.decoder import attend, drop, heads_of
 
 
 class Reconstructor(nn.Module):
@@ -98,4 +98,4 @@ class ReconstructorLayer(nn.Module):
         return queries + self._drop(self.narrow(F.gelu(self.widen(self.norm_feed(queries)))))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        return drop(x, self.dropout if self.training else 0.0)
