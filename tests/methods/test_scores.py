@@ -17,7 +17,7 @@ from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.changes import add_documents
 from lmindexer.methods.generative.eq14 import id_codes, id_loss
-from lmindexer.methods.generative.finetuned import DEPTH, FinetunedRetriever
+from lmindexer.methods.generative.finetuned import FinetunedRetriever
 from lmindexer.methods.generative.folder import load
 from lmindexer.methods.generative.histories import HistoryMemories, States
 from lmindexer.methods.generative.sequences import WholeSequences
@@ -139,7 +139,7 @@ def rows_and_scores(taught: Path, score: str, k: int = 80, **how: Any) -> list[d
 
 
 def test_the_sum_is_of_both_by_the_weights_of_the_run(taught: Path):
-    """80 documents are fewer than the depth of generated IDs, so each has both scores."""
+    """With as many beams as there are documents each has both scores."""
     kept = json.loads((taught / "weights.json").read_text())["history"]
     assert kept["metric"] == "recall@10"
     assert kept["dev"] >= max(kept["alone"].values())
@@ -147,28 +147,28 @@ def test_the_sum_is_of_both_by_the_weights_of_the_run(taught: Path):
     facts = json.loads((taught / "run.json").read_text())
     del facts["files"]["weights.json"]
     (taught / "run.json").write_text(json.dumps(facts))
-    assert DEPTH >= 80
-    for ids, dense, both in zip(*(rows_and_scores(taught, score) for score in ("ids", "dense", "sum")), strict=True):
+    lists = (rows_and_scores(taught, score, beams=80) for score in ("ids", "dense", "sum"))
+    for ids, dense, both in zip(*lists, strict=True):
         assert both == pytest.approx({doc_id: ids[doc_id] + 0.25 * dense[doc_id] for doc_id in ids}, abs=1e-4)
         assert sum(np.exp(list(dense.values()))) == pytest.approx(1, abs=1e-4)
 
 
-def test_a_document_beyond_the_depth_has_the_last_log_p(taught: Path, monkeypatch: pytest.MonkeyPatch):
-    ids, dense = rows_and_scores(taught, "ids"), rows_and_scores(taught, "dense")
-    monkeypatch.setattr("lmindexer.methods.generative.finetuned.DEPTH", 5)
+def test_beyond_the_best_of_both_log_p_is_the_lowest_of_these(taught: Path):
+    ids, dense = rows_and_scores(taught, "ids", beams=80), rows_and_scores(taught, "dense")
     model = load(taught)
-    found = FinetunedRetriever(model).recommend(HISTORIES, 80)
     assert model.weights is not None
-    weight = model.weights[1]
-    for hits, log_p, nearness in zip(found, ids, dense, strict=True):
-        fifth = sorted(log_p.values())[-5]
-        expected = {d: max(log_p[d], fifth) + weight * nearness[d] for d in log_p}
-        assert {hit.doc_id: hit.score for hit in hits} == pytest.approx(expected, abs=1e-4)
+    found = FinetunedRetriever(model, beams=5).recommend(HISTORIES, 80)
+    generated = FinetunedRetriever(model, beams=5, score="ids").recommend(HISTORIES, 5)
+    for hits, first, log_p, nearness in zip(found, generated, ids, dense, strict=True):
+        scored = {hit.doc_id for hit in first} | set(sorted(nearness, key=lambda doc_id: -nearness[doc_id])[:5])
+        assert 5 <= len(scored) <= 10
+        lowest = min(log_p[doc_id] for doc_id in scored)
+        expected = {d: (log_p[d] if d in scored else lowest) + model.weights[1] * nearness[d] for d in log_p}
+        assert {hit.doc_id: hit.score for hit in hits} == pytest.approx(expected, abs=1e-3)
 
 
-def test_what_is_weighed_holds_the_best_whatever_the_weights(taught: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lmindexer.methods.generative.finetuned.DEPTH", 5)
-    recommender = FinetunedRetriever(load(taught))
+def test_what_is_weighed_holds_the_best_whatever_the_weights(taught: Path):
+    recommender = FinetunedRetriever(load(taught), beams=5)
     ranks = tie_ranks(recommender.doc_ids)
     for weights in ((1.0, 0.1), (1.0, 10.0), (0.0, 1.0)):
         recommender.weights = weights

@@ -26,8 +26,6 @@ from lmindexer.questions.questions import HISTORY, TEXT
 from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
 
-DEPTH = 100  # so many documents of a history have a score of their own by generated IDs, whatever k is
-
 
 class FinetunedRetriever(GenerativeRetriever):
     """Searches with a fine-tuned model; `beams` as it was taught with and `novelty` as calibrated, unless given.
@@ -39,7 +37,7 @@ class FinetunedRetriever(GenerativeRetriever):
     def __init__(self, model: GenerativeModel, *, score: str = SUM, **how: Unpack[How]) -> None:
         config, self.parts = model.config, model.parts
         self.weights = weights_for(score, self.parts, model.weights)
-        how.setdefault("beams", config.beams)
+        self._depth = how.setdefault("beams", config.beams)
         calibrated = "novelty" not in how
         if calibrated:
             how["novelty"] = model.novelty or 0.0
@@ -71,7 +69,7 @@ class FinetunedRetriever(GenerativeRetriever):
         found: list[Any] = [None] * len(asked)
         for places, scores in self._all_scores(asked, None, (1.0,) * len(self.parts)):
             log_p, nearness = scores
-            last = max(scores.shape[2] - k - DEPTH, 0)
+            last = max(scores.shape[2] - k - 2 * self._depth, 0)
             kept = nearness >= np.partition(nearness, last, axis=1)[:, last, None]
             kept |= log_p > log_p.min(1, keepdims=True)
             for n, place in enumerate(places.tolist()):
@@ -84,17 +82,23 @@ class FinetunedRetriever(GenerativeRetriever):
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Places (b,) of some histories after others, and both scores (2, b, N) of all documents; 0 of a weight of 0.
 
-        A document that is not among the `DEPTH` best by generated IDs has the log P of the last of these.
+        log P of the ID is that of the best by IDs and of the nearest, `beams` of each; all others have the lowest of
+        these.
         """
         trie = self.trie(rows)
+        depth, others = min(self._depth, len(trie)), np.ones(len(self.doc_ids), bool)
+        others[slice(None) if rows is None else rows] = False
         for places, memory in self.batches(asked):
             nearness = self._dense(asked, places)
             log_p = np.zeros_like(nearness)
             if weights[0]:
-                found = self.best(memory, trie, min(DEPTH, len(trie)))
-                documents, scores = found.rows.cpu().numpy(), found.scores.cpu().numpy()
-                log_p[:] = scores[:, -1:]
-                np.put_along_axis(log_p, documents, scores, 1)
+                nearest = np.argpartition(np.where(others, np.inf, -nearness), depth - 1, axis=1)[:, :depth]
+                found = self.best(memory, trie, depth)
+                documents = np.concatenate([found.rows.cpu().numpy(), nearest], 1)
+                by_id = self.scores(memory, trie, torch.from_numpy(nearest)).cpu().numpy()
+                scores = np.concatenate([found.scores.cpu().numpy(), by_id], 1)
+                log_p[:] = scores.min(1, keepdims=True)
+                np.put_along_axis(log_p, documents[:, ::-1], scores[:, ::-1], 1)
             yield places, np.stack([log_p, nearness])
 
     @torch.no_grad()
