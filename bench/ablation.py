@@ -20,6 +20,10 @@ from lmindexer.runs import Run
 
 PAPER = {"objective": "paper"}
 BATCHES = 8  # looked at for --gradients
+LONGER = {  # the defaults until 2026-11-26
+    "rebuilt_tokens": 0, "reconstructor_epochs": 3, "warmup_epochs": 2, "epochs": 8, "first_epochs": 0,
+    "learning_rate": 1e-3, "indexer_learning_rate": (5e-5, 2e-4),
+}  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no reconstructor warm-up (Eq. 12)": {"reconstructor_epochs": 0},
@@ -49,13 +53,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "top 2 encoder layers learn": {"encoder": "top"},
     "whole encoder learns": {"encoder": "full"},
     "all hidden tokens": {"rebuilt_tokens": 0},
-    "8 hidden tokens": {"rebuilt_tokens": 8},
     "4 hidden tokens": {"rebuilt_tokens": 4},
     "8 epochs": {"epochs": 8},
-    "4 epochs": {"epochs": 4},
-    "warm-ups of one epoch": {"reconstructor_epochs": 1, "warmup_epochs": 1},
-    "short": {"rebuilt_tokens": 8, "reconstructor_epochs": 2, "warmup_epochs": 1, "epochs": 4},
-    "least": {"rebuilt_tokens": 4, "reconstructor_epochs": 1, "warmup_epochs": 1, "epochs": 4, "settle_epochs": 1},
+    "c1 as long as c2": {"first_epochs": 0},
+    "settling of one epoch": {"settle_epochs": 1},
+    "the longer schedule": LONGER,
     "the paper's objective": PAPER,
     "the paper's, no reconstructor warm-up": PAPER | {"reconstructor_epochs": 0},
     "the paper's, no encoder warm-up": PAPER | {"warmup_epochs": 0},

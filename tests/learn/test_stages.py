@@ -19,7 +19,10 @@ from lmindexer.progress import Progress
 from lmindexer.training import filled
 from small_learner import Recorder, losses_of, new_learner, nothing_learned, stage_of
 
-CONFIG = LearnConfig(sizes=(6, 5), batch_size=16, dropout=0.0, epochs=2, weigh_tokens=False, top_layers=1)
+CONFIG = LearnConfig(
+    sizes=(6, 5), batch_size=16, dropout=0.0, epochs=2, first_epochs=0, rebuilt_tokens=0, weigh_tokens=False,
+    top_layers=1,
+)  # fmt: skip
 OFF = {"reconstruction": 0.0, "contrastive": 0.0, "commitment": 0.0, "alignment": (0.0,), "spread": 0.0}
 ROWS = np.arange(40)
 Make = Callable[..., Learner]

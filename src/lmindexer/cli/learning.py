@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 # Where the demo differs from the defaults: four minutes on two busy cores are enough for it.
 DEMO: dict[str, Any] = {
     "max_tokens": 64,
-    "reconstructor_epochs": 2,
-    "warmup_epochs": 1,
-    "epochs": 4,
 }
 DEMO_DOCUMENTS = 1500
 
