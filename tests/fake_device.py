@@ -101,6 +101,8 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if here:
         refuse_mixed(func, args, tensors)
     kwargs.pop("pin_memory", None)  # what safetensors reads into
+    if func is aten._pin_memory.default:  # which needs a driver
+        return args[0].clone()
     if kwargs.get("device") is not None:
         device = torch.device(kwargs["device"])
         loading = torch.device("meta") == _device.CURRENT_DEVICE  # transformers puts empty models there on purpose
@@ -110,8 +112,8 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     result = func(*unwrap(args), **{name: unwrap(value) for name, value in kwargs.items()})
     if not here:
         return result
-    if func._schema.name.endswith("_"):  # in place
-        return args[0]
+    if func._schema.name.endswith("_") or not func._schema.returns:  # in place
+        return args[0] if func._schema.returns else None
     return wrap(result)
 
 
@@ -143,7 +145,8 @@ def refuse_mixed(func: Any, args: Any, tensors: list[Tensor]) -> None:
         tensors = [args[0], *args[2:3]] if isinstance(args[0], OnCuda) else tensors
     numbers_pass = torch.Tag.pointwise in func.tags or func in INDEXED
     counted = [x for x in tensors if isinstance(x, OnCuda) or x.ndim or not numbers_pass]
-    into_the_cpu = func._schema.name.endswith("_") and not isinstance(args[0], OnCuda)
+    written = args[0][0] if isinstance(args[0], list | tuple) else args[0]  # of the fused optimiser: lists of weights
+    into_the_cpu = func._schema.name.endswith("_") and not isinstance(written, OnCuda)
     if into_the_cpu or len({isinstance(x, OnCuda) for x in counted}) > 1:
         places = [f"{x.device}{list(x.shape)}" for x in tensors]
         raise MixedDevicesError(f"{func} was given tensors of two devices: {', '.join(places)}")
