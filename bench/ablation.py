@@ -20,6 +20,10 @@ from lmindexer.runs import Run
 
 PAPER = {"objective": "paper"}
 BATCHES = 8  # looked at for --gradients
+LONGER = {  # the defaults until 2026-11-26
+    "rebuilt_tokens": 0, "reconstructor_epochs": 3, "warmup_epochs": 2, "epochs": 8, "first_epochs": 0,
+    "learning_rate": 1e-3, "indexer_learning_rate": (5e-5, 2e-4),
+}  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no reconstructor warm-up (Eq. 12)": {"reconstructor_epochs": 0},
@@ -48,6 +52,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "full-vocabulary softmax": {"softmax": "full"},
     "top 2 encoder layers learn": {"encoder": "top"},
     "whole encoder learns": {"encoder": "full"},
+    "all hidden tokens": {"rebuilt_tokens": 0},
+    "4 hidden tokens": {"rebuilt_tokens": 4},
+    "8 epochs": {"epochs": 8},
+    "c1 as long as c2": {"first_epochs": 0},
+    "settling of one epoch": {"settle_epochs": 1},
+    "the longer schedule": LONGER,
     "the paper's objective": PAPER,
     "the paper's, no reconstructor warm-up": PAPER | {"reconstructor_epochs": 0},
     "the paper's, no encoder warm-up": PAPER | {"warmup_epochs": 0},
@@ -55,14 +65,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 COLUMNS = (
     "AMI c1",
+    "alike c1",
+    "alike c1,c2",
     "ppl c1",
     "ppl c2",
     "buckets<=5",
+    "told apart",
     "near c1",
+    "near c1,c2",
     "agreement",
     "macro-F1",
     "nats own",
     "shuffled",
+    "CPU s",
     "s",
 )
 
@@ -88,7 +103,7 @@ def main() -> None:
 def table(runs: list[tuple[str, Run]]) -> str:
     """A Markdown table, one row a run, the two-step baseline of the first run on top."""
     first = runs[0][1].read_json("report.json")
-    rows = [(*_cells("embed, then K-means", first["quality"]["rq-kmeans"]), *[""] * 5)]
+    rows = [(*_cells("embed, then K-means", first["quality"]["rq-kmeans"]), *[""] * 6)]
     for name, run in runs:
         report = run.read_json("report.json")
         codes, other = (report["rebuilding"][key]["nats"] for key in ("codes", "shuffled codes"))
@@ -98,6 +113,7 @@ def table(runs: list[tuple[str, Run]]) -> str:
             f"{scores[-1]:.3f}" if scores else "-",
             f"{codes:.2f}",
             f"{other:.2f}",
+            f"{report['cpu_seconds']:.0f}" if "cpu_seconds" in report else "-",
             f"{report['seconds']:.0f}",
         )
         rows.append((*_cells(name, report["quality"]["lmindexer"]), *rest))
@@ -105,11 +121,23 @@ def table(runs: list[tuple[str, Run]]) -> str:
 
 
 def _cells(name: str, quality: dict[str, Any]) -> tuple[str, ...]:
-    labels, positions = quality["labels"], quality["positions"]
-    ami = f"{labels[-1]['ami'][0]:.3f}" if labels else "-"
-    second = f"{positions[1]['perplexity']:.0f}" if len(positions) > 1 else "-"
-    small, near = quality["share_in_small_buckets"], quality["neighbour_recall"]["words"][0]
-    return name, ami, f"{positions[0]['perplexity']:.0f}", second, f"{small:.1%}", f"{near:.3f}"
+    """Of the leaf labels AMI and the pairs of one path that have the same; a run of one position has no second."""
+    positions, leaf = quality["positions"], quality["labels"][-1] if quality["labels"] else None
+    alike = [None, None] if leaf is None else leaf["hierarchical_precision"]
+    near = quality["neighbour_recall"]["words"]
+    return (
+        name,
+        _number(leaf and leaf["ami"][0]),
+        *(_number(*alike[t : t + 1]) for t in (0, 1)),
+        *(_number(*(position["perplexity"] for position in positions[t : t + 1]), digits=0) for t in (0, 1)),
+        f"{quality['share_in_small_buckets']:.1%}",
+        f"{1 - quality['sharing'] / quality['documents']:.1%}",
+        *(_number(*near[t : t + 1]) for t in (0, 1)),
+    )
+
+
+def _number(value: float | None = None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _folder(out: Path, variant: str) -> Path:

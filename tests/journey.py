@@ -69,7 +69,7 @@ def travel(
 def ask(corpus: Corpus, folder: Path) -> Answers:
     """What the runs of a journey answer now."""
     indexer = LMIndexer.load(folder / "run")
-    searcher, recommender = load_retriever(folder / "search"), load_retriever(folder / "recommend")
+    searcher, recommender = load_retriever(folder / "search", "generative"), load_retriever(folder / "recommend")
     assert isinstance(searcher, GenerativeRetriever)
     assert isinstance(recommender, FinetunedRetriever)
     texts = Corpus.from_documents(document.__class__(f"later {document.id}", document.text) for document in corpus)

@@ -27,7 +27,7 @@ QUICK: dict[str, Any] = {  # one look at the data
 }  # fmt: skip
 BY_HEART = {"warmup_epochs": 2, "dropout": 0.0, "dev_metric": "recall@1", "patience": 0}
 SEARCH = QUICK | BY_HEART | {
-    "document_share": 0.0,
+    "document_share": 0.0, "rescore": False,
     "epochs": 40, "batch_size": 4, "learning_rate": (3e-3,), "encoder": "full", "encoder_learning_rate": 1e-3,
 }  # fmt: skip
 RECOMMEND = QUICK | BY_HEART | {"epochs": 25, "batch_size": 32, "learning_rate": (1e-2,)}

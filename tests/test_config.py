@@ -35,6 +35,8 @@ def test_the_encoder_is_frozen_on_every_machine_unless_told_otherwise():
 OURS = {
     "alignment": (0.0,), "spread": 0.0, "crowding": 0.0, "weigh_tokens": False, "softmax": "full",
     "restart_dead_codes": False, "settle_epochs": 0, "indexer_learning_rate": (1e-3,),
+    "learning_rate": 1e-3, "rebuilt_tokens": 0, "reconstructor_epochs": 3, "warmup_epochs": 2, "epochs": 8,
+    "first_epochs": 0,
 }  # fmt: skip
 
 
@@ -248,7 +250,7 @@ def test_every_setting_counts_for_something_that_there_is(kind: type):
     known = {
         *INDEXER_NAMES, "imported", "simcse", "a file of vectors", "search", "recommend", "generative", *SEQUENTIAL,
         "generative to search", "generative to recommend", "--loss sampled", "--loss bce", "networks", "bm25",
-        "dual-encoder", "seal",
+        "dual-encoder", "seal", "--dense-loss",
     }  # fmt: skip
     for f in dataclasses.fields(kind):
         assert set(f.metadata["of"]) <= known, f.name

@@ -28,8 +28,9 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     write_queries(folder / "queries.jsonl")
     write_sequences(folder / "taken.txt", corpus)
     learn(corpus, folder / "run", indexer="rq-kmeans", embeddings=str(checkpoints["bert"]))
-    finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "search")
-    finetuned(folder / "run", "--queries", folder / "queries.jsonl", "--out", folder / "other", "--seed", 5)
+    by_ids = ("--queries", folder / "queries.jsonl", "--no-rescore")
+    finetuned(folder / "run", *by_ids, "--out", folder / "search")
+    finetuned(folder / "run", *by_ids, "--out", folder / "other", "--seed", 5)
     finetuned(folder / "run", folder / "taken.txt", "--out", folder / "recommend", "--items", "ids")
     return folder
 

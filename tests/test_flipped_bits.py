@@ -32,6 +32,7 @@ ASKING = ("search", "evaluate")
 READ_BY: dict[str, tuple[str, ...]] = {
     "backbone": ("index", "add"),
     "config.toml": (*ASKING, "inspect", "compare", "index", "add"),
+    "dense.parquet": (),  # made anew
     "documents.parquet": (*ASKING, "bm25", "inspect", "compare", "explore", "pairs", "pseudo", "add", "remove"),
     "finetune.json": ASKING,
     "finetune.toml": ASKING,
@@ -44,6 +45,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "retriever.safetensors": ASKING,
     "retriever_backbone": ASKING,
     "sequences.jsonl": ("evaluate", "its sequences by name"),
+    "weights.json": ASKING,
 }
 
 

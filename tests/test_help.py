@@ -53,6 +53,7 @@ MEANINGS = {
     "--quiet": (SWITCH, r"Print nothing but notes"),
     "--renormalise": (SWITCH, r"below its prefix"),
     "--resume": (SWITCH, r"Go on with a .* that was stopped"),
+    "--score": (CHOICE, r"What a document scores in generative"),
     "--scoring": (CHOICE, r"What (a document scores|documents score)"),
     "--seed": ("INT", r"(the same|another) seed"),
     "--skip-bad": (SWITCH, r"Leave out broken records"),

@@ -9,9 +9,9 @@ from command_line import learned, lmindexer
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.indexers.registry import load_indexer
-from lmindexer.learn.histories import item_vectors
 from lmindexer.methods.dense import DenseRetriever
 from lmindexer.methods.generative.folder import begin_model
+from lmindexer.methods.generative.histories import item_vectors
 from lmindexer.runs import Run
 from small_tasks import learn, write_jsonl
 from tiny import TOPICS

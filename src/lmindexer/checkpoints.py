@@ -75,7 +75,9 @@ def are_finite(tensors: Iterable[Tensor]) -> bool:
     return not finite or bool(torch.stack(finite).all())
 
 
-def load_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str]) -> Checkpoint | None:
+def load_checkpoint(
+    folder: Path, modules: nn.Module, frozen: Collection[str], cut_log: bool = True
+) -> Checkpoint | None:
     """Load the weights into `modules`, cut the log back to what the checkpoint knew; None where there is none.
 
     Raises:
@@ -83,7 +85,8 @@ def load_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str]) -
     """
     path, log = folder / CHECKPOINT, folder / LOG
     if not path.exists():
-        log.unlink(missing_ok=True)
+        if cut_log:
+            log.unlink(missing_ok=True)
         return None
     device = next(modules.parameters()).device
     try:
@@ -96,7 +99,8 @@ def load_checkpoint(folder: Path, modules: nn.Module, frozen: Collection[str]) -
     state = _below("model.", tensors)
     _check_fits(path, state, modules.state_dict(), frozen)
     modules.load_state_dict(state, strict=False)
-    _cut(log, log_bytes)
+    if cut_log:
+        _cut(log, log_bytes)
     return Checkpoint(done, at, _below("array.", tensors), _below("optimizer.", tensors))
 
 

@@ -1,5 +1,6 @@
 """Which device and precision a run uses."""
 
+import numpy as np
 import torch
 
 from lmindexer.errors import InputError
@@ -26,6 +27,14 @@ def device_to_load(name: str) -> torch.device:
         return choose_device(name)
     except InputError:
         return choose_device("auto")
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """A copy or view of the array there. A GPU is sent it without waiting for what it still computes."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda" and torch.cuda.is_available():
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def choose_bf16(precision: str, device: torch.device) -> bool:

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lmindexer import parallel
 from lmindexer.checkpoints import (
     CHECKPOINT,
     LOG,
@@ -121,6 +122,7 @@ class Trainer(Generic[State]):
         if name not in self.done:
             torch.manual_seed(self._seed(name))
             action()
+            self._agree()
             self.finish(name)
 
     def finish(self, name: str) -> None:
@@ -133,16 +135,21 @@ class Trainer(Generic[State]):
             yield
 
     def log(self, **record: Any) -> None:
+        if not parallel.is_first():
+            return
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json_text(record) + "\n")
 
     def keep(self, name: str) -> None:
         """What learns, in a file of the folder that `load` reads."""
-        save_weights(self.folder / name, self.modules.state_dict(), self.frozen)
+        if parallel.is_first():
+            save_weights(self.folder / name, self.modules.state_dict(), self.frozen)
 
     def load(self, name: str) -> None:
         """What learned back, as `keep` kept it."""
+        parallel.wait()
         self.modules.load_state_dict(load_file(self.folder / name, device=str(self.device)), strict=False)
+        parallel.wait()
 
     def resume(self) -> bool:
         """Load the checkpoint if there is one, and cut the log back to what it knew.
@@ -150,7 +157,8 @@ class Trainer(Generic[State]):
         Raises:
             InputError: when the checkpoint is damaged, not of these modules, or of an earlier version.
         """
-        checkpoint = load_checkpoint(self.folder, self.modules, self.frozen)
+        checkpoint = load_checkpoint(self.folder, self.modules, self.frozen, cut_log=parallel.is_first())
+        parallel.wait()  # nobody writes another before all have read this one
         if checkpoint is None:
             return False
         try:
@@ -165,7 +173,8 @@ class Trainer(Generic[State]):
         return True
 
     def _optimise(self, stage: Stage) -> None:
-        optimizer = torch.optim.AdamW(stage.parameters, **ADAM)
+        fused = self.device.type in ("cpu", "cuda")  # one pass over the weights, where torch has it
+        optimizer = torch.optim.AdamW(stage.parameters, **ADAM, fused=fused)
         rates = [group["lr"] for group in optimizer.param_groups]
         first_epoch, first_batch, sums = 0, 0, {}
         if self._pending.get("stage") == stage.name:
@@ -173,6 +182,7 @@ class Trainer(Generic[State]):
             sums = {name: torch.tensor(value, device=self.device) for name, value in self._pending["sums"].items()}
             _load_optimizer(optimizer, self._pending["optimizer"])
             self._pending = {}
+        self._agree()
         saved, pause = time.monotonic(), self.checkpoint_seconds
         began = time.monotonic()
         for epoch in range(first_epoch, stage.epochs):
@@ -183,7 +193,7 @@ class Trainer(Generic[State]):
                     group["lr"] = rate * _schedule(at)
                 self._step(stage, optimizer, batches[i], self._seed(stage.name, epoch, i), sums)
                 self.progress.at(stage.name, epoch, stage.epochs, (i + 1) / len(batches))
-                if time.monotonic() - saved > pause:
+                if time.monotonic() - saved > pause and parallel.is_first():
                     _check_finite(stage, epoch, float(sums["loss"]))
                     seconds = self._save(_optimizer_tensors(optimizer), (stage.name, epoch, i + 1, sums))
                     saved, pause = time.monotonic(), max(self.checkpoint_seconds, 20 * seconds)
@@ -193,6 +203,7 @@ class Trainer(Generic[State]):
                 module.eval()
             torch.manual_seed(self._seed(stage.name, epoch, -1))
             numbers |= stage.after_epoch(epoch)
+            self._agree()
             self.log(stage=stage.name, epoch=epoch + 1, seconds=round(time.monotonic() - began, 2), **numbers)
             self.progress.epoch(stage.name, epoch + 1, stage.epochs, numbers)
             first_batch, sums, began = 0, {}, time.monotonic()
@@ -210,17 +221,26 @@ class Trainer(Generic[State]):
         torch.manual_seed(seed)
         for module in stage.learning:
             module.train()
-        with self.precision():
-            losses = stage.losses(rows)
+        with parallel.part_of(rows) as mine, self.precision():
+            losses = stage.losses(mine)
         optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], self.clip)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        values = parallel.add_up(parameters, losses)
+        nn.utils.clip_grad_norm_(parameters, self.clip)
         optimizer.step()
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value.detach().float()
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0.0) + value
+
+    def _agree(self) -> None:
+        """Of several processes all go on with what the first has, whatever a device rounds otherwise."""
+        weights = (x for name, x in self.modules.state_dict().items() if name not in self.frozen)
+        parallel.as_the_first([*weights, *self.state.tensors().values()])
 
     def _save(self, optimizer: dict[str, Tensor], at: tuple[str, int, int, dict[str, Tensor]] | None) -> float:
         """Write a checkpoint; how many seconds that took."""
+        if not parallel.is_first():
+            return 0.0
         began, position = time.monotonic(), dict[str, Any]()
         if at is not None:
             sums = {name: float(value) for name, value in at[3].items()}

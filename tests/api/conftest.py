@@ -26,7 +26,7 @@ def items(rows: list[dict[str, object]], checkpoints: dict[str, Path]) -> lm.LMI
 @pytest.fixture(scope="session")
 def search(items: lm.LMIndexer) -> lm.OpenRun:
     """Taught to search."""
-    return items.teach(queries=QUERIES, test={"frost": ["doc4"]}, progress=QUIET, **QUICK)
+    return items.teach(queries=QUERIES, test={"frost": ["doc4"]}, rescore=False, progress=QUIET, **QUICK)
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmindexer.errors import InputError
-from lmindexer.explore.page import TEXT_LENGTH, Shown, _words_of_all, write_page
-from lmindexer.explore.telling import WordCounts
+from lmindexer.explore.page import TEXT_LENGTH, Shown, write_page
+from lmindexer.explore.telling import WordCounts, words_of_all
 from lmindexer.explore.tree import build_tree
 from lmindexer.ids.table import IdTable
 
@@ -99,7 +99,7 @@ def test_a_tie_goes_to_the_more_frequent_label(tmp_path: Path):
 def test_the_words_are_those_of_the_printed_tree(documents: list[tuple[str, int, int]]):
     texts = [" ".join(letter * 3 for letter in text.split()) for text, _, _ in documents]
     codes = np.array([document[1:] for document in documents])
-    told = _words_of_all(WordCounts.of(texts), codes)
+    told = words_of_all(WordCounts.of(texts), codes)
     ids = tuple(map(str, range(len(texts))))
     tree = build_tree(IdTable(ids, codes.astype(np.int32), (3, 3)), texts, codes=None, children=None)
     first = sorted(tree.children, key=lambda node: node.path)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from lmindexer import Corpus, Document, InputError
+from lmindexer.checkpoints import CHECKPOINT
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.progress import Progress
 
@@ -46,6 +48,18 @@ def test_learned_documents_keep_their_ids(fitted: LMIndexer, corpus: Corpus):
     assert loaded.ids == fitted.ids
     assert loaded.index(corpus) == fitted.ids
     assert loaded.index(corpus).doc_ids == corpus.doc_ids
+
+
+def test_a_checkpoint_holds_nothing_that_never_changes(
+    corpus: Corpus, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("lmindexer.indexers.lmindexer.learn_ids", lambda learner, doc_ids: learner.trainer.finish("c1"))
+    with pytest.raises(AttributeError):  # there are no IDs
+        LMIndexer(backbone=str(checkpoints["bert"]), **SMALL).fit(corpus, tmp_path / "run", progress=Progress(None))
+    with safe_open(tmp_path / "run" / CHECKPOINT, "pt") as file:
+        names = set(file.keys())
+    assert "model.reconstructor.bias" in names
+    assert not [name for name in names if "vocabulary" in name or ".model." in name]
 
 
 def test_the_documents_come_back(fitted: LMIndexer, corpus: Corpus):

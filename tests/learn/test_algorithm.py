@@ -27,7 +27,7 @@ from lmindexer.training import Trainer
 from small_learner import new_learner, nothing_learned
 
 CONFIG = LearnConfig(
-    sizes=(8, 6), batch_size=16, reconstructor_epochs=1, warmup_epochs=1, epochs=2, settle_epochs=2,
+    sizes=(8, 6), batch_size=16, reconstructor_epochs=1, warmup_epochs=1, epochs=2, first_epochs=0, settle_epochs=2,
     checkpoint_seconds=1e9, top_layers=1,
 )  # fmt: skip
 STEPS = 45  # 80 documents make 5 batches; 1 + 2 * (1 + 2) + 2 epochs

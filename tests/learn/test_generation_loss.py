@@ -6,7 +6,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from lmindexer.learn.losses import commitment_loss, generation_loss
+from lmindexer.learn.losses import commitment_loss, generation_loss, soft_generation_loss
 
 # two pairs, a position of 2 codes and one of 3
 LOGITS = [torch.tensor([[0.0, math.log(3)], [0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.0], [math.log(6), 0.0, 0.0]])]
@@ -43,3 +43,21 @@ def test_without_weights_it_is_the_commitment_loss():
 def test_shapes_are_checked():
     with pytest.raises(TypeCheckError):
         generation_loss(LOGITS, CODES, torch.ones(3))
+
+
+def test_one_document_that_answers_alone_is_eq_14():
+    weight = torch.tensor([1.0, 0.25])
+    for smoothing in (0.0, 0.2):
+        alone = soft_generation_loss(LOGITS, CODES[:, None], torch.ones(2, 1), weight, smoothing)
+        assert alone.item() == pytest.approx(generation_loss(LOGITS, CODES, weight, smoothing).item())
+
+
+def test_shares_of_documents_add_up_along_the_path_of_the_first():
+    logits = [LOGITS[0][:1], LOGITS[1][:1]]  # P = 1/4, 3/4; then 1/3 each
+    documents = torch.tensor([[[1, 2], [0, 1], [1, 0]]])
+    share = torch.tensor([[0.5, 0.3, 0.2]])
+    first = -(0.7 * math.log(3 / 4) + 0.3 * math.log(1 / 4))
+    assert soft_generation_loss(logits, documents, share, torch.ones(1)).item() == pytest.approx(first + math.log(3))
+    sharper = [logits[0], torch.tensor([[0.0, 0.0, math.log(6)]])]  # then 1/8, 1/8, 6/8
+    second = -(5 / 7 * math.log(6 / 8) + 2 / 7 * math.log(1 / 8))
+    assert soft_generation_loss(sharper, documents, share, torch.ones(1)).item() == pytest.approx(first + second)

@@ -19,7 +19,10 @@ from lmindexer.progress import Progress
 from lmindexer.training import filled
 from small_learner import Recorder, losses_of, new_learner, nothing_learned, stage_of
 
-CONFIG = LearnConfig(sizes=(6, 5), batch_size=16, dropout=0.0, epochs=2, weigh_tokens=False, top_layers=1)
+CONFIG = LearnConfig(
+    sizes=(6, 5), batch_size=16, dropout=0.0, epochs=2, first_epochs=0, rebuilt_tokens=0, weigh_tokens=False,
+    top_layers=1,
+)  # fmt: skip
 OFF = {"reconstruction": 0.0, "contrastive": 0.0, "commitment": 0.0, "alignment": (0.0,), "spread": 0.0}
 ROWS = np.arange(40)
 Make = Callable[..., Learner]
@@ -379,6 +382,13 @@ def test_with_center_it_is_told_from_the_mean_of_those_with_its_first_code(make:
 # Around the stages
 
 
+@pytest.mark.parametrize(("first", "epochs", "expected"), [(2, 5, [2, 5]), (2, 1, [1, 1]), (0, 5, [5, 5])])
+def test_the_first_position_learns_for_fewer_epochs(make: Make, first: int, epochs: int, expected: list[int]):
+    learner = make(first_epochs=first, epochs=epochs)
+    stage_of(learner, "c2: training")
+    assert [learner.trainer.stages[f"c{n}: training"].epochs for n in (1, 2)] == expected
+
+
 def test_only_the_first_codes_may_crowd(make: Make):
     learner = make(crowding=0.5)
     stage_of(learner, "c2: training")
@@ -409,6 +419,19 @@ def test_rebuilding_is_judged_with_the_codes_of_others_and_the_hints_of_the_last
     assert sum(hints.sum().item() for *_, hints, _ in given) / there == pytest.approx(0.3, abs=0.05)
     for call in range(half):
         assert torch.equal(given[call][2], given[call + half][2]), "the same tokens are hidden each time"
+
+
+def test_rebuilding_is_judged_on_a_few_tokens_of_a_document(make: Make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lmindexer.learn.rebuild.ASKED", 2)
+    learner = make()
+    stage_of(learner, "settling")
+    slots = []
+    hook = learner.reconstructor.register_forward_pre_hook(lambda module, arguments: slots.append(arguments[3]))
+    rebuilding_quality(learner)
+    hook.remove()
+    assert {places.shape[1] for places in slots} == {2}
+    half = len(slots) // 3
+    assert all(torch.equal(a, b) for a, b in zip(slots[:half], slots[half : 2 * half], strict=True))
 
 
 # Watching

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from command_line import learned, write_items
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
+from lmindexer.methods.ensemble import fuse
 from lmindexer.methods.hybrid import FUSIONS, HybridRetriever
 from lmindexer.methods.registry import METHODS, PARTNERS, TEXT
 from lmindexer.methods.retriever import Hit, Retriever
+from lmindexer.questions.questions import Questions
 from small_tasks import teach_to_search
 
 scores_of = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-1e3, 1e3))
@@ -153,3 +155,37 @@ def test_an_unknown_partner_is_refused(tmp_path: Path):
         InputError, match="'tfidf' is no partner of generated IDs; choose one of bm25, dense, popular, dual-encoder"
     ):
         METHODS["hybrid"].open(tmp_path, TEXT, partner="tfidf")
+
+
+class Told(Fixed):
+    """Answers by question."""
+
+    def __init__(self, **lists: dict[str, float]) -> None:
+        super().__init__(scores=lists["x"])
+        self.by_question = {text: Told.hits_of(scores) for text, scores in lists.items()}
+
+    @staticmethod
+    def hits_of(scores: dict[str, float]) -> list[Hit]:
+        return [Hit(doc_id, score) for doc_id, score in sorted(scores.items(), key=lambda item: -item[1])]
+
+    def _answer(self, questions: list[Any], kind: str, k: int, rows: object) -> list[list[Hit]]:
+        return [self.by_question[text][:k] for text in questions]
+
+
+def test_runs_are_fused_by_weights_picked_on_dev():
+    """By score a has 1, b .9 and c 0 in the first list, and c 1, b .5 in the second: from .2 on b is first."""
+    first, second = Told(x={"a": 10.0, "b": 9.0, "c": 0.0}), Told(x={"c": 1.0, "b": 0.5, "d": 0.0})
+    together, picked = fuse({"one": first, "two": second}, Questions(("x",), ({"b": 1.0},)), "recall@1")
+    assert picked.by_part == {"one": 1.0, "two": 0.3}
+    assert (picked.value, picked.alone) == (1.0, {"one": 0.0, "two": 0.0})
+    hits = {hit.doc_id: hit.score for hit in together.search(["x"], 4)[0]}
+    assert hits == pytest.approx({"b": 1.05, "a": 1.0, "c": 0.3, "d": 0.0})
+
+
+def test_runs_of_other_documents_are_not_fused():
+    other = Fixed("a")
+    other.doc_ids = "abc"
+    with pytest.raises(InputError, match="two has other documents than one; fuse runs of the same documents"):
+        fuse({"one": Fixed("a"), "two": other}, Questions(("x",), ({"b": 1.0},)), "recall@1")
+    with pytest.raises(InputError, match="there is no dev question to pick weights by"):
+        fuse({"one": Fixed("a"), "two": Fixed("b")}, Questions((), ()), "recall@1")

@@ -93,7 +93,7 @@ def ask(request: pytest.FixtureRequest, run: Path) -> Ask:
     st.none() | st.sets(st.sampled_from(THERE), min_size=1),
 )
 def test_the_first_documents_do_not_depend_on_how_many_are_asked_for(ask: Ask, ks: list[int], only: set[str] | None):
-    with patch("lmindexer.methods.hybrid.DEPTH", DEPTH):
+    with patch("lmindexer.methods.hybrid.DEPTH", DEPTH), patch("lmindexer.methods.rescored.retriever.DEPTH", DEPTH):
         lists = [ask(k, only) for k in ks]
     for (k, some), (_, more) in itertools.pairwise(zip(ks, lists, strict=True)):
         for hits, longer in zip(some, more, strict=True):

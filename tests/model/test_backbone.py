@@ -16,7 +16,7 @@ from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import Backbone, EncoderBackbone, load_backbone
 from lmindexer.model.bundled import bundled_folder
-from lmindexer.model.decoder import SmallDecoder
+from lmindexer.model.decoder import SmallDecoder, heads_of
 from tiny import WIDTH
 
 Load = Callable[..., Backbone]
@@ -391,3 +391,9 @@ def test_positions_behind_padding_leave_fewer_for_tokens(checkpoints: dict[str, 
     assert load_backbone(str(checkpoints["bart"])).longest == 64
     assert load_backbone(str(checkpoints["bert"])).longest == 64
     assert load_backbone(str(checkpoints["t5"])).longest > 10**6
+
+
+@pytest.mark.parametrize(("dim", "heads"), [(8, 1), (64, 1), (384, 6), (200, 2), (1000, 10), (130, 2), (67, 1)])
+def test_heads_always_divide_the_width(dim: int, heads: int):
+    assert heads_of(dim) == heads
+    SmallDecoder(dim, 1, heads, 0.0)

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lmindexer.ids.trie import Trie
 from lmindexer.model.backbone import Backbone, EncoderBackbone, Memory, load_backbone
-from lmindexer.model.beam import Found, beam_search, exact_search
+from lmindexer.model.beam import Found, beam_search, exact_search, score_documents
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
 BACKBONES = dict[str, Backbone]()  # by checkpoint: loading is slow, and the weights below do not change them
@@ -389,3 +389,31 @@ def test_what_cannot_be_searched_is_refused(checkpoints: dict[str, Path]):
         model.eval().codebooks[1].weight[0] = torch.nan
     with pytest.raises(ValueError, match="not numbers"):
         beam_search(model, memory, trie, 1)
+
+
+@pytest.mark.parametrize("name", ["bert", "t5"])
+@settings(max_examples=40)
+@given(worlds(), st.integers(0, 99), st.booleans(), st.data())
+def test_documents_score_what_a_search_of_all_gives_them(
+    name: str,
+    checkpoints: dict[str, Path],
+    world: tuple[tuple[int, ...], np.ndarray, list[int]],
+    seed: int,
+    renormalise: bool,
+    data: st.DataObject,
+):
+    """Any of them in any order, some several times, also where some are favoured."""
+    sizes, codes, rows = world
+    model = make_model(checkpoints[name], sizes, seed)
+    memory = make_memory(model, [3, 5], seed)
+    trie = Trie.of(codes, sizes)
+    new = data.draw(st.lists(st.sampled_from(range(len(codes))), unique=True, max_size=len(codes) - 1))
+    trie = (trie.with_new(new, 2.0) if new else trie).subset(np.array(rows))
+    wanted = torch.tensor(
+        data.draw(st.lists(st.sampled_from(rows), min_size=4, max_size=12).map(lambda x: x[: len(x) // 2 * 2]))
+    ).view(2, -1)
+    found = beam_search(model, memory, trie, len(rows), beams=100, renormalise=renormalise)
+    scores = [dict(zip(*pair, strict=True)) for pair in zip(found.rows.tolist(), found.scores.tolist(), strict=True)]
+    expected = torch.tensor([[score[row] for row in some] for score, some in zip(scores, wanted.tolist(), strict=True)])
+    mine = score_documents(model, memory, trie, wanted, renormalise=renormalise)
+    torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-4)

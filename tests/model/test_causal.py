@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
+from lmindexer.methods.generative.histories import HistoryMemories
+from lmindexer.methods.generative.history import HistoryReader, Items
 from lmindexer.model.backbone import Backbone, CausalBackbone, EncoderBackbone, Memory, load_backbone
 from lmindexer.model.decoder import unit_rms
-from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
 from tiny import CAUSAL, WIDTH
 
@@ -99,11 +102,13 @@ def test_a_vector_is_read_in_the_size_of_a_tokens(stack: CausalBackbone, corpus:
 def test_what_reads_histories_learns_through_a_stack_that_stands_still(stack: CausalBackbone):
     stack.freeze("frozen", 0)
     model = SemanticIndexer(stack, (5, 3))
-    reader = HistoryReader(WIDTH, (5, 3), 4, 1, 0.0)
-    mask = torch.arange(3) < torch.tensor([[3], [2]])
-    memory = reader(torch.randn(2, 3, WIDTH), torch.zeros(2, 3, 2, dtype=torch.long), mask)
+    reader = HistoryReader(FinetuneConfig(task="recommend", dim=8), WIDTH, (5, 3), 3)
+    torch.nn.init.normal_(reader.widen.weight)
+    known = torch.ones(3, dtype=torch.bool)
+    items = Items(torch.randn(3, WIDTH).half(), torch.zeros(3, 2, dtype=torch.long), known)
+    memory = HistoryMemories.of(reader, items, [[0, 1, 2], [2, 1]]).memory(np.arange(2))
     model(memory, torch.tensor([[1], [4]])).sum().backward()
-    for weight in (model.start, model.codebooks[0].weight, reader.place.weight, reader.codes[0].weight):
+    for weight in (model.start, model.codebooks[0].weight, reader.widen.weight, reader.codes[0].weight):
         assert weight.grad is not None
         assert weight.grad.any()
     assert all(p.grad is None for p in stack.model.parameters())

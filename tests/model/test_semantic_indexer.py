@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from lmindexer.corpus.documents import Corpus
 from lmindexer.model.backbone import Backbone, EncoderBackbone, Memory, load_backbone
-from lmindexer.model.decoder import SmallDecoder, pool, unit_rms
+from lmindexer.model.decoder import SmallDecoder, drop, pool, unit_rms
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
 SIZES = (5, 7, 3)
@@ -137,6 +137,52 @@ def test_an_untrained_small_decoder_takes_off_all_codes_so_far():
     for step in range(4):
         expected = unit_rms(states.mean(1)) - 0.8 * inputs[:, : step + 1].sum(1)
         torch.testing.assert_close(said[:, step], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("sequences", [1, 3])
+def test_a_glance_finds_what_keys_and_values_find(sequences: int):
+    torch.manual_seed(0)
+    decoder = SmallDecoder(32, layers=2, heads=2, dropout=0.0)
+    with torch.no_grad():
+        for parameter in decoder.parameters():  # biases and the last projections, too, start at zero
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    states, mask = torch.randn(4, 7, 32, requires_grad=True), torch.arange(7) < torch.tensor([[7], [3], [1], [5]])
+    inputs = torch.randn(4 * sequences, 2, 32)
+    found = []
+    for look in (decoder.read, decoder.glance):
+        decoder.zero_grad()
+        states.grad = None
+        hidden = decoder.answer(look(states, mask, mask.float()), inputs)
+        hidden.square().sum().backward()
+        found.append(
+            [hidden, states.grad, decoder.layers[1].norm_states.weight.grad, decoder.layers[0].key_value.weight.grad]
+        )
+    for by_keys, by_glance in zip(*found, strict=True):
+        torch.testing.assert_close(by_glance, by_keys, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+def test_dropout_keeps_the_mean_and_drops_its_share(share: float):
+    torch.manual_seed(0)
+    x = torch.ones(3, 100_001, requires_grad=True)
+    dropped = drop(x, share)
+    dropped.sum().backward()
+    assert (dropped == 0).float().mean().item() == pytest.approx(share, abs=0.005)
+    torch.testing.assert_close(dropped[dropped > 0].unique(), torch.tensor([1 / (1 - share)]))
+    assert torch.equal(x.grad, dropped)
+    neighbours = (dropped[:, 1:] == 0) & (dropped[:, :-1] == 0)  # of one another they know nothing
+    assert neighbours.float().mean().item() == pytest.approx(share**2, abs=0.005)
+
+
+def test_few_queries_glance_and_many_read(monkeypatch: pytest.MonkeyPatch):
+    decoder, ways = SmallDecoder(32, layers=1, heads=2, dropout=0.0), []
+    for way in ("read", "glance"):
+        method = getattr(decoder, way)
+        monkeypatch.setattr(decoder, way, lambda *memory, way=way, method=method: ways.append(way) or method(*memory))
+    states, mask = torch.randn(2, 3, 32), torch.ones(2, 3, dtype=torch.bool)
+    for sequences in (1, 7, 8):  # of two steps: 2, 14 and 16 queries a document, and 16 numbers a head
+        decoder(states, mask, mask.float(), torch.zeros(2 * sequences, 2, 32))
+    assert ways == ["glance", "glance", "read"]
 
 
 def test_pooling_by_hand():

@@ -71,6 +71,15 @@ def test_without_dev_queries_some_are_kept_apart_and_that_is_told():
     assert again.queries["dev"].query_ids == dev.query_ids
 
 
+def test_those_that_people_asked_are_known_among_what_dev_was_filled_with():
+    few, made = numbered(20, "real"), numbered(400, "made")
+    task = SearchTask([few, made], {"train": few}, CORPUS, config(document_share=0))
+    assert len(task.dev_questions) == 42
+    assert [str(text)[:5] for text in task.real_dev_questions.asked] == ["real ", "real "]
+    task = SearchTask([few, made], {"train": few, "dev": DEV}, CORPUS, config(document_share=0))
+    assert task.real_dev_questions.asked == task.dev_questions.asked
+
+
 @pytest.mark.parametrize(("made", "others"), [(400, 40), (5000, 198), (4, 0)])
 def test_few_queries_are_not_chosen_by_alone(made: int, others: int):
     few, more = numbered(20, "real"), numbered(made, "made")

@@ -13,7 +13,7 @@ from lmindexer.corpus.documents import Corpus, Document
 from lmindexer.errors import InputError
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.changes import add_documents
-from lmindexer.methods.generative import teachable, warm_up
+from lmindexer.methods.generative import sequences, teachable, warm_up
 from lmindexer.methods.generative.finetuned import FinetunedRetriever
 from lmindexer.methods.generative.folder import load
 from lmindexer.methods.generative.teachable import as_added
@@ -185,8 +185,10 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "FEWEST", 6)
 
 
-def data_of(home: Path, task: str) -> dict[str, Path]:
-    return {"queries": home / "queries.jsonl"} if task == "search" else {"sequences": home / "taken.txt"}
+def data_of(home: Path, task: str) -> dict[str, Any]:
+    if task == "search":
+        return {"queries": home / "queries.jsonl", "rescore": False}
+    return {"sequences": home / "taken.txt"}
 
 
 def facts(run: Path) -> dict[str, Any]:
@@ -207,16 +209,21 @@ def test_nothing_is_learned_of_them_before_the_end(
     rows: list[int] = []
     when = ["before"]
 
-    def watched(finetuned: Any, asked: Any, of: Any, codes: torch.Tensor, weight: Any) -> torch.Tensor:
+    def watched(finetuned: Any, memory: Any, codes: torch.Tensor, weight: Any) -> torch.Tensor:
         learned[when[0]] |= set(map(tuple, codes.tolist()))
-        return real_loss(finetuned, asked, of, codes, weight)
+        return real_loss(finetuned, memory, codes, weight)
 
     def calibrated(finetuned: Any, of: Any, later: np.ndarray) -> Calibration:
         when[0] = "after"
         rows.extend(later.tolist())
         return real_calibrate(finetuned, of, later)
 
-    real_loss, real_calibrate = teachable.id_loss, train.calibrate
+    def watched_sequences(finetuned: Any, memory: Any, codes: torch.Tensor, weight: Any) -> torch.Tensor:
+        learned[when[0]] |= set(map(tuple, codes.tolist()))
+        return real_loss_of(finetuned, memory, codes, weight)
+
+    real_loss, real_calibrate, real_loss_of = teachable.id_loss, train.calibrate, sequences.id_loss_of
+    monkeypatch.setattr(sequences, "id_loss_of", watched_sequences)
     monkeypatch.setattr(teachable, "id_loss", watched)
     monkeypatch.setattr(warm_up, "id_loss", watched)
     monkeypatch.setattr(train, "calibrate", calibrated)

@@ -47,8 +47,10 @@ def home(corpus: Corpus, checkpoints: dict[str, Path], tmp_path_factory: pytest.
     return folder
 
 
-def data_of(home: Path, task: str) -> dict[str, Path]:
-    return {"queries": home / "queries.jsonl"} if task == "search" else {"sequences": home / "taken.txt"}
+def data_of(home: Path, task: str) -> dict[str, Any]:
+    if task == "search":
+        return {"queries": home / "queries.jsonl", "rescore": False}
+    return {"sequences": home / "taken.txt"}
 
 
 def answers(run: Path, k: int = 80) -> list[list[Hit]]:
@@ -195,7 +197,7 @@ def test_stopped_anywhere_it_ends_the_same(
     if "held out" in case:
         monkeypatch.setattr(calibration, "FEWEST", 6)
     task = case.split(",")[0]
-    settings = QUICK | {"epochs": 2, "batch_size": 100 if task == "recommend" else 40, "dropout": 0.2} | changes
+    settings = QUICK | {"epochs": 2, "batch_size": 30 if task == "recommend" else 40, "dropout": 0.2} | changes
     how = data_of(home, task) | settings | {"checkpoint_seconds": 0.0, "progress": QUIET}
     finetune(home / run, tmp_path / "whole", **how)
     steps = power.steps

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmindexer.api.folders import TemporaryRun, copy_run, place_of
+from lmindexer.api.folders import TemporaryRun, place_of
 from lmindexer.api.report import Report
 from lmindexer.config import LearnConfig
 from lmindexer.corpus.documents import Corpus, Document
@@ -27,7 +27,7 @@ from lmindexer.questions.query_records import split_name
 from lmindexer.questions.questions import Questions
 from lmindexer.questions.sequence_files import SEQUENCES, load_sequences, load_taught
 from lmindexer.questions.sequences import asked_of
-from lmindexer.runs import Run, writing
+from lmindexer.runs import Run, copy_run, writing
 from lmindexer.values import DocId
 
 IN_MEMORY = "a run in memory"  # in place of a folder that goes with its object

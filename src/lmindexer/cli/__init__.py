@@ -10,8 +10,10 @@ from lmindexer.cli import (  # noqa: F401 - each adds its verbs to the app
     looking,
     preparing,
     pseudo,
+    publishing,
     rating,
     searching,
+    serving,
 )
 from lmindexer.cli.app import main
 

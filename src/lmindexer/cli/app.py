@@ -15,6 +15,7 @@ JOURNEY = {  # the verbs in the order in which a user comes to need them
     "Teach a task": ("pseudo", "finetune"),
     "Ask": ("search", "evaluate", "lookup"),
     "Keep a run": ("index", "add", "remove", "export", "check"),
+    "Serve it": ("serve", "publish", "rollback"),
 }
 
 

@@ -67,11 +67,9 @@ def read_like(run: "Run", files: Sequence[Path], id: str, text: str, label: str,
 
     Where it was learned from vectors, no text is needed.
     """
-    from lmindexer.corpus.documents import Corpus
-    from lmindexer.indexers.store import columns_of
+    from lmindexer.indexers.store import read_like as read
 
-    return Corpus.read(list(files), text=columns_in(text), id=id, label=label, like=columns_of(run),
-                       textless=run.config.given_vectors, **reading)  # fmt: skip
+    return read(run, files, columns_in(text), id, label, **reading)
 
 
 def tell_skipped(corpus: "Corpus") -> None:

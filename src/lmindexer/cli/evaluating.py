@@ -1,7 +1,7 @@
 """The verb that asks many questions at once: evaluate."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from lmindexer.progress import Progress
 if TYPE_CHECKING:
     from lmindexer.corpus.documents import Corpus
     from lmindexer.judging.evaluation import Evaluation
+    from lmindexer.methods.retriever import Retriever
     from lmindexer.questions.questions import Questions
     from lmindexer.questions.sequences import Sequences
     from lmindexer.runs import Run
@@ -32,6 +33,7 @@ Lists = dict[str, list[tuple[str, float]]]  # query -> documents and their score
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.argument("others", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
 @option("--queries", type=click.Path(path_type=Path),
         help="A BEIR folder, or JSONL of queries (with their documents, or with --qrels). "
              "[those the run was fine-tuned with]")  # fmt: skip
@@ -60,22 +62,29 @@ Lists = dict[str, list[tuple[str, float]]]  # query -> documents and their score
 @option("--format", "named", type=click.Choice(["markdown", "json"]),
         help="Form of the output. [as --out ends, else markdown]")  # fmt: skip
 @option("--out", type=click.Path(path_type=Path), help="The file to write, .md or .json; the screen by default.")
-def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Path | None, split: str, metrics: str,
-             methods: tuple[str, ...], keep_going: bool, level: float | None, leave_self_out: bool, answerable: bool,
-             trec: Path | None, named: str | None, out: Path | None, **how: Any) -> None:  # fmt: skip
+def evaluate(run: Path, others: tuple[Path, ...], queries: Path | None, qrels: Path | None, sequences: Path | None,
+             split: str, metrics: str, methods: tuple[str, ...], keep_going: bool, level: float | None,
+             leave_self_out: bool, answerable: bool, trec: Path | None, named: str | None, out: Path | None,
+             **how: Any) -> None:  # fmt: skip
     """Ask RUN the questions of a test set and tell how well it answers.
 
     Every metric is over documents, with intervals over queries, and counts all relevant documents. A run that
     was taught to recommend is asked what users took last. Results are kept in RUN, for lmindexer compare.
 
+    Several runs of the same documents answer as each was taught, and together: fuse sums their scores, by weights
+    that are picked on the dev split.
+
     \b
     Examples:
       lmindexer evaluate runs/squad-search --method bm25 --method generative
       lmindexer evaluate runs/beauty-rec --method popular --method generative
+      lmindexer evaluate runs/beauty-rec runs/sasrec
     """
     from lmindexer.runs import ReadOnlyError, Run
 
     opened = Run.open(run)
+    if others and (methods or any(how.values())):
+        raise InputError("several runs answer as each was taught; leave out --method and its options, or name one run")
     methods = methods or (method_for(run),)
     kind = format_to_write(out, named, TABLE_ENDS, "markdown")
     if queries is not None and sequences is not None:
@@ -87,6 +96,7 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     from lmindexer.questions.queries import QUERIES
     from lmindexer.questions.query_records import split_name
     from lmindexer.questions.sequence_files import SEQUENCES
+    from lmindexer.questions.sequences import asked_of
 
     split = split_name(split)
     if sequences is None and queries is None:
@@ -114,7 +124,17 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
         raise InputError("no user took 3 items or more, so none can be evaluated; give longer sequences")
     for name in options:
         METHODS[name].check_kind(asked.kind)
-    opened_methods = {name: METHODS[name].open(run, asked.kind, sequences=taken, **options[name]) for name in options}
+    opened_methods: Mapping[str, Retriever]
+    if others:
+        dev = asked_of(taken, "dev", corpus.doc_ids) if taken is not None else None
+        if dev is None:
+            assert queries is not None
+            dev = _queries(queries, qrels, "dev", corpus, None, answerable)
+        opened_methods = _fused([run, *others], dev, str(wanted[-1]), taken)
+    else:
+        opened_methods = {
+            name: METHODS[name].open(run, asked.kind, sequences=taken, **options[name]) for name in options
+        }
     if queries is not None:
         note_of_teaching(methods, run)
     found = evaluate_methods(opened_methods, asked, wanted, level=level or 0.0, leave_self_out=leave_self_out,
@@ -123,7 +143,8 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
     judging = {"relevance_level": level} if level is not None else {}
     judging |= {"leave_self_out": True} if leave_self_out else {}
     try:
-        keep_results(run, split, found, asked, opened_methods, judging, wanted)
+        if not others:
+            keep_results(run, split, found, asked, opened_methods, judging, wanted)
     except ReadOnlyError as error:
         click.echo(f"note: the results are not kept in {run}, for lmindexer compare ({error})", err=True)
     if trec is not None:
@@ -131,6 +152,22 @@ def evaluate(run: Path, queries: Path | None, qrels: Path | None, sequences: Pat
 
         make_room(trec, "--trec")
         write_run(trec, _lists_of_first(found, asked))
+
+
+def _fused(runs: "list[Path]", dev: "Questions", metric: str, taken: "Sequences | None") -> "dict[str, Retriever]":
+    """Each run as it was taught, under its name, and all of them as one; say what was picked."""
+    from lmindexer.methods.ensemble import FUSED, fuse
+    from lmindexer.runs import Run, names_of
+
+    opened: dict[str, Retriever] = {
+        name: METHODS[method_for(Run.open(one).path)].open(one, dev.kind, sequences=taken)
+        for name, one in zip(names_of(runs), runs, strict=True)
+    }
+    together, picked = fuse(opened, dev, metric)
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in picked.by_part.items())
+    alone = ", ".join(f"{value:.4f}" for value in picked.alone.values())
+    click.echo(f"note: {FUSED} is {weights}: {metric} on dev {picked.value:.4f}, alone {alone}", err=True)
+    return opened | {FUSED: together}
 
 
 def _show(text: str, kind: str, out: Path | None) -> None:

@@ -42,23 +42,27 @@ def finetune(run: Path, sequences: Path | None, out: Path, queries: Path | None,
       lmindexer finetune runs/beauty sequences.txt.gz --out runs/beauty-rec
       lmindexer finetune runs/squad --queries squad/ --out runs/squad-search
     """
+    from lmindexer import parallel
     from lmindexer.methods.taught import is_finetuned, read_config
     from lmindexer.progress import Progress
     from lmindexer.runs import Run
     from lmindexer.teaching.fine_tuning import finetune as teach
 
+    parallel.join()
     task = "search" if sequences is None else "recommend"
     begun = (out, read_config(out)) if resume and Run.is_begun(out) and is_finetuned(out) else None
     config = resolve(FinetuneConfig, recipe, given, begun, {"task": task})
+    parallel.wait()  # of several processes none writes before all have looked
     named = tuple(part.strip() for part in sources.split(",") if part.strip())
     try:
         teach(run, out, sequences=sequences, queries=queries, qrels=qrels, pseudo=pseudo, sources=named,
               keep_going=keep_going, config=config, resume=resume,
-              progress=Progress(None if quiet else sys.stderr, warnings=sys.stderr))  # fmt: skip
+              progress=Progress(None if quiet else sys.stderr, warnings=sys.stderr)
+              if parallel.is_first() else Progress(None))  # fmt: skip
     except KeyboardInterrupt:
         click.echo(f"\nstopped; the same command with --resume goes on with {out}", err=True)
         sys.exit(130)
-    if quiet:
+    if quiet or not parallel.is_first():
         return
     made = Run.open(out)
     facts = made.read_json("finetune.json")

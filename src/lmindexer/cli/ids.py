@@ -7,6 +7,7 @@ import click
 
 from lmindexer.cli.app import app
 from lmindexer.cli.common import (
+    columns_in,
     document_line,
     format_to_write,
     how_to_read,
@@ -25,28 +26,44 @@ if TYPE_CHECKING:
 
 ENDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 INDEX = "index.json"  # of LETTER and LC-Rec
-FORMATS = ("jsonl", "csv", "parquet", INDEX)
+TOKENS = "tokens"  # a folder
+FORMATS = ("jsonl", "csv", "parquet", INDEX, TOKENS)
 
 
 @app.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@option("--out", type=click.Path(path_type=Path), help="Write here (.jsonl, .csv or .parquet), not to the screen.")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@option("--out", type=click.Path(path_type=Path),
+        help="Write here (.jsonl, .csv or .parquet; with ray a folder), not to the screen.")  # fmt: skip
 @option("--id", default="", help="Column of the document's id, where it differs from the run's.")
 @option("--text", default="", metavar="TEXT,...", help="Columns of the text, where they differ from the run's.")
+@option("--engine", type=click.Choice(["local", "ray"]), default="local",
+        help="What does the work: this process, or the workers of a Ray cluster, a file at a time.")  # fmt: skip
+@option("--workers", type=click.IntRange(min=1), metavar="INT",
+        help="Of ray: how many models work at once. [one a GPU, else one a processor]")  # fmt: skip
 @their_vectors
 @how_to_read
-def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: str, embeddings: Path | None,
-          **reading: bool) -> None:  # fmt: skip
+def index(run: Path, files: tuple[str, ...], out: Path | None, id: str, text: str, engine: str, workers: int | None,
+          embeddings: Path | None, **reading: bool) -> None:  # fmt: skip
     """Give IDs to documents, also to ones never seen.
 
     Documents that RUN has learned keep their IDs; the others in FILES get theirs from its model. The run
-    itself stays as it is.
+    itself stays as it is. With --engine ray each file is a shard, FILES may be addresses such as
+    s3://bucket/items/*.parquet, and the same command goes on where it was stopped.
 
     \b
-    Example:
+    Examples:
       lmindexer index runs/beauty new_items.jsonl --out new_ids.jsonl
+      lmindexer index runs/beauty items/ --engine ray --workers 8 --out new_ids
     """
+    if engine == "ray":
+        if out is None or embeddings is not None:
+            raise InputError("--engine ray reads texts and writes a folder of shards; name it with --out, without "
+                             "--embeddings")  # fmt: skip
+        _index_on_ray(run, files, out, id, text, workers, reading)
+        return
+    if workers is not None:
+        raise InputError("--workers are of --engine ray; add it, or leave them out")
     from lmindexer.runs import Run
 
     if out is not None:
@@ -57,8 +74,8 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
     from lmindexer.indexers.registry import load_indexer
 
     with steps() as progress:
-        progress.doing(f"reading {', '.join(map(str, files))}")
-        corpus = read_like(opened, files, id, text, "", reading)
+        progress.doing(f"reading {', '.join(files)}")
+        corpus = read_like(opened, [*map(Path, files)], id, text, "", reading)
         progress.doing(f"loading {run}")
         indexer = load_indexer(run)
         ids = indexer.index(corpus, vectors=embeddings, progress=progress)
@@ -71,6 +88,26 @@ def index(run: Path, files: tuple[Path, ...], out: Path | None, id: str, text: s
     assert indexer.ids is not None
     new = sum(doc_id not in indexer.ids for doc_id in ids)
     click.echo(f"{len(ids):,} documents, {new:,} of them new to the run", err=True)
+
+
+def _index_on_ray(run: Path, files: tuple[str, ...], out: Path, id: str, text: str, workers: int | None,
+                  reading: dict[str, bool]) -> None:  # fmt: skip
+    """`index` where each of the files is a shard."""
+    from lmindexer.corpus.remote import find_shards
+    from lmindexer.indexers.on_ray import index_on_ray
+    from lmindexer.indexers.shards import Job
+    from lmindexer.runs import Run
+
+    flags = tuple(name for name, is_on in reading.items() if is_on)
+    job = Job(Run.open(run).path.resolve(), out.resolve(), find_shards(files), id, columns_in(text), flags)
+    with steps() as progress:
+        indexed = index_on_ray(job, workers, progress)
+    if indexed is None:
+        click.echo(f"{out} is finished already", err=True)
+        return
+    for note in indexed.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{indexed.documents:,} documents, {indexed.new:,} of them new to the run", err=True)
 
 
 @app.command()
@@ -135,17 +172,23 @@ def remove(run: Path, ids: tuple[str, ...], listed: Path | None) -> None:
 @option("--format", "named", type=click.Choice(FORMATS),
         help="Form of the output. [as --out ends; jsonl on the screen]")  # fmt: skip
 @option("--out", type=click.Path(path_type=Path),
-        help="The file to write, .jsonl, .csv, .parquet or index.json; else the screen (jsonl).")  # fmt: skip
+        help="Write this file (.jsonl, .csv, .parquet, index.json) or folder of tokens; else the screen.")  # fmt: skip
 def export(run: Path, named: str | None, out: Path | None) -> None:
-    """Write the IDs of a run as JSONL, CSV, Parquet or index.json.
+    """Write the IDs of a run as JSONL, CSV, Parquet, index.json or tokens.
 
     JSONL has lines {"id": "B004756YJA", "codes": [17, 401, 0]}; CSV and Parquet have one column a position; index.json
     has tokens for a language model, {"B004756YJA": ["<a_17>", "<b_401>", "<c_0>"]}, as LETTER and LC-Rec read them.
+    --format tokens writes a folder for training tools: the tokens to add to a tokenizer, the IDs in these, the trie of
+    all IDs, and pairs {"prompt", "completion"} of documents, and of the queries or histories that RUN was taught.
 
     \b
-    Example:
+    Examples:
       lmindexer export runs/beauty --out ids.csv
+      lmindexer export runs/beauty-rec --format tokens --out tokens/beauty
     """
+    if named == TOKENS:
+        _export_tokens(run, out)
+        return
     from lmindexer.indexers.store import load_ids
     from lmindexer.runs import Run
 
@@ -161,6 +204,21 @@ def export(run: Path, named: str | None, out: Path | None) -> None:
     else:
         for line in ids.jsonl_lines():
             click.echo(line)
+
+
+def _export_tokens(run: Path, out: Path | None) -> None:
+    """Write the folder of --format tokens, and say what is in it."""
+    from lmindexer.runs import Run
+
+    if out is None:
+        raise InputError("--format tokens writes a folder; name it with --out")
+    opened = Run.open(run)
+    from lmindexer.integrations.tokens import write_tokens
+
+    with steps() as progress:
+        progress.doing("reading the documents")
+        lines = write_tokens(opened, out)
+    click.echo(", ".join(f"{count:,} lines in {out / name}" for name, count in lines.items()), err=True)
 
 
 @app.command()

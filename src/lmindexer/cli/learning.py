@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 # Where the demo differs from the defaults: four minutes on two busy cores are enough for it.
 DEMO: dict[str, Any] = {
     "max_tokens": 64,
-    "reconstructor_epochs": 2,
-    "warmup_epochs": 1,
-    "epochs": 4,
 }
 DEMO_DOCUMENTS = 1500
 
@@ -54,14 +51,15 @@ def learn(files: tuple[Path, ...], out: Path, recipe: Path | None, resume: bool,
     config = resolve(LearnConfig, recipe, given, (out, begun.config) if begun else None)
     from lmindexer.corpus.documents import Corpus
     from lmindexer.indexers.store import columns_of
-    from lmindexer.progress import Progress
+    from lmindexer.parallel import is_first
 
-    progress = Progress(None if quiet else sys.stderr, warnings=sys.stderr)
+    progress = _progress(quiet)
     progress.say(f"reading {', '.join(map(str, files))}")
     like = columns_of(begun) if begun else None
     corpus = Corpus.read(list(files), text=config.text, id=config.id, label=config.label, like=like,
                          textless=config.given_vectors, **reading)  # fmt: skip
-    tell_skipped(corpus)
+    if is_first():
+        tell_skipped(corpus)
     _fit(corpus, config, out, begun, progress, quiet)
 
 
@@ -84,16 +82,27 @@ def demo(out: Path, limit: int | None, resume: bool, **given: Any) -> None:
     begun = _begun(out, resume)
     config = resolve(LearnConfig, None, given, (out, begun.config) if begun else None, DEMO)
     from lmindexer.corpus.sources import installed_python_documentation
-    from lmindexer.progress import Progress
 
-    progress = Progress(sys.stderr)
+    progress = _progress()
     progress.say("reading the documentation of the installed Python packages")
     limit = limit or (begun.facts["corpus"]["documents"] if begun else DEMO_DOCUMENTS)
     _fit(installed_python_documentation(limit=limit), config, out, begun, progress)
 
 
 def _begun(out: Path, resume: bool) -> "Run | None":
-    """The run to go on with; None where a new one is to be made, and then `out` must be free."""
+    """The run to go on with; None where a new one is to be made, and then `out` must be free.
+
+    Of several processes all have seen the same when this returns.
+    """
+    from lmindexer import parallel
+
+    parallel.join()
+    begun = _begun_at(out, resume)
+    parallel.wait()
+    return begun
+
+
+def _begun_at(out: Path, resume: bool) -> "Run | None":
     from lmindexer.runs import Run
 
     if resume and Run.is_begun(out):
@@ -105,18 +114,29 @@ def _begun(out: Path, resume: bool) -> "Run | None":
     return None
 
 
+def _progress(quiet: bool = False) -> "Progress":
+    """What is told of learning: by the first of several processes alone."""
+    from lmindexer.parallel import is_first
+    from lmindexer.progress import Progress
+
+    return Progress(None if quiet else sys.stderr, warnings=sys.stderr) if is_first() else Progress(None)
+
+
 def _fit(corpus: "Corpus", config: LearnConfig, out: Path, begun: "Run | None", progress: "Progress",
          quiet: bool = False) -> None:  # fmt: skip
     progress.say(f"{len(corpus):,} documents read")
     from lmindexer.indexers.registry import make_indexer
+    from lmindexer.parallel import is_first
 
-    if begun is not None:
+    if begun is not None and is_first():
         begun.sweep()
     try:
         indexer = make_indexer(config).fit(corpus, out=out, resume=begun is not None, progress=progress)
     except KeyboardInterrupt:
         click.echo(f"\nstopped; the same command with --resume goes on with {out}", err=True)
         sys.exit(130)
+    if not is_first():
+        return
     assert indexer.run is not None
     if indexer.ids is None:
         if not quiet:

@@ -13,18 +13,23 @@ from lmindexer.methods.registry import METHODS, PARTNERS, TEXT
 if TYPE_CHECKING:
     from lmindexer.runs import Run
 
+BY_IDS = {"generative", "rescored", "hybrid"}
 ABOUT = ", ".join(f"{name}: {method.about}" for name, method in METHODS.items())
 
 
 # How methods are asked; `options_of` reads the values.
 how_to_ask = together(
     option("--beams", type=click.IntRange(min=1), metavar="INT",
-           help="How many prefixes of IDs or n-grams the search keeps at each position. [20, or as fine-tuned]"),
+           help="How many prefixes of IDs or n-grams the search keeps at each position. [20, or as fine-tuned; "
+                "of rescored 100]"),
     option("--exact", is_flag=True, help="Find the true best, whatever it takes."),
     option("--renormalise", is_flag=True,
            help="Score a code among those that exist below its prefix, not among all."),
     option("--novelty", type=float, metavar="FLOAT",
            help="Nats that documents gain which came after fine-tuning; 0: none. [what fine-tuning found]"),
+    option("--score", type=click.Choice(["sum", "ids", "dense", "words"]),
+           help="What a document scores in generative after a history, and in rescored: log P of its ID, its nearness "
+                "to the question, in rescored BM25, or their sum, weighed as dev chose. [sum, where RUN has several]"),
     option("--scoring", type=click.Choice(["intersective", "lm-fm", "lm"]),
            help="What documents score by n-grams: by all of theirs; by the best whole one, weighed by its frequency; "
                 "or by how likely that is. [as fine-tuned]"),
@@ -71,12 +76,12 @@ def options_of(names: Iterable[str], how: dict[str, Any]) -> dict[str, dict[str,
 
 def note_of_teaching(methods: Iterable[str], run: Path) -> None:
     """Say so where generated IDs answer words though the run was not taught to."""
-    if not set(methods) & {"generative", "hybrid"}:
+    if not set(methods) & BY_IDS:
         return
     from lmindexer.methods.taught import read_config, taught_by
 
     taught = taught_by(run)
-    if taught != "generative" and "generative" not in methods and taught and TEXT in METHODS[taught].reads:
+    if taught != "generative" and set(methods) & BY_IDS == {"hybrid"} and taught and TEXT in METHODS[taught].reads:
         return
     if taught != "generative":
         click.echo("note: this run is not fine-tuned; queries are read as if they were documents", err=True)
@@ -86,7 +91,7 @@ def note_of_teaching(methods: Iterable[str], run: Path) -> None:
 
 def note_of_novelty(methods: Iterable[str], run: "Run", how: dict[str, Any]) -> None:
     """Say so where nothing tells how far generated IDs favour the documents that came after fine-tuning."""
-    if not set(methods) & {"generative", "hybrid"} or how.get("novelty") is not None:
+    if not set(methods) & BY_IDS or how.get("novelty") is not None:
         return
     from lmindexer.methods.taught import calibrated_novelty, taught_by
 

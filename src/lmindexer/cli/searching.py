@@ -42,10 +42,11 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
            labels: tuple[str, ...], listed: Path | None, form: str, **how: Any) -> None:  # fmt: skip
     """Find documents for QUERY, or for a user's --history.
 
-    Scores of generated IDs are log P, in nats (--novelty included). A run that was not fine-tuned reads the query
-    as if it were a document. bm25 and dense work on every run. A QUERY or --history that is - is read from standard
-    input, one a line, and each is answered at once; a line that cannot be answered is named on standard error, the
-    others are answered, and the exit status is 1.
+    Scores of generated IDs are log P, in nats (--novelty included). Where fine-tuning found on dev that more is found
+    by their sum with cosines and words (rescored), that answers unless another --method is named. A run that was not
+    fine-tuned reads the query as if it were a document. bm25 and dense work on every run. A QUERY or --history that
+    is - is read from standard input, one a line, and each is answered at once; a line that cannot be answered is named
+    on standard error, the others are answered, and the exit status is 1.
 
     \b
     Examples:
@@ -91,6 +92,8 @@ def search(run: Path, query: tuple[str, ...], history: str | None, repeats: bool
             note_of_novelty([method], opened, how)
             if history is None:
                 note_of_teaching([method], run)
+            if found_by.formula:
+                click.echo(f"note: scores are {found_by.formula}; --method generative searches by IDs alone", err=True)
         if history is None:
             _note_of_query(method, found_by, line, hits)
         if not hits:
@@ -128,9 +131,11 @@ def _note_of_query(method: str, found_by: "Retriever", text: str, hits: "list[Hi
     """Say so where a query is longer than what the model reads, or no document has a word of it."""
     from lmindexer.methods.retriever import ByWords
 
-    if method == "generative":
+    if method in ("generative", "rescored"):
         from lmindexer.methods.generative.retriever import GenerativeRetriever
+        from lmindexer.methods.rescored.retriever import RescoredRetriever
 
+        found_by = found_by.generated if isinstance(found_by, RescoredRetriever) else found_by
         if isinstance(found_by, GenerativeRetriever) and (tokens := found_by.tokens_of(text)) > found_by.tokens_read:
             click.echo(f"note: of the query's {tokens:,} tokens the first {found_by.tokens_read} are read", err=True)
     if hits and isinstance(found_by, ByWords) and found_by.without_words([text]):
@@ -154,16 +159,11 @@ def _labelled(corpus: "Corpus", labels: tuple[str, ...], run: Path) -> list[str]
     """List the ids of the documents whose label begins with one of `labels`."""
     if corpus.labels is None:
         raise InputError(f"{run} has no labels to choose by; learn it with --label, or use --only-ids")
-    from lmindexer.corpus.labels import parse_label
+    from lmindexer.corpus.labels import rows_labelled
 
     found: list[str] = []
     for label in labels:
-        paths = {parse_label(label), (label.strip(),)}  # the second: made in Python, with a > in it
-        some = [
-            doc_id
-            for doc_id, label_path in zip(corpus.doc_ids, corpus.labels, strict=True)
-            if any(label_path[: len(path)] == path for path in paths if path)
-        ]
+        some = [corpus.doc_ids[row] for row in rows_labelled(corpus.labels, label)]
         if not some:
             known = sorted({label_path[0] for label_path in corpus.labels if label_path})
             raise InputError(f"no document of {run} has the label {label!r}; labels begin with {', '.join(known[:8])}")

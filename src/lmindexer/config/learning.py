@@ -120,7 +120,7 @@ class LMIndexerSettings:
         (0.5, 0.3), "share of tokens shown to the reconstructor, per position", LOSS, of=OWN
     )
     rebuilt_tokens: int = setting(
-        0, "hidden tokens that a document rebuilds at a step, drawn at random; 0: all", LOSS, presets={PAPER: 0}, of=OWN
+        8, "hidden tokens that a document rebuilds at a step, drawn at random; 0: all", LOSS, presets={PAPER: 0}, of=OWN
     )
     reconstruction: float = setting(1.0, "weight of the reconstruction loss (Eq. 8); 0: off", LOSS, of=OWN)
     contrastive: float = setting(1.0, "weight of the contrastive loss (Eq. 9); 0: off", LOSS, of=OWN)
@@ -175,16 +175,24 @@ class LMIndexerSettings:
         True, "give a code that no document uses a new start", LOSS, presets={PAPER: False}, of=OWN
     )
 
-    reconstructor_epochs: int = setting(3, "epochs of the reconstructor warm-up (Eq. 12); 0: none", SCHEDULE, of=OWN)
-    warmup_epochs: int = setting(2, "epochs of the encoder warm-up per position (Eq. 13); 0: none", SCHEDULE, of=OWN)
-    epochs: int = setting(8, "epochs of full training per position (Eq. 11)", SCHEDULE, of=OWN)
+    reconstructor_epochs: int = setting(
+        2, "epochs of the reconstructor warm-up (Eq. 12); 0: none", SCHEDULE, presets={PAPER: 3}, of=OWN
+    )
+    warmup_epochs: int = setting(
+        1, "epochs of the encoder warm-up per position (Eq. 13); 0: none", SCHEDULE, presets={PAPER: 2}, of=OWN
+    )
+    epochs: int = setting(4, "epochs of full training per position (Eq. 11)", SCHEDULE, presets={PAPER: 8}, of=OWN)
+    first_epochs: int = setting(
+        1, "at most so many of them for c1, whose codes hardly move; 0: as for all positions", SCHEDULE,
+        presets={PAPER: 0}, of=OWN,
+    )  # fmt: skip
     settle_epochs: int = setting(
         2, "last epochs on the commitment alone, so that the model ends giving the table's codes", SCHEDULE,
         presets={PAPER: 0}, of=OWN,
     )  # fmt: skip
-    learning_rate: float = setting(1e-3, "learning rate of the reconstructor", SCHEDULE, of=OWN)
+    learning_rate: float = setting(2e-3, "learning rate of the reconstructor", SCHEDULE, presets={PAPER: 1e-3}, of=OWN)
     indexer_learning_rate: tuple[float, ...] = setting(
-        (5e-5, 2e-4), "learning rate of the small decoder and the codebooks, per position", SCHEDULE,
+        (5e-5, 6e-4), "learning rate of the small decoder and the codebooks, per position", SCHEDULE,
         presets={PAPER: (1e-3,)}, of=OWN,
     )  # fmt: skip
     encoder_learning_rate: float = setting(
@@ -269,6 +277,10 @@ class LearnConfig(MachineSettings, TwoStepSettings, LMIndexerSettings, Pretraine
     def may_pool(self) -> bool:
         """Whether documents can be read in pieces: not where an encoder learns from gradients through all of them."""
         return self.indexer != "lmindexer" or self.encoder == "frozen"
+
+    def epochs_at(self, position: int) -> int:
+        """Epochs of full training of a position."""
+        return min(self.epochs, self.first_epochs or self.epochs) if position == 0 else self.epochs
 
     def at(self, name: str, position: int) -> float:
         """A setting that is given per position; the last one given holds for all that follow."""

@@ -15,8 +15,10 @@ METHODS_TAUGHT = ("generative", "dual-encoder", "seal", "bm25", *SEQUENTIAL)
 DUAL_ENCODER, SEARCH_ALONE = ("dual-encoder",), ("dual-encoder", "seal", "bm25")
 NETWORKS = ("networks",)  # what learns by steps; of bm25 two numbers are chosen
 RECOMMEND, GENERATIVE, SEAL = ("recommend",), ("generative",), ("seal",)
+HISTORIES = "generative to recommend"
 WRITES = (*GENERATIVE, *SEAL)  # what generates by a pretrained backbone
-IDS_TO_RECOMMEND, IDS_TO_SEARCH = ("generative to recommend",), ("generative to search",)  # both must hold
+IDS_TO_RECOMMEND, IDS_TO_SEARCH = (HISTORIES,), ("generative to search",)  # both must hold
+DENSE_LOSS = "--dense-loss"  # where it is above 0
 SEQUENCES, NEGATIVES, NGRAMS, WORDS = "Sequences", "Negatives", "N-grams", "Words"
 RATE = dict.fromkeys(SEQUENTIAL, (1e-3,)) | {"dual-encoder": (2e-5,), "seal": (1e-3,)}
 BATCH = dict.fromkeys(SEQUENTIAL, 512) | {"dual-encoder": 32, "seal": 32}
@@ -53,6 +55,21 @@ class FinetuneConfig:
     max_items: int = setting(
         20, "so many of the newest items are read", TASK, presets=dict.fromkeys(SEQUENTIAL, 50), of=RECOMMEND
     )
+    item_embeddings: bool = setting(
+        True, "an item is also an embedding of its own, learned from who took it; else its text and ID alone", TASK,
+        of=IDS_TO_RECOMMEND,
+    )  # fmt: skip
+    dense: float = setting(
+        1.0,
+        "weight of a second loss, beside that of IDs: the next item is the one whose vector is nearest to the history "
+        "(cross-entropy over all items); its score is added in search; 0: IDs alone",
+        TASK,
+        of=IDS_TO_RECOMMEND,
+    )
+    id_share: float = setting(
+        1.0, "share of the next items whose IDs are learned in an epoch, drawn anew each time", TASK,
+        of=IDS_TO_RECOMMEND,
+    )  # fmt: skip
     samples: int = setting(
         0,
         "train on so many pairs a user, drawn from the last three (the paper: 5); 0: on all",
@@ -72,6 +89,25 @@ class FinetuneConfig:
         TASK,
         of=GENERATIVE,
     )
+    rescore: bool = setting(
+        True,
+        "pick on dev how much cosines and words count beside IDs, and search by their sum where that is better",
+        TASK,
+        of=IDS_TO_SEARCH,
+    )
+    dense_loss: float = setting(
+        0.0,
+        "how much the encoder's own vectors learn beside the IDs, to be near those of the documents that answer; 0: "
+        "the published encoder's vectors stand beside the IDs",
+        TASK,
+        of=IDS_TO_SEARCH,
+    )
+    soft_targets: float = setting(
+        0.0,
+        "share of a query's target that goes to the 100 documents which BM25 and the published encoder find; 0: none",
+        TASK,
+        of=IDS_TO_SEARCH,
+    )
 
     suffix: bool = setting(
         True, "also learn the last position, which tells apart documents of one path", MODEL, of=GENERATIVE
@@ -85,7 +121,7 @@ class FinetuneConfig:
                             of=(*SEAL, *DUAL_ENCODER))  # fmt: skip
     decoder_layers: int = setting(2, "layers of the small decoder put on a backbone that only reads", MODEL, of=SEAL)
     history_layers: int = setting(
-        1, "layers in which the items of a history see each other", MODEL, of=IDS_TO_RECOMMEND
+        2, "layers in which the items of a history see each other", MODEL, of=IDS_TO_RECOMMEND
     )
     max_tokens: int = setting(
         128, "a query, the texts of a history, or with dual-encoder a document, are cut after this many tokens", MODEL,
@@ -98,8 +134,9 @@ class FinetuneConfig:
         presets=DROPOUT,
         of=NETWORKS,
     )
+    history_dropout: float = setting(0.5, "dropout of what reads a history", MODEL, of=IDS_TO_RECOMMEND)
 
-    dim: int = setting(64, "width of an item's embedding and of the network", SEQUENCES, of=SEQUENTIAL)
+    dim: int = setting(64, "width of an item's vector and of the network", SEQUENCES, of=(*SEQUENTIAL, HISTORIES))
     layers: int = setting(
         2,
         "layers of the network",
@@ -107,7 +144,7 @@ class FinetuneConfig:
         presets={"gru4rec": 1},
         of=("sasrec", "gru4rec", "bert4rec", "fdsa", "fmlp"),
     )
-    heads: int = setting(1, "attention heads", SEQUENCES, of=("sasrec", "bert4rec", "fdsa"))
+    heads: int = setting(1, "attention heads", SEQUENCES, of=("sasrec", "bert4rec", "fdsa", HISTORIES))
     loss: str = setting(
         "ce",
         "over all items (ce), over the wanted one and --negatives (sampled), or binary against these (bce)",
@@ -121,11 +158,12 @@ class FinetuneConfig:
 
     hard_negatives: int = setting(
         1, "documents beside each pair that BM25 ranks highest and that are not relevant; 0: those of the batch alone",
-        NEGATIVES, of=DUAL_ENCODER,
+        NEGATIVES, of=(*DUAL_ENCODER, DENSE_LOSS),
     )  # fmt: skip
     temperature: float = setting(
-        0.05, "of the softmax over documents, in cosines: lower, only near documents count", NEGATIVES, of=DUAL_ENCODER
-    )
+        0.05, "of the softmax over documents, in cosines: lower, only near documents count", NEGATIVES,
+        of=(*DUAL_ENCODER, DENSE_LOSS),
+    )  # fmt: skip
     texts_at_once: int = setting(
         0, "read so many texts of a batch at a time, twice, so that a large one fits; 0: all, once", NEGATIVES,
         of=DUAL_ENCODER,
@@ -202,6 +240,8 @@ class FinetuneConfig:
         """What `of` a setting may name so that the setting counts."""
         task = "recommend" if self.method in SEQUENTIAL else "search" if self.method in SEARCH_ALONE else self.task
         losses = (f"--loss {self.loss}",) if self.method in SEQUENTIAL else ()
+        if self.dense_loss and self.title in IDS_TO_SEARCH:
+            losses = (DENSE_LOSS,)
         networks = () if self.method == "bm25" else NETWORKS
         return frozenset({task, self.method, self.title, *losses, *networks})
 
@@ -220,23 +260,33 @@ class FinetuneConfig:
         """Whether an item of a history is one vector, read once."""
         return self.method == "generative" and self.task == "recommend" and self.items != "tokens"
 
+    @property
+    def rescores(self) -> bool:
+        """Whether weights are picked by which IDs, cosines and words are summed."""
+        return self.rescore and self.title in IDS_TO_SEARCH
+
     def __post_init__(self) -> None:
         fill(self, self.method, self.loss)
-        for name in ("dropout", "label_smoothing", "held_out"):
+        for name in ("dropout", "history_dropout", "label_smoothing", "held_out", "soft_targets"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} must be below 1, not {getattr(self, name)}")
         if not all(rate > 0 for rate in self.learning_rate):
             raise InputError(f"learning_rate must be above 0, not {','.join(map(str, self.learning_rate))}")
-        if self.document_share > 1:
-            raise InputError(f"document_share is a share from 0 to 1, not {self.document_share}")
+        for name in ("document_share", "id_share"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
         if self.reads_vectors and self.encoder in ("top", "full"):
             raise InputError(
                 f"encoder {self.encoder} has nothing to learn from: with items {self.items} the items' texts are "
                 "read once; leave it out, or choose items tokens"
             )
+        if self.dense_loss and self.encoder == "frozen":
+            raise InputError(
+                "dense_loss teaches the encoder, which encoder frozen keeps as it is; leave one of them out"
+            )
         positive = ("max_items", "max_tokens", "epochs", "dev_queries", "batch_size", "clip", "beams", "dim", "layers",
                     "heads", "negatives", "temperature", "decoder_layers", "ngram_tokens", "ngrams",
-                    "ngram_temperature")  # fmt: skip
+                    "ngram_temperature", "id_share")  # fmt: skip
         check_settings(self, positive)
         if self.dim % self.heads:
             raise InputError(f"dim {self.dim} must be a multiple of heads, {self.heads}")

@@ -56,7 +56,7 @@ def find_files(paths: Paths) -> list[Path]:
             files += shards
         elif not path.exists():
             raise InputError(f"{path} does not exist; check the path")
-        elif _extension(path) not in READERS:
+        elif not is_readable(path):
             cause = _CAUSES.get(_extension(path), f"is of an unknown kind; its name must end in {_known()}")
             raise InputError(f"{path} {cause}")
         else:
@@ -85,6 +85,11 @@ def reader_of(source: Readable) -> Reader:
     return MEMORY if isinstance(source, Records) else READERS[_extension(source)]
 
 
+def is_readable(path: Path) -> bool:
+    """Whether its name is that of a file that is read."""
+    return _extension(path) in READERS
+
+
 def _given(paths: Paths) -> list[Path]:
     return [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
 
@@ -97,7 +102,7 @@ def _parted(folder: Path) -> tuple[list[Path], list[Path]]:
         path
         for path in visible
         if path.is_file()
-        and _extension(path) in READERS
+        and is_readable(path)
         and path.name not in _DESCRIPTIONS
         and not (beir and _stem(path) != "corpus")
     ]

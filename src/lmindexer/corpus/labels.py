@@ -22,6 +22,12 @@ def path_of(levels: Sequence[str]) -> tuple[str, ...]:
     return tuple(path)
 
 
+def rows_labelled(labels: Sequence[tuple[str, ...]], wanted: str) -> list[int]:
+    """The rows whose label (N) begins with the `wanted` one, such as "Makeup > Nails"."""
+    paths = {parse_label(wanted), (wanted.strip(),)} - {()}  # the second: made in Python, with a > in it
+    return [row for row, label in enumerate(labels) if any(label[: len(path)] == path for path in paths)]
+
+
 def may_have_levels(label: Sequence[str]) -> bool:
     """Whether a label of one level looks as if it had more."""
     return len(label) == 1 and bool(_UNSURE.search(label[0]))

@@ -42,7 +42,7 @@ class Tokens:
                 _flat(lists).tofile(file)
         part.replace(path)
         offsets = _offsets(lengths)
-        ids = np.memmap(path, np.int32, mode="r") if offsets[-1] else np.empty(0, np.int32)
+        ids = np.asarray(np.memmap(path, np.int32, mode="r")) if offsets[-1] else np.empty(0, np.int32)
         return cls(ids, offsets)
 
     @classmethod
@@ -72,15 +72,18 @@ class Tokens:
         parts = [self.ids[a:b] for a, b in zip(self.offsets[rows], self.offsets[rows + 1], strict=True)]
         return np.setdiff1d(np.concatenate(parts) if parts else [], leave_out).astype(np.int64)
 
-    def padded(self, rows: Rows, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
+    def padded(self, rows: Rows, pad_id: int, longest: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The rows' tokens side by side: ids (B, L) int64 filled up with `pad_id`, mask (B, L) bool.
+
+        They are as wide as for a row of `longest` tokens, by default the longest of these.
 
         L is rounded up, at most to the longest row of all: of few widths the kernels that compute with them, which are
         made anew for every shape and kept, take less time and memory.
         """
         rows = np.asarray(rows, dtype=np.int64)
         lengths = self.length_of(rows)
-        position = np.arange(min(_rounded(int(lengths.max(initial=0))), self._longest))  # (L)
+        longest = int(lengths.max(initial=0)) if longest is None else longest
+        position = np.arange(min(_rounded(longest), self._longest))  # (L)
         mask = position < lengths[:, None]  # (B, L)
         ids = np.full(mask.shape, pad_id, dtype=np.int64)
         ids[mask] = self.ids[(self.offsets[rows][:, None] + position)[mask]]

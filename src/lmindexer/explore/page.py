@@ -9,29 +9,33 @@ import base64
 import hashlib
 import html
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lmindexer.errors import InputError
-from lmindexer.explore.telling import SMALLEST_WITH_WORDS, WordCounts, telling_words
+from lmindexer.explore.telling import WordCounts, words_of_all
 from lmindexer.files import json_text, write_text
 from lmindexer.ids.table import IdTable, path_ids
 
 TEXT_LENGTH = 160  # characters of a document which the page keeps, and searches
-LABEL_COLOURS = 8  # as many as can be told apart, also by the colour-blind; page.css has them
+LABEL_COLOURS = 8  # as many as can be told apart, also by the colour-blind; base.css has them
 ONE_LABEL_SHARE = 0.9  # a level where one label has more than this tells too little to colour by
 COLOURED_SHARE = 1 / 3  # a level whose coloured labels have less than this, too: nearly all would be "other labels"
+ASSETS = files("lmindexer.explore") / "assets"
+STYLES = ("base.css", "page.css")
 SCRIPTS = (
     "data.js",
     "labels.js",
     "layout.js",
     "drawing.js",
     "picture.js",
+    "elements.js",
     "list.js",
     "panel.js",
     "legend.js",
@@ -128,27 +132,44 @@ def _page(runs: Sequence[Shown]) -> str:
     documents = _Documents.of(runs)
     groups = _telling_level(documents.labels)
     counts = WordCounts.of(documents.texts)
-    words = [
-        _words_of_all(counts.select(rows), run.table.codes) for run, rows in zip(runs, documents.rows, strict=True)
-    ]
+    words = [words_of_all(counts.select(rows), run.table.codes) for run, rows in zip(runs, documents.rows, strict=True)]
     title = " and ".join(run.name for run in runs)
-    folder = files("lmindexer.explore") / "assets"
-    script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    script = f'(() => {{\n"use strict";\n{script}}})();'
-    style = (folder / "page.css").read_text(encoding="utf-8")
+    script = script_of([ASSETS / name for name in SCRIPTS])
+    style = "".join((ASSETS / name).read_text(encoding="utf-8") for name in STYLES)
     parts = {
         "TITLE": html.escape(title.encode("utf-8", "replace").decode("utf-8")),
-        "SCRIPT_HASH": _hash(script),
-        "STYLE_HASH": _hash(style),
+        "SCRIPT_HASH": csp_hash(script),
+        "STYLE_HASH": csp_hash(style),
         "STYLE": style,
         "SCRIPT": script,
         "SUMMARY": _json(_summary(runs, documents, groups, words)).replace("<", "\\u003c"),
         "TREE": _packed(_trees(runs, documents, words)),
         "DOCUMENTS": _packed({"ids": documents.ids, "texts": [_beginning(text) for text in documents.texts]}),
     }
-    template = (folder / "page.html").read_text(encoding="utf-8")
-    pieces = template.split("%%")  # odd ones are names of parts: nothing is filled in twice
+    return filled((ASSETS / "page.html").read_text(encoding="utf-8"), parts)
+
+
+def script_of(sources: Sequence[Traversable]) -> str:
+    """Several scripts as one, which leaves no name behind."""
+    script = "\n".join(source.read_text(encoding="utf-8") for source in sources)
+    return f'(() => {{\n"use strict";\n{script}}})();'
+
+
+def filled(template: str, parts: Mapping[str, str]) -> str:
+    """A page of the parts that it names between double percent signs; nothing is filled in twice."""
+    pieces = template.split("%%")  # odd ones are names of parts
     return "".join(parts[piece] if at % 2 else piece for at, piece in enumerate(pieces))
+
+
+def map_of(run: Shown, words: list[list[list[str]]]) -> dict[str, Any]:
+    """What a page draws that fetches texts when it needs them: `summary` and `tree` as in `write_page`, and the ids.
+
+    `words` are those of `words_of_all`. Raises InputError as `write_page`.
+    """
+    _check(run)
+    documents = _Documents.of([run])
+    summary = _summary([run], documents, _telling_level(documents.labels), [words])
+    return {"summary": summary, "tree": _trees([run], documents, [words]), "ids": documents.ids}
 
 
 def _summary(
@@ -204,32 +225,6 @@ def _trees(runs: Sequence[Shown], documents: _Documents, words: Sequence[list[li
     return {"labels": list(label_number), "labelOf": label_of, "vocabulary": list(word_number), "runs": shown}
 
 
-def _words_of_all(counts: WordCounts, codes: np.ndarray) -> list[list[list[str]]]:
-    """What tells each node from its siblings: by position, then by node in the order of the paths."""
-    by_position = []
-    for t in range(codes.shape[1]):
-        parent, node = path_ids(codes[:, :t]), path_ids(codes[:, : t + 1])
-        words: list[list[str]] = [[] for _ in range(node.max() + 1)]
-        sizes = np.bincount(node)
-        for rows in np.split(np.argsort(parent, kind="stable"), np.cumsum(np.bincount(parent))[:-1]):
-            node_sizes = sizes[node[rows]]
-            if node_sizes.max() < SMALLEST_WITH_WORDS or node_sizes[0] == len(rows):
-                continue  # no node here has words: all too small, or an only child with nothing to be told from
-            for number, telling in telling_words(_only_used(counts.select(rows)), node[rows]).items():
-                words[number] = telling
-        by_position.append(words)
-    return by_position
-
-
-def _only_used(counts: WordCounts) -> WordCounts:
-    """Drop the words that none of the documents has: thousands of small nodes must not cost V steps apiece."""
-    from scipy.sparse import csr_matrix
-
-    used, column = np.unique(counts.matrix.indices, return_inverse=True)
-    matrix = csr_matrix((counts.matrix.data, column, counts.matrix.indptr), shape=(counts.matrix.shape[0], len(used)))
-    return WordCounts(matrix, counts.words[used])
-
-
 def _telling_level(labels: Sequence[tuple[str, ...]]) -> _Groups:
     """The most general level of the labels where not nearly all documents have the same one.
 
@@ -268,6 +263,6 @@ def _packed(data: Any) -> str:
     return base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
 
 
-def _hash(source: str) -> str:
+def csp_hash(source: str) -> str:
     """Name a script or style as a Content-Security-Policy does, which lets it alone run."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode("utf-8")).digest()).decode("ascii")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmindexer.corpus.words import INDIC, SIGN, words_of
+from lmindexer.ids.table import path_ids
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -41,6 +42,14 @@ class WordCounts:
     def select(self, rows: np.ndarray) -> "WordCounts":
         """The counts of these documents."""
         return WordCounts(self.matrix[rows], self.words)
+
+    def only_used(self) -> "WordCounts":
+        """Drop the words that none of the documents has: thousands of small nodes must not cost V steps apiece."""
+        from scipy.sparse import csr_matrix
+
+        used, column = np.unique(self.matrix.indices, return_inverse=True)
+        matrix = csr_matrix((self.matrix.data, column, self.matrix.indptr), shape=(self.matrix.shape[0], len(used)))
+        return WordCounts(matrix, self.words[used])
 
 
 def telling_words(counts: WordCounts, groups: np.ndarray, most: int = 6) -> dict[int, list[str]]:
@@ -77,3 +86,20 @@ def telling_words(counts: WordCounts, groups: np.ndarray, most: int = 6) -> dict
         strongest = np.lexsort((word_of[place], -scores[place]))[:most]
         telling[code] = [str(counts.words[word]) for word in word_of[place][strongest[scores[place][strongest] > 1e-9]]]
     return telling
+
+
+def words_of_all(counts: WordCounts, codes: np.ndarray) -> list[list[list[str]]]:
+    """What tells each node from its siblings: by position, then by node in the order of the paths."""
+    by_position = []
+    for t in range(codes.shape[1]):
+        parent, node = path_ids(codes[:, :t]), path_ids(codes[:, : t + 1])
+        words: list[list[str]] = [[] for _ in range(node.max() + 1)]
+        sizes = np.bincount(node)
+        for rows in np.split(np.argsort(parent, kind="stable"), np.cumsum(np.bincount(parent))[:-1]):
+            node_sizes = sizes[node[rows]]
+            if node_sizes.max() < SMALLEST_WITH_WORDS or node_sizes[0] == len(rows):
+                continue  # no node here has words: all too small, or an only child with nothing to be told from
+            for number, telling in telling_words(counts.select(rows).only_used(), node[rows]).items():
+                words[number] = telling
+        by_position.append(words)
+    return by_position

@@ -32,14 +32,20 @@ def write_csv(table: IdTable, path: Path) -> None:
     write_atomically(path, write)
 
 
+def position_letters(positions: int) -> str:
+    """The letter of each position in tokens. Raises InputError where there are more than letters."""
+    if positions > len(ascii_lowercase):
+        raise InputError(f"tokens of IDs have letters for {len(ascii_lowercase)} positions, not {positions}")
+    return ascii_lowercase[:positions]
+
+
 def write_index(table: IdTable, path: Path) -> None:
     """One JSON object, {"B004756YJA": ["<a_17>", "<b_401>", "<c_0>"]}: tokens for a language model."""
-    if len(table.sizes) >= len(ascii_lowercase):
-        raise InputError(f"index.json has letters for {len(ascii_lowercase)} positions, not {len(table.sizes) + 1}")
+    letters = position_letters(len(table.sizes) + 1)
 
     def write(to: Path) -> None:
         ids = {
-            doc_id: [f"<{letter}_{code}>" for letter, code in zip(ascii_lowercase, path, strict=False)]
+            doc_id: [f"<{letter}_{code}>" for letter, code in zip(letters, path, strict=True)]
             for doc_id, path in zip(table.doc_ids, table.paths.tolist(), strict=True)
         }
         to.write_text(json_text(ids, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

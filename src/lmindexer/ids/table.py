@@ -69,7 +69,7 @@ class IdTable:
         """End the IDs: documents which share all learned codes get 0, 1, 2, ... in row order."""
         if self.suffix is not None:
             raise ValueError("these IDs already end in a suffix; add() gives new documents theirs")
-        return replace(self, suffix=_rank_within(path_ids(self.codes)).astype(np.int32))
+        return replace(self, suffix=rank_within(path_ids(self.codes)).astype(np.int32))
 
     def add(self, doc_ids: Sequence[str], codes: np.ndarray) -> "IdTable":
         """New documents with learned codes (M, T), unique at once; the IDs already given do not change.
@@ -78,18 +78,23 @@ class IdTable:
         is given again only if it was the last of its path.
         """
         check_list(doc_ids, "the new documents")
-        old, N = self._suffix(), len(self)
+        old = self._suffix()
         new = IdTable(tuple(doc_ids), np.asarray(codes, dtype=np.int32), self.sizes)
         if known := [doc_id for doc_id in doc_ids if doc_id in self]:
             raise InputError(f"{known[0]!r} already has an ID; remove the document first, or leave it out")
         new._check_each_alone()
+        continued = self.next_suffix(new.codes) + rank_within(path_ids(new.codes))  # (M,)
         all_codes = np.concatenate([self.codes, new.codes])  # (N + M, T)
-        paths = path_ids(all_codes)
-        highest = np.full(len(paths), -1, dtype=np.int64)  # by path
-        np.maximum.at(highest, paths[:N], old)
-        continued = highest[paths[N:]] + 1 + _rank_within(paths[N:])  # (M,)
         suffix = np.concatenate([old, continued.astype(np.int32)])
         return IdTable(self.doc_ids + new.doc_ids, all_codes, self.sizes, suffix)
+
+    def next_suffix(self, codes: np.ndarray) -> np.ndarray:
+        """The suffix (M,) int64 that the next document of each of these paths (M, T) would get."""
+        N = len(self)
+        paths = path_ids(np.concatenate([self.codes, np.asarray(codes, dtype=np.int32)]))
+        highest = np.full(len(paths), -1, dtype=np.int64)  # by path
+        np.maximum.at(highest, paths[:N], self._suffix())
+        return highest[paths[N:]] + 1
 
     def remove(self, doc_ids: Iterable[DocId]) -> "IdTable":
         """Without these documents; the others keep their IDs. Raises InputError for one that is not there."""
@@ -127,7 +132,7 @@ class IdTable:
         self._check_each_alone()
         paths = self.codes if self.suffix is None else self.paths
         numbers = path_ids(paths)
-        repeats = np.flatnonzero(_rank_within(numbers))
+        repeats = np.flatnonzero(rank_within(numbers))
         if len(repeats):
             second = repeats[0]
             first = np.flatnonzero(numbers == numbers[second])[0]
@@ -264,7 +269,7 @@ def _int32(column: "pyarrow.ChunkedArray") -> np.ndarray:
     return np.array(column.cast(pyarrow.int32()))
 
 
-def _rank_within(groups: np.ndarray) -> np.ndarray:
+def rank_within(groups: np.ndarray) -> np.ndarray:
     """How many earlier rows are in the same group: (N,) ints -> (N,) int64."""
     order = np.argsort(groups, kind="stable")
     in_order = groups[order]

@@ -109,7 +109,7 @@ class Trie:
     def with_new(self, rows: Sequence[int] | np.ndarray, novelty: float) -> "Trie":
         """The same trie, in which a search favours the documents `rows`, which came after training, by `novelty` nats.
 
-        `model.beam` says how; what it needs is how many of the other documents are below each node. Raises ValueError
+        `model.steps` says how; what it needs is how many of the other documents are below each node. Raises ValueError
         where there is no other.
         """
         old = ~torch.isin(self.rows, torch.as_tensor(np.asarray(rows, dtype=np.int64), device=self.rows.device))
@@ -163,6 +163,29 @@ class Trie:
     def codes(self, nodes: Tensor, level: int) -> Tensor:
         """The codes at nodes of `level`, as int64."""
         return self.levels[level].code[nodes].long()
+
+    def nodes_above(self, rows: Tensor) -> list[Tensor]:
+        """The nodes (...) of each level, the first code's first, below which documents `rows` (...) stand."""
+        place = torch.empty(int(self.rows.max()) + 1, dtype=torch.int32, device=self.rows.device)
+        place[self.rows.long()] = torch.arange(len(self.rows), dtype=torch.int32, device=self.rows.device)
+        below, nodes = place[rows], list[Tensor]()
+        for start in (self.leaf_start, *(level.start for level in reversed(self.levels[1:]))):
+            below = torch.searchsorted(start, below, right=True, out_int32=True) - 1
+            nodes.insert(0, below.long())
+        return nodes
+
+    def nodes_of(self, paths: np.ndarray) -> np.ndarray:
+        """Which node each of some `paths` (M, T) is at on each level (M, T). Raises ValueError for one it lacks."""
+        nodes = np.zeros(paths.shape, dtype=np.int64)
+        for place, path in enumerate(paths.tolist()):
+            node = 0
+            for level, code in enumerate(path):
+                start, end = self.levels[level].start[node : node + 2].tolist()
+                found = start + int((self.levels[level].code[start:end] < code).sum())
+                if found == end or int(self.levels[level].code[found]) != code:
+                    raise ValueError(f"no document has the path {tuple(path)}")
+                node = nodes[place, level] = found
+        return nodes
 
     def goes_on(self, nodes: Tensor, level: int) -> Tensor:
         """Which codes lead from nodes (...) of the level above on to documents that are not new: (..., K) bool.

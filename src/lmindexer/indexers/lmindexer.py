@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from lmindexer import parallel
 from lmindexer.checkpoints import are_finite, save_weights
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
@@ -83,7 +84,8 @@ class LMIndexer:
         its vector; its text, if it has any, is only rebuilt.
 
         With `resume`, a run that was stopped goes on from its last checkpoint, and on a CPU ends with the
-        same IDs as if it had not been stopped.
+        same IDs as if it had not been stopped. Under torchrun all processes learn together, and the first one writes;
+        how many they are may change from one resume to the next.
 
         Raises:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
@@ -94,14 +96,17 @@ class LMIndexer:
         has_text = given is None or any(text for texts in corpus.text_batches(1024) for text in texts)
         if not has_text:
             self._settings = _without_text(self._settings)
+        parallel.join()
+        if not parallel.is_first():
+            return self._fit(corpus, given, has_text, Path(out), resume, Progress(None))
         with writing(Path(out), wait=False, make=True):
             return self._fit(corpus, given, has_text, Path(out), resume, progress or Progress())
 
     def _fit(
         self, corpus: Corpus, given: Vectors | None, has_text: bool, out: Path, resume: bool, progress: Progress
     ) -> "LMIndexer":
-        """As `fit`, by the only one that writes to `out`."""
-        began = time.monotonic()
+        """As `fit`, by the only one that writes to `out`, and those that learn beside it."""
+        began, began_cpu = time.monotonic(), time.process_time()
         self.config = with_sizes(self._settings, len(corpus), out if resume else None)
         device = choose_device(self.config.device)
         bf16 = choose_bf16(self.config.precision, device)
@@ -110,20 +115,26 @@ class LMIndexer:
         backbone = _loaded(self.config, self.config.backbone)
         backbone.texts.room(self.config.max_tokens)
         backbone.freeze(self.config.encoder, self.config.top_layers)
-        run = begin_run(self.config, corpus, out, resume, given, device=str(device), bf16=bf16)
+        if parallel.is_first():
+            begin_run(self.config, corpus, out, resume, given, device=str(device), bf16=bf16)
+        parallel.wait()
+        run = Run.open(out, finished=False)
         bf16 = run.bf16  # as it began
         if run.facts["state"] == "finished":
             progress.say(f"{out} is finished already")
             return self._take(LMIndexer.load(out))
         say_sizes(self.config, self._settings.sizes, len(corpus), progress)
         learner, unseen = _learner(self.config, backbone, corpus, given, run, device, bf16, progress)
-        embeddings = learner.memories.embeddings(progress)
+        embeddings = learner.memories.embeddings(progress) if parallel.is_first() else torch.empty(0)
         if resume and not learner.trainer.resume():
             progress.say("no checkpoint yet; starting from the beginning")
         earlier = run.seconds_logged
         ids = learn_ids(learner, corpus.doc_ids)
+        parallel.leave()
         ids.check()
         self.run, self.ids, self.model = run, ids, learner.indexer
+        if not parallel.is_first():
+            return self
         _save(run, learner)
         save_ids(run, ids, corpus)
         if given is not None:
@@ -131,7 +142,9 @@ class LMIndexer:
         progress.say("measuring the IDs")
         report = judge(self.config, ids, corpus, embeddings, unseen, given) | judge_model(learner, ids, has_text)
         progress.warn(*report["warnings"])
-        run.write_json("report.json", report | {"seconds": round(earlier * resume + time.monotonic() - began, 1)})
+        seconds = {"seconds": round(earlier * resume + time.monotonic() - began, 1)}
+        seconds["cpu_seconds"] = round(time.process_time() - began_cpu, 1)  # of this process: since it was resumed
+        run.write_json("report.json", report | seconds)
         run.finish()
         return self
 
@@ -234,7 +247,7 @@ def _learner(
     memories: Memories | VectorMemories
     if given is not None:
         axes = axes_for(run, given.array, backbone.dim)
-        if axes is not None:
+        if axes is not None and parallel.is_first():
             save_axes(run, axes)
         memories = VectorMemories(backbone, given.array, axes, tokens)
     else:
@@ -254,7 +267,7 @@ def _learner(
         bf16=bf16,
         checkpoint_seconds=config.checkpoint_seconds,
         progress=progress,
-        frozen=backbone.frozen_names("indexer.backbone."),
+        frozen=backbone.frozen_names("indexer.backbone.") | {"reconstructor.vocabulary"},
         state=LearningState(torch.zeros(len(corpus), 0, dtype=torch.long, device=device)),
     )
     return Learner(config, indexer, reconstructor, memories, trainer, parts), unseen if given is None else None

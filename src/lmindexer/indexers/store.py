@@ -1,6 +1,6 @@
 """What every indexer does with its run folder: begin it, keep the documents, give IDs to those that come later."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +89,17 @@ def columns_of(run: Run) -> Fields | None:
         raise InputError(f"{run.path}/run.json is damaged (its columns lack {error}); learn the run anew") from None
 
 
+def read_like(
+    run: Run, files: Sequence[Path], text: Sequence[str] = (), id: str = "", label: str = "", **reading: bool
+) -> Corpus:
+    """The documents of `files`, from the columns that `run` was learned from where others are not named.
+
+    Where it was learned from vectors, no text is needed. `reading` are keywords of `Corpus.read`.
+    """
+    return Corpus.read(list(files), text=text, id=id, label=label, like=columns_of(run),
+                       textless=run.config.given_vectors, **reading)  # fmt: skip
+
+
 def check_corpus(corpus: Corpus, given: Vectors | None = None) -> None:
     """Raise InputError unless there is something to tell these documents apart by: their `given` vectors, or texts."""
     check_type(corpus)
@@ -117,10 +128,13 @@ def index_with(
     if table is None or run is None:
         raise InputError(NOT_LEARNED)
     check_type(corpus)
-    new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in table]
+    known = table
+    new = [row for row, doc_id in enumerate(corpus.doc_ids) if doc_id not in known]
     given = vectors_of_new(run, corpus, new, vectors)
     if new:
-        others = Corpus.from_documents((corpus[row] for row in new), keep_empty=True)
+        others = corpus
+        if len(new) < len(corpus):
+            others = Corpus.from_documents((d for d in corpus if d.id not in known), keep_empty=True)
         table = table.add(others.doc_ids, codes_of(others, given))
     return table.select([table.row_of[doc_id] for doc_id in corpus.doc_ids])
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from lmindexer import parallel
 from lmindexer.checkpoints import are_finite, save_weights
 from lmindexer.config import LearnConfig, from_mapping
 from lmindexer.corpus.documents import Corpus
@@ -90,6 +91,7 @@ class TwoStepIndexer:
             InputError: when the corpus cannot carry these sizes, or `out` exists (or, with `resume`, does
                 not hold a run on this corpus with these settings).
         """
+        parallel.refuse(f"--indexer {self.config.indexer}")
         self._settings, given = given_vectors(self._settings, corpus, vectors)
         check_corpus(corpus, given)
         with writing(Path(out), wait=False, make=True):

@@ -8,7 +8,7 @@ from lmindexer.errors import InputError
 from lmindexer.evaluation.metrics import Judged, Metric, judge
 from lmindexer.evaluation.significance import Difference, differences_to_first, to_dict, to_table
 from lmindexer.extras import optional
-from lmindexer.methods.retriever import ByWords, Hit
+from lmindexer.methods.retriever import ByWords, Hit, Retriever
 from lmindexer.progress import Progress
 from lmindexer.questions.queries import Queries
 from lmindexer.questions.questions import HISTORY, TEXT, Question, Questions
@@ -173,6 +173,7 @@ def evaluate_methods(
     if questions.kind == TEXT:
         tables = {"all": table(f"All {len(questions):,} queries.", without, everyone)}
         notes += next(iter(tables["all"].judged.values())).notes
+        notes += [f"{name} scores {m.formula}" for name, m in methods.items() if isinstance(m, Retriever) and m.formula]
         notes += _notes_of_words(methods, [text for text in questions.asked if isinstance(text, str)])
     else:
         tables = {

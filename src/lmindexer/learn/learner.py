@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmindexer import parallel
 from lmindexer.config import LearnConfig
+from lmindexer.devices import to_device
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.parts import drawn
 from lmindexer.learn.vector_memories import VectorMemories
@@ -51,6 +53,10 @@ class Learner:
         """The memory of a part of each of the rows, drawn at random; None where no loss asks what a part says."""
         return None if self.parts is None else self.parts.memory(drawn(rows))
 
+    def places(self, rows: np.ndarray) -> Tensor:
+        """The rows as an index of what is on the device, sent there without waiting."""
+        return to_device(rows, self.memories.device)
+
     @property
     def state(self) -> LearningState:
         return self.trainer.state
@@ -61,24 +67,24 @@ def hidden_states(learner: Learner, t: int, rows: np.ndarray | None = None) -> T
     """h^t (n, D) of the rows (all by default) given their first t codes, without dropout."""
     learner.indexer.eval()
     rows = np.arange(len(learner.memories)) if rows is None else rows
-    hidden = torch.empty(len(rows), learner.indexer.backbone.dim, device=learner.memories.device)
+    hidden = torch.zeros(len(rows), learner.indexer.backbone.dim, device=learner.memories.device)
     order = np.argsort(learner.memories.lengths[rows], kind="stable")
-    for at in range(0, len(order), 256):
+    for at in parallel.shared_out(range(0, len(order), 256)):
         part = order[at : at + 256]
         memory = learner.memories.memory(rows[part])
         hidden[part] = learner.indexer(memory, learner.codes(t)[rows[part]])[:, -1]
-    return hidden
+    return parallel.summed(hidden)
 
 
 @torch.no_grad()
 def assign(learner: Learner, t: int) -> np.ndarray:
     """Eq. 3 for every document: the codes (N,) of position t."""
     learner.indexer.eval()
-    codes = np.empty(len(learner.memories), np.int32)
-    for rows in learner.memories.batches():
+    codes = np.zeros(len(learner.memories), np.int32)
+    for rows in parallel.shared_out(learner.memories.batches()):
         hidden = learner.indexer(learner.memories.memory(rows), learner.codes(t)[rows])
         codes[rows] = learner.indexer.codebooks[t].assign(hidden[:, -1]).cpu().numpy()
-    return codes
+    return parallel.summed(torch.from_numpy(codes)).numpy()
 
 
 @torch.no_grad()

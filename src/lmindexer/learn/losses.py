@@ -72,6 +72,34 @@ def generation_loss(
         F.cross_entropy(logits_of_position, codes[:, t], reduction="none", label_smoothing=smoothing)
         for t, logits_of_position in enumerate(logits)
     ]
+    return _of_pairs(nats, weight)
+
+
+def soft_generation_loss(
+    logits: Sequence[Float[Tensor, "B _"]],
+    documents: Int[Tensor, "B M T"],
+    share: Float[Tensor, "B M"],
+    weight: Float[Tensor, " B"],
+    smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Eq. 14 where M documents answer each question, to these shares; the logits are of the ID of the first of them.
+
+    At each position the target of a code is the share of the documents which have it, of all that have the ID of the
+    first so far. With one document it is `generation_loss`.
+    """
+    on_the_path = share
+    nats = list[Tensor]()
+    for t, logits_of_position in enumerate(logits):
+        log_p = logits_of_position.float().log_softmax(-1)
+        target = on_the_path / on_the_path.sum(1, keepdim=True)  # (B, M)
+        exact = -(target * log_p.gather(1, documents[:, :, t])).sum(1)
+        nats.append((1 - smoothing) * exact - smoothing * log_p.mean(1))
+        on_the_path = on_the_path * (documents[:, :, t] == documents[:, :1, t])
+    return _of_pairs(nats, weight)
+
+
+def _of_pairs(nats: list[Tensor], weight: Tensor) -> Tensor:
+    """Of each position the nats (B,) of every pair -> their sum over positions, a weighted mean of the pairs."""
     return (torch.stack(nats).sum(0) * weight).sum() / weight.sum()
 
 

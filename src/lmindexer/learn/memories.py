@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmindexer import parallel
 from lmindexer.corpus.tokens import Tokens
+from lmindexer.devices import to_device
 from lmindexer.errors import InputError
 from lmindexer.model.backbone import Backbone, Memory
 from lmindexer.progress import Progress
@@ -53,8 +55,9 @@ class Memories:
 
     def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and mask (B, L) of the rows, on the device."""
-        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id)
-        return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
+        longest = parallel.widest(int(self.corpus_tokens.length_of(rows).max(initial=0)))
+        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id, longest)
+        return to_device(ids, self.device), to_device(mask, self.device)
 
     def memory(self, rows: np.ndarray, views: int = 1) -> Memory:
         """The encoder's memory of the rows, with gradients where the encoder learns.
@@ -88,11 +91,15 @@ class Memories:
         self.backbone.eval()
         total = int(self.lengths.sum())
         cache = self._allocate(total)
+        if parallel.processes() > 1:
+            cache.zero_()
         done = 0
-        for rows in self.batches(128):
+        for rows in parallel.shared_out(self.batches(128)):
             cache[self._places(rows).to(cache.device)] = self._flat_states(rows).to(cache.dtype).to(cache.device)
-            done += len(rows)
-            progress.at("encoding documents", 0, 1, done / len(self))
+            done += len(rows) * parallel.processes()
+            progress.at("encoding documents", 0, 1, min(done / len(self), 1.0))
+        for part in cache.split(2**16):
+            parallel.summed(part)
         self.cache = cache
 
     @torch.no_grad()
@@ -134,8 +141,8 @@ class Memories:
         """The same as it was kept, side by side (B, L, D) in single precision, zero where `mask` (B, L) is false."""
         assert self.cache is not None
         within = np.minimum(np.arange(mask.shape[1]), np.maximum(self.lengths[rows] - 1, 0)[:, None])
-        places = torch.from_numpy(self.corpus_tokens.offsets[rows][:, None] + within)  # (B, L)
-        states = self.cache[places.to(self.cache.device)].to(self.device).float()
+        places = to_device(self.corpus_tokens.offsets[rows][:, None] + within, self.cache.device)  # (B, L)
+        states = self.cache[places].to(self.device).float()
         return states.masked_fill_(~mask[..., None], 0.0)
 
     def _mean_of_pieces(self, vectors: Tensor) -> Tensor:

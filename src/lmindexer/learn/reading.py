@@ -1,7 +1,10 @@
 """Documents as an encoder reads them: their tokens, and what of them it does not see."""
 
+import tempfile
+from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -116,7 +119,8 @@ def read_documents(corpus: Corpus, backbone: Backbone, max_tokens: int, long: st
     Raises InputError where these are too few for any text.
     """
     reader = _Reader(backbone, max_tokens, pool=long == "pool")
-    tokens = Tokens.build(corpus, reader)
+    with tempfile.TemporaryDirectory(prefix="lmindexer-", ignore_cleanup_errors=True) as folder:
+        tokens = Tokens.build(corpus, reader, Path(folder) / "tokens")  # the file goes with what is mapped of it
     if reader.pool:
         tokens = in_pieces(tokens, np.array(reader.pieces), np.array(reader.lengths), reader.limit)
     return tokens, reader.unseen()
@@ -127,13 +131,13 @@ class _Reader:
 
     def __init__(self, backbone: Backbone, max_tokens: int, pool: bool) -> None:
         self.backbone, self.limit, self.pool = backbone, min(max_tokens, backbone.longest), pool
-        self.pieces: list[int] = []  # of each document
-        self.lengths: list[int] = []  # of each piece
-        self._texts: list[int] = []  # hashes, one a document
-        self._looks: list[int] = []
-        self._content: list[int] = []  # tokens of each document
-        self._read: list[int] = []
-        self._unknown: list[int] = []
+        self.pieces = array("q")  # of each document
+        self.lengths = array("q")  # of each piece
+        self._texts = array("q")  # hashes, one a document
+        self._looks = array("q")
+        self._content = array("q")  # tokens of each document
+        self._read = array("q")
+        self._unknown = array("q")
         around = backbone.special.cpu().numpy().copy()
         self._unknown_id = unknown_id(backbone)
         if self._unknown_id is not None:
@@ -147,7 +151,7 @@ class _Reader:
             tokens = [token for piece in pieces for token in piece] if self.pool else pieces[0]
             read.append(tokens)
             self.pieces.append(len(pieces))
-            self.lengths += map(len, pieces)
+            self.lengths.extend(map(len, pieces))
             self._texts.append(hash(text))
             self._looks.append(hash(tuple(tokens)))
             self._content.append(sum(map(len, content)))

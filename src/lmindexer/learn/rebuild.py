@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmindexer import parallel
+from lmindexer.devices import to_device
 from lmindexer.learn.learner import Learner
 from lmindexer.learn.losses import macro_f1, reconstruction_loss, split_hints
 
 SLOTS = 1024  # scored over the full vocabulary at a time
+ASKED = 8  # hidden tokens of a document, where it is measured how well they are rebuilt
 
 
 def rebuild(learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int) -> Tensor:
@@ -20,7 +23,8 @@ def rebuild(learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int) -
     candidates, targets = _candidates(learner, rows, hidden.tokens)
     weight, bias = learner.reconstructor.output_weights(candidates)
     z = learner.reconstructor.out_norm(hidden.z)
-    return reconstruction_loss(z, targets, weight, bias, hidden.importance)
+    loss = reconstruction_loss(z, targets, weight, bias, hidden.importance)
+    return parallel.of_weight(loss, hidden.importance.sum())
 
 
 @torch.no_grad()
@@ -34,9 +38,10 @@ def rebuilding_score(learner: Learner, vectors: Callable[[np.ndarray], list[Tens
     found = []
     for at in range(0, len(sample), 64):
         rows = sample[at : at + 64]
-        hidden = _hidden_tokens(learner, rows, vectors(rows), t, 8)
-        candidates, _ = _candidates(learner, rows, hidden.tokens)
-        best = learner.reconstructor.token_logits(hidden.z, candidates).argmax(1)
+        with learner.trainer.precision():
+            hidden = _hidden_tokens(learner, rows, vectors(rows), t, ASKED)
+            candidates, _ = _candidates(learner, rows, hidden.tokens)
+            best = learner.reconstructor.token_logits(hidden.z, candidates).argmax(1)
         counted = hidden.importance > 0
         predicted = best if candidates is None else candidates[best]
         found.append(torch.stack([predicted, hidden.tokens])[:, counted])
@@ -71,8 +76,8 @@ def _candidates(learner: Learner, rows: np.ndarray, targets: Tensor) -> tuple[Te
     tokens = learner.memories.corpus_tokens
     if learner.config.softmax != "batch" or tokens is None:
         return None, targets
-    present = tokens.different(rows, learner.indexer.backbone.special_ids)
-    candidates = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(targets.device)
+    present = tokens.different(parallel.whole(rows), learner.indexer.backbone.special_ids)
+    candidates = to_device(present if len(present) else np.zeros(1, np.int64), targets.device)
     return candidates, torch.searchsorted(candidates, targets).clamp(max=len(candidates) - 1)
 
 
@@ -81,7 +86,8 @@ def rebuilding_quality(learner: Learner, sample: int = 2000) -> dict[str, dict[s
     """How well hidden tokens are rebuilt from hints and all codes: a document's own, another's, or none.
 
     Nats and accuracy a token (weighted as in training) over the full vocabulary, with the hint ratio of
-    the last position, on a sample of documents. Codes that tell nothing rebuild as well when shuffled.
+    the last position, on `ASKED` hidden tokens of each of a sample of documents, the same for all three.
+    Codes that tell nothing rebuild as well when shuffled.
     """
     config, T = learner.config, len(learner.config.sizes)
     learner.indexer.eval()
@@ -96,7 +102,8 @@ def rebuilding_quality(learner: Learner, sample: int = 2000) -> dict[str, dict[s
         nats, right, weight = 0.0, 0.0, 0.0
         for at in range(0, len(rows), 64):
             vectors = [] if given is None else learner.indexer.code_vectors(given[at : at + 64])
-            scored = _score_hidden_tokens(learner, rows[at : at + 64], vectors, T - 1)
+            with learner.trainer.precision():
+                scored = _score_hidden_tokens(learner, rows[at : at + 64], vectors, T - 1)
             nats, right, weight = nats + scored[0], right + scored[1], weight + scored[2]
         found[name] = {"nats": nats / max(weight, 1e-9), "accuracy": right / max(weight, 1e-9)}
     return found
@@ -106,11 +113,11 @@ def _score_hidden_tokens(
     learner: Learner, rows: np.ndarray, vectors: list[Tensor], t: int
 ) -> tuple[float, float, float]:
     """Sums over hidden tokens: weighted nats, weighted hits, weight."""
-    hidden = _hidden_tokens(learner, rows, vectors, t)
+    hidden = _hidden_tokens(learner, rows, vectors, t, ASKED)
     parts = (x[hidden.importance > 0].split(SLOTS) for x in (hidden.z, hidden.tokens, hidden.importance))
     nats, right = 0.0, 0.0
     for some, wanted, share in zip(*parts, strict=True):
-        logits = learner.reconstructor.token_logits(some)
+        logits = learner.reconstructor.token_logits(some).float()
         nats += float(nn.functional.cross_entropy(logits, wanted, reduction="none") @ share)
         right += float((logits.argmax(1) == wanted).float() @ share)
     return nats, right, float(hidden.importance.sum())

@@ -46,19 +46,28 @@ def assign_apart(
     the others ask further down. Whoever runs out of candidates takes the first one after all.
     """
     N, C = codes.shape
+    paths = np.unique(prefix, return_inverse=True)[1].astype(np.int64)  # small numbers: where one asks is a number, too
+    places = paths[:, None] * (int(codes.max(initial=0)) + 1) + codes  # (N, C)
     at = np.zeros(N, np.int64)  # which candidate each document asks for
+    asked = places[:, 0].copy()
+    asking = np.arange(N)  # those at a place that someone new asks for; all the others stay as they are
+    while len(asking):
+        unlike = _unlike(asking, asked, scores[asking, at[asking]], vectors, alike)
+        moving = unlike[at[unlike] < C - 1]
+        at[moving] += 1
+        asked[moving] = places[moving, at[moving]]
+        asking = np.flatnonzero(np.isin(asked, asked[moving]))
     row = np.arange(N)
-    while True:
-        asked, score = codes[row, at], scores[row, at]
-        order = np.lexsort((-score, asked, prefix))
-        same = (prefix[order][1:] == prefix[order][:-1]) & (asked[order][1:] == asked[order][:-1])
-        head = np.maximum.accumulate(np.where(np.r_[False, same], 0, row))  # where each code's highest score is
-        others = np.flatnonzero(head != row)
-        cosines = np.einsum("nd,nd->n", vectors[order[others]], vectors[order[head[others]]])
-        unlike = order[others[cosines < alike]]
-        refused = unlike[at[unlike] < C - 1]
-        if not len(refused):
-            break
-        at[refused] += 1
-    at[unlike] = 0  # at the end of their lists
+    at[_unlike(row, asked, scores[row, at], vectors, alike)] = 0  # at the end of their lists
     return codes[row, at]
+
+
+def _unlike(rows: np.ndarray, asked: np.ndarray, score: np.ndarray, vectors: np.ndarray, alike: float) -> np.ndarray:
+    """Which of the `rows` are not alike to the one of the highest `score` (one a row) that asks for the same."""
+    best = np.lexsort((-score, asked[rows]))
+    order = rows[best]
+    first = np.r_[True, asked[order][1:] != asked[order][:-1]]
+    head = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+    others = np.flatnonzero(head != order)
+    cosines = np.einsum("nd,nd->n", vectors[order[others]], vectors[head[others]])
+    return order[others[cosines < alike]]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmindexer import parallel
 from lmindexer.config import LearnConfig
 from lmindexer.learn.batches import prefix_batches
 from lmindexer.learn.kmeans import group_means
@@ -79,14 +80,14 @@ def train_position(learner: Learner, t: int) -> None:
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
         batch = read(learner, rows, t)
         chosen = codebook.assign(batch.h.detach())
-        filled(state.chosen)[rows] = chosen
+        filled(state.chosen)[learner.places(parallel.whole(rows))] = parallel.gathered(chosen)
         vector = codebook.quantize(batch.h, config.gradient_temperature)
-        targets = filled(state.targets)[rows] if spreading else None
+        targets = filled(state.targets)[batch.places] if spreading else None
         terms = position_terms(learner, batch, vector, targets, chosen if targets is None else targets)
         return {"loss": total(config, t, terms), **terms}
 
     def after_epoch(epoch: int) -> dict[str, float]:
-        last = epoch + 1 == config.epochs
+        last = epoch + 1 == config.epochs_at(t)
         numbers = watch_codes(learner, t, restart=config.restart_dead_codes and not last)
         if spreading and not last:
             aim()
@@ -99,7 +100,7 @@ def train_position(learner: Learner, t: int) -> None:
     learner.trainer.run(
         Stage(
             name=name,
-            epochs=config.epochs,
+            epochs=config.epochs_at(t),
             batches=_batches(learner, t),
             losses=losses,
             parameters=_groups(learner, t, [learner.indexer, learner.reconstructor], codebook),
@@ -117,7 +118,7 @@ def settle(learner: Learner) -> None:
     config, T = learner.config, len(learner.config.sizes)
 
     def losses(rows: np.ndarray) -> dict[str, Tensor]:
-        codes = learner.codes(T)[rows]
+        codes = learner.codes(T)[learner.places(rows)]
         hidden = learner.indexer(learner.memories.memory(rows), codes[:, : T - 1])
         loss = _commitment(learner, hidden, codes)
         part = learner.part_of(rows) if config.commit_crop else None
@@ -143,6 +144,7 @@ class Batch:
     """What position t sees of B documents with known prefixes."""
 
     rows: np.ndarray  # (B,)
+    places: Tensor  # (B,): the rows, on the device
     prefix: Tensor  # (B, t) int64
     memory: Memory  # of the first view of each document
     hidden: Tensor  # (B, t+1, D): h^0 ... h^t
@@ -161,8 +163,8 @@ class Batch:
 
 def read(learner: Learner, rows: np.ndarray, t: int) -> Batch:
     """Eq. 1 for the documents `rows`, once or under two dropout masks, and for a part of each."""
-    config, prefix = learner.config, learner.codes(t)[rows]
-    views = 2 if config.contrastive and config.view == "dropout" else 1
+    config, places = learner.config, learner.places(rows)
+    prefix, views = learner.codes(t)[places], 2 if config.contrastive and config.view == "dropout" else 1
     memory = learner.memories.memory(rows, views)
     hidden, *others = learner.indexer(memory, prefix.repeat_interleave(views, 0)).unflatten(0, (-1, views)).unbind(1)
     view = others[0][:, t] if others else None
@@ -170,7 +172,7 @@ def read(learner: Learner, rows: np.ndarray, t: int) -> Batch:
     part = None if part_memory is None else learner.indexer(part_memory, prefix)
     if part is not None and config.contrastive and config.view == "crop":
         view = part[:, t]
-    return Batch(rows, prefix, memory.first_of(len(rows)), hidden, view, part)
+    return Batch(rows, places, prefix, memory.first_of(len(rows)), hidden, view, part)
 
 
 def position_terms(
@@ -192,18 +194,24 @@ def position_terms(
     if config.reconstruction:
         terms["reconstruction"] = rebuild(learner, batch.rows, [*known, vector], t)
     if batch.view is not None:
-        terms["contrastive"] = contrastive_loss(h.float(), batch.view.float(), batch.prefix, learner.contrast)
+        vectors, view = parallel.gathered(torch.stack([h.float(), batch.view.float()], 1)).unbind(1)  # of the batch
+        contrast = contrastive_loss(
+            vectors, view, learner.codes(t)[learner.places(parallel.whole(batch.rows))], learner.contrast
+        )
+        terms["contrastive"] = parallel.of_batch(contrast)
     if config.commitment and t:
         terms["commitment"] = _commitment(learner, batch.hidden, batch.prefix)
     if batch.part is not None and config.commit_crop:
         path = batch.prefix if codes is None else torch.cat([batch.prefix, codes[:, None]], dim=1)
         terms["part"] = _commitment(learner, batch.part, path)
     if targets is not None:
-        terms["spread"] = nn.functional.cross_entropy(learner.indexer.codebooks[t].logits(h), targets)
+        spread = nn.functional.cross_entropy(learner.indexer.codebooks[t].logits(h), targets)
+        terms["spread"] = parallel.of_documents(spread)
     if config.at("alignment", t):
         documents = pool(batch.memory.states, batch.memory.weight).detach()
         rebuilt = learner.reconstructor.document_vector([*known, h]).float()
-        terms["alignment"] = document_loss(rebuilt, documents - filled(learner.state.mean))
+        alignment = document_loss(rebuilt, documents - filled(learner.state.mean))
+        terms["alignment"] = parallel.of_documents(alignment)
     return terms
 
 
@@ -248,15 +256,16 @@ def _centre(learner: Learner, t: int) -> None:
 def _take_mean(learner: Learner) -> None:
     """Fix the mean (D) of the documents' vectors before a position learns: what its alignment centres by.
 
-    With a frozen encoder it is the same at every position. Where the encoder learns the vectors move with
-    it, so the mean is taken anew at each position and stays while that position learns.
+    With a frozen encoder it is the same at every position, and taken once. Where the encoder learns the vectors move
+    with it, so the mean is taken anew at each position and stays while that position learns.
     """
-    learner.state.mean = mean_document(learner)
+    if learner.state.mean is None or learner.memories.backbone.learns:
+        learner.state.mean = mean_document(learner)
 
 
 def _commitment(learner: Learner, hidden: Tensor, codes: Tensor) -> Tensor:
     logits = [learner.indexer.codebooks[j].logits(hidden[:, j]) for j in range(codes.shape[1])]
-    return commitment_loss(logits, codes)
+    return parallel.of_documents(commitment_loss(logits, codes))
 
 
 def _batches(learner: Learner, t: int) -> Callable[[np.random.Generator], list[np.ndarray]]:

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lmindexer import parallel
 from lmindexer.corpus.tokens import Tokens
+from lmindexer.devices import to_device
 from lmindexer.model.backbone import Backbone, Memory
 from lmindexer.progress import Progress
 
@@ -66,8 +68,9 @@ class VectorMemories:
     def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and mask (B, L) of the rows' texts, on the device."""
         assert self.corpus_tokens is not None
-        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id)
-        return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
+        longest = parallel.widest(int(self.corpus_tokens.length_of(rows).max(initial=0)))
+        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id, longest)
+        return to_device(ids, self.device), to_device(mask, self.device)
 
     @torch.no_grad()
     def memory(self, rows: np.ndarray, views: int = 1) -> Memory:
@@ -90,5 +93,5 @@ class VectorMemories:
 
     def _rows(self, rows: np.ndarray) -> Tensor:
         if isinstance(self._vectors, Tensor):
-            return self._vectors[torch.from_numpy(rows).to(self._vectors.device)].to(self.device)
-        return torch.from_numpy(np.asarray(self._vectors[rows])).to(self.device)
+            return self._vectors[to_device(rows, self._vectors.device)].to(self.device)
+        return to_device(np.asarray(self._vectors[rows]), self.device)

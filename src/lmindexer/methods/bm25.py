@@ -1,6 +1,6 @@
 """Answer by BM25: by the words of the query, stemmed, and nothing else; its two numbers may be chosen on dev."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from lmindexer.questions.questions import TEXT
 from lmindexer.questions.sequences import Sequences
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
+from lmindexer.values import DocId
 
 ENGLISH, NONE = "english", "none"
 STOP_TEXT = """
@@ -125,19 +126,30 @@ class Bm25Retriever(Retriever):
         """A document that has no word of the query is no hit."""
         hits = []
         for text in questions:
-            scores = np.full(len(self.doc_ids), -np.inf, dtype=np.float32)
-            index, words = self._known_words(text)
-            if words:
-                found = index.scores(words)
-                scores = np.where(found > 0, found, -np.inf)
+            (found,) = self.scores([text])
+            scores = np.where(found > 0, found, -np.inf)
             if rows is not None:
                 scores[np.setdiff1d(np.arange(len(scores)), rows, assume_unique=True)] = -np.inf
             hits.append(best_hits(scores, self.doc_ids, k, self._ranks))
         return hits
 
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """What all documents score for some texts, (b, N) float32: 0 where a document has no word of a text."""
+        asked = [self._known_words(text) for text in texts]
+        return np.stack([index.scores(words) for index, words in asked])
+
     def without_words(self, texts: Sequence[str]) -> list[str]:
         """As `ByWords.without_words`."""
         return [text for text in texts if not self._known_words(text)[1]]
+
+    def score_parts(
+        self, question: str, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.score_parts`: what each stem of the question is worth in each document."""
+        index, words = self._known_words(question)
+        worth = {word: index.scores([word]) * words.count(word) for word in dict.fromkeys(words)}
+        rows = [self._corpus.row_of[hit.doc_id] for hit in hits]
+        return [{word: float(scores[row]) for word, scores in worth.items() if scores[row]} for row in rows]
 
     def _known_words(self, text: str) -> tuple[Bm25, list[str]]:
         """The index that answers a text, and the text's words that are in it."""

@@ -16,10 +16,10 @@ from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.embeddings import read_with
 from lmindexer.indexers.kept_vectors import vectors_of
 from lmindexer.indexers.store import load_documents
+from lmindexer.methods.generative.history import DECAY
 from lmindexer.methods.nearest import BATCH, Nearest
 from lmindexer.methods.retriever import Hit, Retriever, history_rows
 from lmindexer.model.backbone import load_backbone
-from lmindexer.model.history import DECAY
 from lmindexer.questions.questions import HISTORY, TEXT
 from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
@@ -88,6 +88,10 @@ class DenseRetriever(Retriever):
             asked = self._vectors_of_texts(part) if kind == TEXT else _vectors_of_histories(part, nearest.vectors)
             hits += nearest.hits(asked, k, rows)
         return hits
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """The cosines of some texts with all documents: (b, N) float32."""
+        return self._nearest.scores(self._vectors_of_texts(texts))
 
     def _vectors_of_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """(b, D)"""

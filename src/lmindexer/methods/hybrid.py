@@ -1,7 +1,7 @@
 """Several retrievers as one: their lists fused by rank or by score."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,13 @@ import numpy as np
 
 from lmindexer.errors import InputError
 from lmindexer.ids.ties import tie_key
-from lmindexer.methods.registry import METHODS, PARTNERS, method_for
+from lmindexer.methods.registry import METHODS, PARTNERS
 from lmindexer.methods.retriever import ByWords, Hit, Retriever
+from lmindexer.methods.taught import taught_by
+from lmindexer.methods.weights import Scored
+from lmindexer.questions.questions import Question
 from lmindexer.questions.sequences import Sequences
+from lmindexer.values import DocId
 
 RANK_CONSTANT = 60  # as published
 DEPTH = 100  # so much of every list is fused, whatever k is
@@ -73,7 +77,7 @@ def open_run(
     if kind not in METHODS[partner].reads:
         fitting = " or ".join(name for name in PARTNERS if kind in METHODS[name].reads)
         raise InputError(f"{partner} does not answer such questions; the partner of generated IDs is {fitting}")
-    taught = method_for(run)
+    taught = taught_by(run) or "generative"
     taught = taught if kind in METHODS[taught].reads and taught != partner else "generative"
     of_partner = {name: how.pop(name) for name in how.keys() - set(METHODS[taught].options)}
     retriever = METHODS[taught].open(run, kind, **how)
@@ -88,14 +92,19 @@ class HybridRetriever(Retriever):
     """
 
     def __init__(
-        self, retrievers: Sequence[Retriever], weights: Sequence[float] | None = None, fusion: str = "score"
+        self,
+        retrievers: Sequence[Retriever],
+        weights: Sequence[float] | None = None,
+        fusion: str = "score",
+        parts: Sequence[str] = (),
     ) -> None:
-        """`weights` as of `check_fusion`; a retriever of weight 0 is not asked."""
+        """`weights` as of `check_fusion`; a retriever of weight 0 is not asked. `parts` are the retrievers' names."""
+        self.parts = tuple(parts)
         self.weights = check_fusion(weights, len(retrievers), fusion)
         self.retrievers, self.fusion, self.doc_ids = retrievers, fusion, retrievers[0].doc_ids
         self.reads = tuple(kind for kind in retrievers[0].reads if all(kind in r.reads for r in retrievers))
-        parts = [{type(retriever).__name__: retriever.settings} for retriever in retrievers]
-        self.settings: dict[str, Any] = {"fusion": fusion, "weights": self.weights, "retrievers": parts}
+        how = [{type(retriever).__name__: retriever.settings} for retriever in retrievers]
+        self.settings: dict[str, Any] = {"fusion": fusion, "weights": self.weights, "retrievers": how}
         self._asked = [(r, weight) for r, weight in zip(retrievers, self.weights, strict=True) if weight > 0]
 
     def _answer(self, questions: list[Any], kind: str, k: int, rows: np.ndarray | None) -> list[list[Hit]]:
@@ -109,6 +118,31 @@ class HybridRetriever(Retriever):
         lists = [retriever.answer(questions, depths[-1], only=only) for retriever, _ in self._asked]
         weights = [weight for _, weight in self._asked]
         return [self._fused(hits, weights, depths)[:k] for hits in zip(*lists, strict=True)]
+
+    def scored(self, questions: Sequence[Question], kind: str, k: int) -> list[Scored]:
+        """As `Summing.scored`: the documents of all lists, with what each of these gives them."""
+        row_of = {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
+        lists = [retriever.answer(questions, max(k, DEPTH)) for retriever in self.retrievers]
+        found = list[Scored]()
+        for of_question in zip(*lists, strict=True):
+            place_of = {doc_id: n for n, doc_id in enumerate({hit.doc_id: 0 for hits in of_question for hit in hits})}
+            scores = np.zeros((len(lists), len(place_of)), np.float32)
+            for part, hits in enumerate(of_question):
+                scores[part, [place_of[hit.doc_id] for hit in hits]] = FUSIONS[self.fusion](hits)
+            found.append(Scored(np.array([row_of[doc_id] for doc_id in place_of], np.int64), scores))
+        return found
+
+    def score_parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.score_parts`: what each retriever gives a document by the first 100 of its list."""
+        parts: dict[str, dict[str, float]] = {hit.doc_id: {} for hit in hits}
+        for retriever, weight in self._asked:
+            (found,) = retriever.answer([question], DEPTH, only=only)
+            for hit, value in zip(found, FUSIONS[self.fusion](found), strict=True):
+                if hit.doc_id in parts:
+                    parts[hit.doc_id][retriever.name] = weight * value
+        return [parts[hit.doc_id] for hit in hits]
 
     def without_words(self, texts: Sequence[str]) -> list[str]:
         """As `ByWords.without_words`, by the first retriever that goes by words; none where no retriever does."""

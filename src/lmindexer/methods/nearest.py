@@ -36,7 +36,16 @@ class Nearest:
                 best_hits(scores, [doc_ids[row] for row in places.tolist()], k, ranks[places])
                 for places, scores in _by_faiss(asked.numpy(), vectors.numpy(), k)
             ]
-        return [best_hits(row, doc_ids, k, ranks) for row in _rounded(asked @ vectors.T)]
+        return [best_hits(row, doc_ids, k, ranks) for row in cosines(asked, vectors)]
+
+    def scores(self, asked: Tensor) -> np.ndarray:
+        """The cosines of the vectors `asked` (b, D) with all documents: (b, N) float32."""
+        return cosines(asked, self.vectors)
+
+
+def cosines(asked: Tensor, vectors: Tensor) -> np.ndarray:
+    """Of vectors (b, D) and (N, D), all of length 1: (b, N) float32, as exact as equal texts need."""
+    return _rounded(asked @ vectors.T)
 
 
 def _by_faiss(asked: np.ndarray, vectors: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:

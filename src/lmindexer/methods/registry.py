@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmindexer.runs import Run
 
 TEXT, HISTORY = "text", "history"  # as in questions.questions, which imports more
-OF_IDS = ("beams", "exact", "renormalise", "novelty")  # how generated IDs are searched
+OF_IDS = ("beams", "exact", "renormalise", "novelty", "score")  # how generated IDs are searched
 OF_WORDS = ("k1", "b", "stem", "stop_words")  # how words are counted
 
 
@@ -106,6 +106,10 @@ METHODS = {
             "hybrid", "generated IDs, or what RUN was taught, fused with another of these", (TEXT, HISTORY), "hybrid",
             ("fusion", "weights", "partner", *OF_IDS, *OF_WORDS, "scoring", "backbone"),
         ),
+        Method(
+            "rescored", "generated IDs, cosines and words summed, by weights that fine-tuning picked", (TEXT,),
+            "rescored.retriever", OF_IDS,
+        ),
         *(
             Method(name, about, (HISTORY,), "sequential.model", (), "sequential.model", only_taught=True)
             for name, about in (
@@ -123,16 +127,20 @@ PARTNERS = tuple(name for name, method in METHODS.items() if method.partner)  # 
 
 
 def method_for(run: str | Path) -> str:
-    """The name of the method that a run is for: the one that it was taught, else generated IDs."""
-    from lmindexer.methods.taught import taught_by
+    """The name of the method that a run is for: the one that it was taught, else generated IDs.
 
-    return taught_by(Path(run)) or "generative"
+    Where these were better on dev beside cosines and words, it is their sum.
+    """
+    from lmindexer.methods.taught import rescoring_of, taught_by
+
+    rescoring = rescoring_of(Path(run))
+    return "rescored" if rescoring is not None and rescoring["better"] else taught_by(Path(run)) or "generative"
 
 
 def load_retriever(run: str | Path, method: str = "", **options: Any) -> "Retriever":
     """A method over the documents of a run, ready to be asked as the run was taught.
 
-    By default the one that the run was taught, else generated IDs: these search with 20 `beams` or as fine-tuned, and
+    By default it is `method_for` the run; generated IDs search with 20 `beams` or as fine-tuned, and
     `novelty` as fine-tuning calibrated it; `exact` and `renormalise` are as `GenerativeRetriever` says. Raises
     InputError as `Method.open`, and for an unknown method.
     """

@@ -39,6 +39,7 @@ class Retriever(ABC):
     reads: tuple[str, ...]  # of TEXT and HISTORY
     doc_ids: Sequence[str]
     settings: dict[str, Any]  # how it searches, as far as that changes the answer
+    formula: str = ""  # what a score is, where it is a sum of several
 
     def answer(
         self, questions: Sequence[str | Sequence[DocId]], k: int = 10, *, only: Iterable[DocId] | None = None
@@ -81,6 +82,17 @@ class ByWords(Protocol):
 
     def without_words(self, texts: Sequence[str]) -> list[str]:
         """Those of `texts` of which no document has a word: nothing is found by words for them."""
+        ...
+
+
+@runtime_checkable
+class ByParts(Protocol):
+    """A retriever whose scores are sums of parts that have names: words, positions of an ID, other retrievers."""
+
+    def score_parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """What the score of each hit of a question is the sum of; `only` as the hits were found."""
         ...
 
 
@@ -154,8 +166,12 @@ def history_rows(histories: Sequence[Sequence[str]], row_of: Mapping[str, int]) 
 
 def best_hits(scores: np.ndarray, doc_ids: Sequence[str], k: int, ranks: np.ndarray) -> list[Hit]:
     """The k highest of `scores` (N,), equal ones by `ranks` (N,), as of `ids.ties.tie_ranks`; -inf is no hit."""
+    return [Hit(doc_ids[row], float(scores[row])) for row in best_rows(scores, k, ranks).tolist()]
+
+
+def best_rows(scores: np.ndarray, k: int, ranks: np.ndarray) -> np.ndarray:
+    """The places of the same."""
     k = min(k, len(scores))
     kth = np.partition(scores, len(scores) - k)[len(scores) - k]
     rows = np.flatnonzero((scores >= kth) & (scores > -np.inf))
-    rows = rows[np.lexsort([ranks[rows], -scores[rows]])][:k]
-    return [Hit(doc_ids[int(row)], float(scores[row])) for row in rows]
+    return rows[np.lexsort([ranks[rows], -scores[rows]])][:k]

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lmindexer.config import RENAMED, FinetuneConfig
 from lmindexer.errors import InputError
+from lmindexer.methods.weights import KEPT
 from lmindexer.runs import Run
 from lmindexer.settings import parse, read_toml
 
 CONFIG = "finetune.toml"
 FACTS = "finetune.json"  # how teaching went
+RESCORED = "rescored"  # in the weights of a run: those of the method of this name
 
 
 def is_finetuned(run: Path) -> bool:
@@ -44,6 +47,21 @@ def calibrated_novelty(run: Path) -> float | None:
     facts = folder.read_json(FACTS) if folder.has(FACTS) else {}
     with folder.trusting(FACTS):
         return float(facts["novelty"]) if "novelty" in facts else None
+
+
+def rescoring_of(run: Path) -> dict[str, Any] | None:
+    """What `teaching.rescoring` kept: "weights" by part, "least", and whether they are "better" than IDs on dev.
+
+    None of a run that was not taught to search by IDs, or without rescoring.
+    """
+    folder = Run(run)
+    if taught_by(run) != "generative" or not folder.has(KEPT):
+        return None
+    with folder.trusting(KEPT):
+        kept: dict[str, Any] | None = folder.read_json(KEPT).get(RESCORED)
+        if kept is not None:
+            return {"weights": dict(kept["weights"]), "least": float(kept["least"]), "better": bool(kept["better"])}
+    return None
 
 
 @contextmanager

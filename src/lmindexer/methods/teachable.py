@@ -98,6 +98,10 @@ class Teachable(Protocol):
         """Stages before the task; of the documents `later` (rows) nothing is learned."""
         ...
 
+    def include(self) -> None:
+        """From here on the documents `later` of `prepare` are learned, too."""
+        ...
+
     def lesson(self, task: Task, folder: Path, progress: Progress) -> Lesson:
         """What it learns of the task; `folder` is for large files that go when the process ends."""
         ...
@@ -140,6 +144,9 @@ class OneStage:
 
     def prepare(self, trainer: Trainer[TeachingState], run: Run, progress: Progress, later: np.ndarray) -> None:
         """As `Teachable.prepare`: nothing."""
+
+    def include(self) -> None:
+        """As `Teachable.include`: nothing was held out."""
 
     def retriever_with_later(self, rows: np.ndarray, novelty: float) -> Retriever:
         """Never asked for: `later_documents` is False."""

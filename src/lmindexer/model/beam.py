@@ -7,13 +7,6 @@ its score and come in the order of the trie's ranks; of paths with equal scores 
 The first j of the k documents found are the first j of any larger k. `beams` prefixes a position give all documents
 that they lead to, in the order of their scores; where these are fewer than k, the search goes on with twice as many
 prefixes, then four times as many, and what is new is appended: widths do not depend on k.
-
-Documents that came after training (`Trie.with_new`): the model was never trained to go on to them from the last
-prefix that they share with a known one, so the probability p that it gives them from there is too low. It is raised by
-`novelty` nats, softly bounded by the mean m of what the n known documents below that prefix have from there (what it
-gives to codes that go on to them, over n): to 1 / (1 / (e^novelty p) + 1 / m). So, over all questions, a new document
-gains at most what a known one of the same prefix has on average, however large `novelty` is; and the score of a prefix
-stays an upper bound of all below.
 """
 
 from collections.abc import Callable
@@ -25,10 +18,9 @@ from torch import Tensor
 from lmindexer.errors import InputError
 from lmindexer.ids.trie import Trie
 from lmindexer.model.backbone import Memory
-from lmindexer.model.codebook import Codebook
 from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.model.steps import Beams, children_of, follow
 
-AT_ONCE = 4096  # prefixes in one call of the decoder, so that memory stays bounded
 HIGHEST = 2**40  # above every rank and every place
 ROUNDING = 1e-3  # a score may differ by this share between batches of different shapes
 
@@ -41,18 +33,6 @@ class Found:
     # (B, k) float32, log P of the document's path, favoured if it is new; never rising: a document that only a wider
     # round found has no more than the one before it
     scores: Tensor
-
-
-@dataclass(frozen=True)
-class Beams:
-    """V nodes of one level for each query, in the order of their paths. Score -inf: there is no such node."""
-
-    nodes: Tensor  # (B, V) int64
-    scores: Tensor  # (B, V) float32
-    prefix: Tensor  # (B, V, t) int64
-    log_p: Tensor  # (B, V) float32, the scores of nodes that known documents are below
-    parting: Tensor  # (B, V) float32, log P of the last node on the path that known documents are below
-    mean: Tensor  # (B, V) float32, log of what these have on average from there; not yet known at that node itself
 
 
 @torch.no_grad()
@@ -102,6 +82,43 @@ def exact_search(
     return found
 
 
+@torch.no_grad()
+def score_documents(
+    model: SemanticIndexer, memory: Memory, trie: Trie, rows: Tensor, *, renormalise: bool = False
+) -> Tensor:
+    """The scores (B, C) that a search gives to documents `rows` (B, C) of the trie, whether its beams find them or not.
+
+    A prefix that several of a query's documents share is decoded once.
+    """
+    read, beams, above = model.reader(memory), Beams.root(memory), torch.zeros_like(rows)
+    beam = torch.zeros_like(rows)  # (B, C): which of the beams stands above each document
+    for level, nodes in enumerate(trie.nodes_above(rows)):
+        below = children_of(read, model.codebooks[level], trie, beams, level, renormalise)
+        widest = below.nodes.shape[1] // beams.nodes.shape[1]
+        slot = beam * widest + nodes - trie.levels[level].start[above]
+        kept = torch.zeros_like(below.nodes, dtype=torch.bool).scatter_(1, slot, True)
+        first = kept.byte().sort(stable=True, dim=1, descending=True).indices  # places of what is kept, ascending
+        best = first[:, : int(kept.sum(1).max())]
+        beams = follow(trie, below, below.scores.masked_fill(~kept, -torch.inf), best, level)
+        beam, above = (kept.cumsum(1) - 1).gather(1, slot), nodes
+    return beams.scores.gather(1, beam)
+
+
+@torch.no_grad()
+def watch_beams(
+    model: SemanticIndexer, memory: Memory, trie: Trie, k: int, beams: int, *, renormalise: bool = False
+) -> list[tuple[Beams, Beams]]:
+    """The first round of `beam_search` at each position: all nodes that it looks at, and those that it keeps."""
+    _check(model, trie, k, beams)
+    seen = list[tuple[Beams, Beams]]()
+    last = len(trie.sizes) - 1
+    _descend(
+        model, memory, trie, lambda _, level: beams if level < last else k, renormalise,
+        watch=lambda below, kept: seen.append((below, kept)),
+    )  # fmt: skip
+    return seen
+
+
 def _round(model: SemanticIndexer, memory: Memory, trie: Trie, k: int, beams: int, renormalise: bool) -> Found:
     """The k best documents of those that `beams` prefixes a position lead to, perhaps fewer."""
     levels = len(trie.sizes)
@@ -133,21 +150,16 @@ def _descend(
     width: Callable[[Tensor, int], int],
     renormalise: bool,
     bound: Tensor | None = None,
+    watch: Callable[[Beams, Beams], None] | None = None,
 ) -> Beams:
-    """From the root to the leaves; `width(scores, level)` nodes of each level are kept, none below `bound` (B, 1)."""
-    B, device = len(memory.states), memory.states.device
-    read = model.reader(memory)
-    root, certain = torch.zeros(B, 1, dtype=torch.long, device=device), torch.zeros(B, 1, device=device)
-    beams = Beams(root, certain, root[..., None][..., :0], certain, certain, certain)
+    """From the root to the leaves; `width(scores, level)` nodes of each level are kept, none below `bound` (B, 1).
+
+    `watch` sees the nodes that are looked at on each level, and those that are kept.
+    """
+    read, beams = model.reader(memory), Beams.root(memory)
     broken = list[Tensor]()
     for level, codebook in enumerate(model.codebooks):
-        pieces = beams.nodes.split(max(AT_ONCE // B, 1), 1), beams.prefix.split(max(AT_ONCE // B, 1), 1)
-        parts_of_beams = [
-            _log_p(read, codebook, trie, nodes, prefix, level, renormalise)
-            for nodes, prefix in zip(*pieces, strict=True)
-        ]
-        log_p, mean = (torch.cat(parts, 1) for parts in zip(*parts_of_beams, strict=True))
-        below = _scored(trie, beams, beams.log_p[..., None] + log_p, mean, level)
+        below = children_of(read, codebook, trie, beams, level, renormalise)
         scores = below.scores  # (B, V * W)
         if bound is not None:
             scores = scores.masked_fill(scores < bound, -torch.inf)
@@ -155,60 +167,15 @@ def _descend(
         n = min(width(scores, level), scores.shape[1], max(trie.nodes(level), 1))
         last = level == len(trie.sizes) - 1
         best = _best(scores, n, _leaf_ranks(trie, below) if last else None)
-        beams = _follow(trie, below, scores, best, level)
+        beams = follow(trie, below, scores, best, level)
+        if watch is not None:
+            watch(below, beams)
     if torch.stack(broken).any():
         raise InputError(
             "the model gives probabilities that are not numbers; see lmindexer check, and learn or "
             "fine-tune the run anew"
         )
     return beams
-
-
-def _log_p(
-    read: Callable[[Tensor], Tensor],
-    codebook: Codebook,
-    trie: Trie,
-    nodes: Tensor,
-    prefix: Tensor,
-    level: int,
-    renormalise: bool,
-) -> tuple[Tensor, Tensor]:
-    """log P_s of the children of nodes (B, V) with prefixes (B, V, t): (B, V, W), -inf in empty slots.
-
-    And the log of what the known documents below each node have on average (B, V): -inf where there is none.
-    """
-    hidden = read(prefix.flatten(0, 1)).view(*nodes.shape, -1)  # (B, V, D)
-    logits = codebook.logits(hidden).float()  # (B, V, K)
-    children = trie.children(nodes, level)
-    allowed = logits.gather(-1, children.codes).masked_fill(~children.exists, -torch.inf)  # (B, V, W)
-    total = (allowed if renormalise else logits).logsumexp(-1, keepdim=True)
-    if not trie.known:
-        return allowed - total, torch.zeros_like(total[..., 0])
-    known = logits.masked_fill(~trie.goes_on(nodes, level), -torch.inf).logsumexp(-1)  # (B, V)
-    return allowed - total, known - total[..., 0] - trie.known[level][nodes].log()
-
-
-def _scored(trie: Trie, beams: Beams, log_p: Tensor, mean: Tensor, level: int) -> Beams:
-    """All children of the beams, of these log P (B, V, W), in their slots (B, V * W); prefixes are still the beams'.
-
-    Nodes below which all documents are new are favoured, from the last node on that has known ones below it. `mean`
-    (B, V) is of those below each beam.
-    """
-    widest = log_p.shape[-1]
-    nodes = trie.children(beams.nodes, level).nodes.flatten(1)
-    log_p = log_p.flatten(1)
-    if not trie.known:
-        return Beams(nodes, log_p, beams.prefix, log_p, log_p, log_p)
-    mean = mean.where(trie.known[level][beams.nodes] > 0, beams.mean).repeat_interleave(widest, 1)
-    parting = beams.parting.repeat_interleave(widest, 1)
-    is_new = trie.known[level + 1][nodes] == 0
-    since = log_p - parting
-    favoured = since + trie.novelty
-    if trie.novelty > 0:
-        favoured = -torch.logaddexp(-favoured, -mean)
-        favoured = favoured.maximum(since)
-    scores = (parting + favoured).where(is_new & (log_p > -torch.inf), log_p)
-    return Beams(nodes, scores, beams.prefix, log_p, parting.where(is_new, log_p), mean)
 
 
 def _leaf_ranks(trie: Trie, below: Beams) -> Tensor:
@@ -231,18 +198,6 @@ def _best(scores: Tensor, n: int, ranks: Tensor | None = None) -> Tensor:
     place = (chosen.cumsum(1) - 1).where(chosen, n)  # what is not chosen goes behind the end
     places = torch.arange(M, device=scores.device).expand(B, M)
     return places.new_zeros(B, n + 1).scatter_(1, place, places)[:, :n]
-
-
-def _follow(trie: Trie, below: Beams, scores: Tensor, best: Tensor, level: int) -> Beams:
-    """The beams at `best` (B, n), places among all children (B, V * W); where scores are -inf there is none."""
-    parent = best // (scores.shape[1] // below.prefix.shape[1])
-    scores = scores.gather(1, best)
-    exists = scores > -torch.inf
-    nodes = below.nodes.gather(1, best).where(exists, 0)
-    prefix = below.prefix.gather(1, parent[..., None].expand(-1, -1, level))
-    prefix = torch.cat([prefix, trie.codes(nodes, level)[..., None]], -1)
-    log_p = below.log_p.gather(1, best).where(exists, -torch.inf)
-    return Beams(nodes, scores, prefix, log_p, below.parting.gather(1, best), below.mean.gather(1, best))
 
 
 def _documents(trie: Trie, beams: Beams, k: int) -> Found:

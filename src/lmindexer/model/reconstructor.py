@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lmindexer.model.decoder import heads_of
+from lmindexer.model.decoder import attend, drop, heads_of
 
 
 class Reconstructor(nn.Module):
@@ -93,9 +93,9 @@ class ReconstructorLayer(nn.Module):
         B, Q, D = queries.shape
         q = self.query(self.norm_query(queries)).view(B, Q, self.heads, -1).transpose(1, 2)
         k, v = self.key_value(known).view(B, known.shape[1], 2, self.heads, -1).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible[:, None, None, :])
+        attended = attend(q, k, v, visible[:, None, None, :])
         queries = queries + self._drop(self.out(attended.transpose(1, 2).reshape(B, Q, D)))
         return queries + self._drop(self.narrow(F.gelu(self.widen(self.norm_feed(queries)))))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        return drop(x, self.dropout if self.training else 0.0)

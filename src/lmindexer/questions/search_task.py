@@ -17,8 +17,8 @@ class SearchTask:
 
     `train` may have several sets of queries: behind the first, pseudo-queries. No text of the test or dev queries is
     learned from (`keep_apart`). Where `splits` has no "dev", a tenth of the first is kept apart to choose by; where
-    that is fewer than 200, others fill it up. `queries` are those splits, with "train" and "dev" as they are used;
-    dev and test queries that no document answers yet are among them.
+    that is fewer than 200, others fill it up, which are not among `real_dev_questions`. `queries` are those splits,
+    with "train" and "dev" as they are used; dev and test queries that no document answers yet are among them.
     """
 
     kind = TEXT
@@ -31,13 +31,17 @@ class SearchTask:
         self.notes = tuple(note for queries in train for note in queries.notes)
         dev = splits.get("dev", Queries((), (), ()))
         answerable_dev = dev.within(corpus.row_of)
+        first = None
         if not len(answerable_dev):
+            first = set(train[0].texts)
             train, dev, note = dev_apart(train, config.seed)
             answerable_dev = dev
             self.notes += (note,)
         self.queries = splits | {"train": train[0], "dev": dev}
         asked = answerable_dev.select(sample(len(answerable_dev), config.dev_queries, config.seed))
         self.dev_questions = asked.questions
+        real = [n for n, text in enumerate(asked.texts) if first is None or text in first]
+        self.real_dev_questions = self.dev_questions.select(real or range(len(asked)))
         self._texts: list[str] = []
         source, target, weight = list[int](), list[int](), list[float]()
         for queries in train:

@@ -8,8 +8,9 @@ the old ones, such as ids.1.parquet, and then run.json, which names them.
 """
 
 from lmindexer.runs.change import Change, changing
+from lmindexer.runs.copying import copy_run
 from lmindexer.runs.folder import Run
 from lmindexer.runs.lock import ReadOnlyError, writing
 from lmindexer.runs.naming import names_of
 
-__all__ = ["Change", "ReadOnlyError", "Run", "changing", "names_of", "writing"]
+__all__ = ["Change", "ReadOnlyError", "Run", "changing", "copy_run", "names_of", "writing"]

@@ -3,11 +3,13 @@
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lmindexer import parallel
 from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.errors import InputError, check_list
@@ -85,6 +87,13 @@ def finetune(
     config = config or parse(FinetuneConfig, {"task": "search" if sequences is None else "recommend"} | settings)
     check_counting(config, settings, "the settings")
     parse_metric(config.dev_metric)
+    if config.method != "generative":
+        parallel.refuse(f"--method {config.method}")
+    if config.reads_vectors:
+        parallel.refuse(f"a reader of histories with --items {config.items}")
+    if config.dense_loss:
+        parallel.refuse("--dense-loss")
+    parallel.join()
     kind = HISTORY if config.task == "recommend" else TEXT
     if kind not in METHODS[config.method].reads:
         if kind == HISTORY:
@@ -112,34 +121,44 @@ def finetune(
         splits = splits_of_data(corpus, queries, qrels, {"dev": dev, "test": test})
         train_on = [splits["train"], *made] if "train" in splits else made
         task = SearchTask(train_on, splits, corpus, config)
-    with writing(out, wait=False, make=True):
-        _teach(source, config, task, out, resume, progress)
-    return load_retriever(out)
+    begun = _begun(source, config, task, out) if resume and Run.is_begun(out) else None
+    parallel.wait()  # nobody writes before all have looked
+    with writing(out, wait=False, make=True) if parallel.is_first() else nullcontext():
+        return _teach(source, config, task, out, begun, resume, progress)
 
 
 def _teach(
-    source: Run, config: FinetuneConfig, task: RecommendTask | SearchTask, out: Path, resume: bool, progress: Progress
-) -> None:
-    """Begin or go on in `out`, by the only one that writes there."""
-    begun = _begun(source, config, task, out) if resume and Run.is_begun(out) else None
+    source: Run,
+    config: FinetuneConfig,
+    task: RecommendTask | SearchTask,
+    out: Path,
+    begun: Run | None,
+    resume: bool,
+    progress: Progress,
+) -> Retriever:
+    """Begin or go on in `out`, by the only one that writes there, and those that learn beside it."""
     if begun is not None and begun.facts["state"] == "finished":
         progress.say(f"{out} is finished already")
-        return
+        return load_retriever(out)
     if begun is not None and "bf16" in begun.facts:  # as it began, whatever this machine would choose
         config = replace(config, precision="bf16" if begun.bf16 else "fp32")
     model = METHODS[config.method].begin(source, config)  # what cannot be is refused while there is no folder yet
     progress.note(*model.unseen(task))
-    folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
-    if not isinstance(model, Choosable):
-        folder.update(bf16=model.bf16)
-    if isinstance(task, RecommendTask):
-        save_sequences(task.sequences, task.corpus.doc_ids, out / SEQUENCES)
-    else:
-        save_queries(out / QUERIES, task.queries)
+    if parallel.is_first():
+        folder = begun if begun is not None and is_finetuned(out) else _make(source, config, task, out, begun)
+        if not isinstance(model, Choosable):
+            folder.update(bf16=model.bf16)
+        if isinstance(task, RecommendTask):
+            save_sequences(task.sequences, task.corpus.doc_ids, out / SEQUENCES)
+        else:
+            save_queries(out / QUERIES, task.queries)
+    parallel.wait()
+    folder = Run.open(out, finished=False)
     if isinstance(model, Choosable):
         choose(folder, model, task, progress)
     else:
         train(folder, model, task, progress, resume=resume)
+    return load_retriever(out) if parallel.is_first() else model.retriever()  # which others have from memory
 
 
 def splits_of_data(

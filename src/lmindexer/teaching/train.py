@@ -7,15 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmindexer import parallel
 from lmindexer.corpus.tokens import length_bucketed_batches
 from lmindexer.evaluation.metrics import parse_metric
 from lmindexer.methods.retriever import Retriever
 from lmindexer.methods.taught import FACTS
 from lmindexer.methods.teachable import Lesson, Teachable, TeachingState
+from lmindexer.methods.weights import keep, pick, sums
 from lmindexer.progress import Progress
+from lmindexer.questions.search_task import SearchTask
 from lmindexer.questions.task import Task
 from lmindexer.runs import Run
 from lmindexer.teaching.calibration import Calibration, calibrate, kept_out
+from lmindexer.teaching.rescoring import pick_rescoring
 from lmindexer.training import Stage, Trainer, filled
 
 LAST_EPOCHS = 2  # with the documents that were held out; the second at a low rate
@@ -69,8 +73,15 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
             progress.say(f"to learn the {len(later)} made dev worse: they stay as if they came later")
             left_out = later
     trainer.load(BEST)
+    parallel.leave()
+    if not parallel.is_first():
+        return
     trainer.modules.eval()
     model.save(run, left_out)
+    if config.rescores and isinstance(task, SearchTask):
+        pick_rescoring(run, model, task, progress)
+    elif sums(retriever := model.retriever()):
+        keep(run, task.kind, pick(retriever, task.dev_questions, config.dev_metric))
     best = {name: round(float(getattr(state, name)), 7) for name in ("best", "best_rate")}
     if state.agreement is not None:
         best["agreement"] = round(float(state.agreement), 7)
@@ -84,8 +95,18 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
 
 
 def dev_metric(model: Teachable, task: Task) -> float:
-    """The dev metric of the model as it is."""
-    return metric_on_dev(model.retriever(), task, model.config.dev_metric)
+    """The dev metric of the model as it is; where it sums several scores, by the weights that are best there.
+
+    Of several processes all have that of the first.
+    """
+    retriever, metric = model.retriever(), model.config.dev_metric
+    if sums(retriever):
+        found = pick(retriever, task.dev_questions, metric).value
+    else:
+        found = metric_on_dev(retriever, task, metric)
+    value = torch.tensor(found, dtype=torch.float64)
+    parallel.as_the_first([value])
+    return float(value)
 
 
 def metric_on_dev(retriever: Retriever, task: Task, metric: str) -> float:
@@ -152,6 +173,7 @@ def _teach_the_rest(
     model: Teachable, task: Task, lesson: Lesson, trainer: Trainer[TeachingState], later: np.ndarray
 ) -> None:
     """More epochs, in which the documents `later` are there, too; in BEST if dev is not worse by them."""
+    model.include()
     config, state = model.config, trainer.state
     missed = np.flatnonzero(np.isin(task.target, later))
 

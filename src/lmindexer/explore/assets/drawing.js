@@ -44,6 +44,16 @@ function contrast(one, other) {
   return (light + 0.05) / (dark + 0.05);
 }
 
+/** The fill of a node, or of the document of place -1 - id: its most frequent label by its share, or else its size. */
+function styleIn(tree, labels, id) {
+  if (!labels.exist) {
+    if (id < 0) return 0;
+    return Math.round((Math.log(tree.size[id]) / Math.log(Math.max(2, tree.largest[tree.depth[id]]))) * (STEPS - 1));
+  }
+  if (id < 0) return labels.slotOf(tree.order[-1 - id]) * STEPS + STEPS - 1;
+  return tree.top[id] * STEPS + Math.round(tree.share[id] * (STEPS - 1));
+}
+
 /** Draws one layout; `listener` says what has which colour and text. */
 class Drawing {
   constructor(tree, layout, listener) {

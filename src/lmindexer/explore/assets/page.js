@@ -75,31 +75,11 @@ class Page {
   // ---- what a picture asks and tells
 
   listener(r) {
-    const page = this;
-    return {
-      get palette() {
-        return page.palette;
-      },
-      slotOf: (doc) => this.labels.slotOf(doc),
-      styleOf: (tree, id) => this.styleOf(tree, id),
-      textOf: (tree, id) => this.textOf(tree, id),
+    return listenerOf(this, {
       opened: (_, node) => this.open(r, node),
       chosen: (_, doc) => this.choose(doc, r),
       back: () => this.back(r),
-      hovered: (picture, found, event) => this.hover(picture, found, event),
-      spoken: (picture, tile) => {
-        document.getElementById("spoken").textContent = this.described(picture.tree, tile.id).join(", ");
-      },
-    };
-  }
-
-  styleOf(tree, id) {
-    if (!this.labels.exist) {
-      if (id < 0) return 0;
-      return Math.round((Math.log(tree.size[id]) / Math.log(Math.max(2, tree.largest[tree.depth[id]]))) * (STEPS - 1));
-    }
-    if (id < 0) return this.labels.slotOf(tree.order[-1 - id]) * STEPS + STEPS - 1;
-    return tree.top[id] * STEPS + Math.round(tree.share[id] * (STEPS - 1));
+    });
   }
 
   textOf(tree, id) {
@@ -115,12 +95,6 @@ class Page {
     }
     const label = tree.topName[id] ? `${lastPart(tree.topName[id])} ${percent(tree.share[id])}` : "";
     return [tree.path(id).join(" · "), documentsIn(tree.size[id]), tree.words[id].join(", "), label].filter(Boolean);
-  }
-
-  hover(picture, found, event) {
-    if (!found) return this.tip.hide();
-    const lines = ({ id }) => this.described(picture.tree, id);
-    return this.tip.show(lines(found.tile), found.cell ? lines(found.cell) : [], event);
   }
 
   // ---- verbs

@@ -26,3 +26,24 @@ class Tip {
     element.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
   }
 }
+
+/** What a picture asks and tells, answered by a page with palette, labels, tip, textOf and described; `verbs` act. */
+function listenerOf(page, verbs) {
+  const lines = (picture, { id }) => page.described(picture.tree, id);
+  return {
+    get palette() {
+      return page.palette;
+    },
+    slotOf: (doc) => page.labels.slotOf(doc),
+    styleOf: (tree, id) => styleIn(tree, page.labels, id),
+    textOf: (tree, id) => page.textOf(tree, id),
+    hovered: (picture, found, event) => {
+      if (!found) return page.tip.hide();
+      return page.tip.show(lines(picture, found.tile), found.cell ? lines(picture, found.cell) : [], event);
+    },
+    spoken: (picture, tile) => {
+      document.getElementById("spoken").textContent = lines(picture, tile).join(", ");
+    },
+    ...verbs,
+  };
+}

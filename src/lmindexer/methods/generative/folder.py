@@ -1,5 +1,6 @@
 """A generative model in a run folder: made from an indexer's run, kept in one, and loaded."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lmindexer.errors import InputError
 from lmindexer.files import write_folder
 from lmindexer.ids.table import IdTable
 from lmindexer.indexers.kept_vectors import (
+    Key,
     axes_for,
     keys_of,
     load_given,
@@ -25,20 +27,23 @@ from lmindexer.indexers.kept_vectors import (
 )
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import check_agreement, load_documents, load_ids
-from lmindexer.learn.histories import Items, item_vectors
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.reading import encoder_of, read_documents
 from lmindexer.learn.vector_memories import states_of
+from lmindexer.methods.generative.histories import item_vectors
+from lmindexer.methods.generative.history import HistoryReader, Items
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import known_paths
 from lmindexer.methods.known import load_known, save_known
 from lmindexer.methods.taught import calibrated_novelty, is_finetuned, open_taught
+from lmindexer.methods.weights import kept as kept_weights
 from lmindexer.model.backbone import Backbone, load_backbone
-from lmindexer.model.history import HistoryReader
 from lmindexer.model.semantic_indexer import SemanticIndexer
+from lmindexer.questions.questions import HISTORY, TEXT
 from lmindexer.runs import Run
 
 WEIGHTS, BACKBONE, ITEMS = "retriever.safetensors", "retriever_backbone", "items.parquet"
+EMBEDDING = "embedding.weight"  # of what reads histories: a row a document that was learned from
 
 
 def begin_model(run: Run, config: FinetuneConfig) -> GenerativeModel:
@@ -96,17 +101,33 @@ def load(run: Path) -> GenerativeModel:
             raise KeyError((missing or loaded.unexpected_keys)[0])
         finetuned = _finetuned(folder, config, model.to(device), ids)
         if finetuned.reader is not None:
-            finetuned.reader.load_state_dict(_below("history.", tensors))
+            _load_reader(finetuned, _below("history.", tensors), load_known(folder))
     except (RuntimeError, KeyError):
         raise InputError(f"{weights} is not of this run; fine-tune anew") from None
     finetuned.modules.eval()
-    return replace(finetuned, new=_new(folder, finetuned.corpus), novelty=calibrated_novelty(run))
+    picked = kept_weights(folder, HISTORY if config.task == "recommend" else TEXT, finetuned.parts)
+    return replace(finetuned, new=_new(folder, finetuned.corpus), novelty=calibrated_novelty(run), weights=picked)
 
 
 def _new(run: Run, corpus: Corpus) -> tuple[int, ...]:
     """Rows of the documents that came after teaching."""
     known = set(load_known(run))
     return tuple(row for row, key in enumerate(keys_of(corpus)) if key not in known)
+
+
+def _load_reader(finetuned: GenerativeModel, tensors: dict[str, torch.Tensor], known: Sequence[Key]) -> None:
+    """What reads histories, from tensors whose embeddings are of the `known` documents, in this order."""
+    assert finetuned.reader is not None
+    assert finetuned.items is not None
+    place_of = {key: place for place, key in enumerate(known)}
+    places = torch.tensor([place_of.get(key, -1) for key in keys_of(finetuned.corpus)])
+    finetuned.items.known.copy_(places >= 0)
+    if EMBEDDING in tensors:
+        kept = tensors[EMBEDDING]
+        if len(kept) != len(known):
+            raise KeyError(f"{EMBEDDING} of other documents")
+        tensors = tensors | {EMBEDDING: kept[places.clamp_min(0)] * (places >= 0)[:, None]}
+    finetuned.reader.load_state_dict(tensors)
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -118,12 +139,15 @@ def save(run: Run, finetuned: GenerativeModel) -> None:
     keys, new = list(keys_of(finetuned.corpus)), set(finetuned.new)
     save_known(run, [key for row, key in enumerate(keys) if row not in new])
     pretrained = finetuned.model.backbone.pretrained_names("indexer.backbone.")
-    save_weights(run.path / WEIGHTS, finetuned.modules.state_dict(), pretrained)
+    weights, embedding = finetuned.modules.state_dict(), f"history.{EMBEDDING}"
+    if embedding in weights:
+        weights[embedding] = weights[embedding][[row for row in range(len(keys)) if row not in new]]
+    save_weights(run.path / WEIGHTS, weights, pretrained)
     if finetuned.model.backbone.learns:
         write_folder(run.path / BACKBONE, finetuned.model.backbone.save)
     if finetuned.axes is not None:
         save_axes(run, finetuned.axes)
-    if finetuned.items is not None and finetuned.reader is not None and finetuned.reader.text and not finetuned.given:
+    if finetuned.items is not None and finetuned.config.items != "ids" and not finetuned.given:
         save_vectors(run.path / ITEMS, keys, finetuned.items.vectors)
 
 
@@ -158,15 +182,8 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
     finetuned = GenerativeModel(config, model, corpus, ids, run.config.max_tokens, run.config.long)
     if not config.reads_vectors:
         return finetuned
-    read_ids = config.items in ("ids", "both")
-    reader = HistoryReader(
-        model.backbone.dim,
-        model.sizes if read_ids else (),
-        config.max_items,
-        config.history_layers,
-        config.dropout,
-        text=config.items != "ids",
-    ).to(finetuned.device)
+    sizes = model.sizes if config.items in ("ids", "both") else ()
+    reader = HistoryReader(config, model.backbone.dim, sizes, len(corpus)).to(finetuned.device)
 
     def read(rows: list[int]) -> torch.Tensor:
         part = Corpus.from_documents((corpus[row] for row in rows), keep_empty=True)
@@ -178,10 +195,12 @@ def _finetuned(run: Run, config: FinetuneConfig, model: SemanticIndexer, ids: Id
         given = load_given(run, corpus)
         axes = axes_for(run, given, model.backbone.dim)
         vectors = states_of(torch.from_numpy(given), model.backbone.dim, axes).half()
-    elif reader.text:
+    elif config.items != "ids":
         vectors = vectors_of(corpus, run.path / ITEMS, model.backbone.dim, read, keep=is_finetuned(run.path))
     else:
         vectors = torch.zeros(len(corpus), model.backbone.dim, dtype=torch.float16)
     paths = torch.from_numpy(known_paths(ids, model.sizes)).long()
-    items = Items(vectors.to(finetuned.device), paths.to(finetuned.device))
+    known = torch.ones(len(corpus), dtype=torch.bool)
+    items = Items(vectors.to(finetuned.device), paths.to(finetuned.device), known.to(finetuned.device))
+    reader.centre.copy_(items.vectors.float().mean(0))
     return replace(finetuned, reader=reader, items=items, given=run.config.given_vectors, axes=axes)

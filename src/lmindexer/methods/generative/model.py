@@ -10,11 +10,10 @@ from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.documents import Corpus
 from lmindexer.devices import choose_bf16
 from lmindexer.ids.table import IdTable
-from lmindexer.learn.histories import Items
 from lmindexer.learn.memories import Memories
 from lmindexer.learn.reading import read_documents
 from lmindexer.learn.vector_memories import VectorMemories
-from lmindexer.model.history import HistoryReader
+from lmindexer.methods.generative.history import HistoryReader, Items
 from lmindexer.model.semantic_indexer import SemanticIndexer
 
 
@@ -34,6 +33,7 @@ class GenerativeModel:
     given: bool = False  # whether users brought the vectors of the items
     axes: torch.Tensor | None = None  # that made these narrower
     novelty: float | None = None  # nats that these gain, as calibrated; None: of an earlier version, which did not
+    weights: tuple[float, ...] | None = None  # of the parts of its score, as picked on dev; None: not picked
 
     @property
     def device(self) -> torch.device:
@@ -42,6 +42,11 @@ class GenerativeModel:
     @property
     def bf16(self) -> bool:
         return choose_bf16(self.config.precision, self.device)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The scores that it has of an answer to what it was taught: of its ID, and of its nearness to the history."""
+        return ("ids", "dense") if self.reader is not None and self.config.dense > 0 else ("ids",)
 
     @property
     def modules(self) -> nn.ModuleDict:

@@ -38,7 +38,8 @@ def warm_up(
 
         def losses(rows: np.ndarray) -> dict[str, Tensor]:
             targets = codes[torch.from_numpy(rows).to(codes.device)]
-            return {"loss": id_loss(finetuned, documents, rows, targets, torch.ones(len(rows), device=codes.device))}
+            alike = torch.ones(len(rows), device=codes.device)
+            return {"loss": id_loss(finetuned, documents.memory(rows), targets, alike)}
 
         rows = np.flatnonzero(learned)
         trainer.run(

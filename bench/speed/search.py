@@ -1,12 +1,10 @@
 """Queries per second of the constrained search, beside its floor and beside transformers' generate().
 
-python -m bench.search [--documents 12101,100000,1000000] [--beams 10,20,50] [--batch 1,16] [--tokens 128]
-    [--positions 3] [--k 10] [--repeat 5] [--threads 2] [--device cpu]
-
 Weights, queries and IDs are random. The bundled backbone has 6 layers of width 384 and two decoder layers; the T5
 has the same numbers. Both ways of the T5 run on the same weights and must give the same scores: its vocabulary is
 all codes of all positions, a codebook is that position's rows of its (tied) embedding, both renormalise over the
-allowed codes. "decoding" has the encoder's states given. Times are medians of rounds in which the ways take turns.
+allowed codes. With --shape the T5 is as large as a published one, and the bundled backbone has no rows. "decoding" has
+the encoder's states given. Times are medians of rounds in which the ways take turns.
 """
 
 import argparse
@@ -19,6 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.speed.machine import medians
+from bench.speed.shapes import SHAPES, Shape
+from lmindexer.devices import choose_bf16
 from lmindexer.ids.trie import Trie
 from lmindexer.model.backbone import Memory, Seq2SeqBackbone, load_backbone
 from lmindexer.model.beam import beam_search, exact_search
@@ -28,18 +29,25 @@ from lmindexer.tables import head_lines, line
 SPECIAL = 2  # padding, which also starts the decoder, and the end
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(parser: argparse.ArgumentParser) -> None:
     for name, default in (("documents", "12101,100000,1000000"), ("beams", "10,20,50"), ("batch", "1,16")):
         parser.add_argument(f"--{name}", type=_numbers, default=_numbers(default), help=f"default: {default}")
-    for name, number in (("tokens", 128), ("positions", 3), ("k", 10), ("repeat", 5), ("threads", 2)):
+    for name, number in (("tokens", 128), ("positions", 3), ("k", 10)):
         parser.add_argument(f"--{name}", type=int, default=number, help=f"default: {number}")
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--backbone", default="bundled", help="of the first rows")
     parser.add_argument("--exact", action="store_true", help="time the exact search too: minutes, without training")
-    parser.add_argument("--width", type=int, default=384, help="of the T5")
-    a = parser.parse_args()
-    torch.set_num_threads(a.threads)
+    parser.add_argument("--shape", choices=tuple(SHAPES), help="of the T5; default: that of the bundled backbone")
+    parser.add_argument("--precision", default="fp32", choices=("auto", "fp32", "bf16"))
+
+
+def report(a: argparse.Namespace) -> None:
+    """A table of every size, batch and number of beams."""
+    bf16 = choose_bf16(a.precision, torch.device(a.device))
+    with torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=bf16):
+        _tables(a)
+
+
+def _tables(a: argparse.Namespace) -> None:
     for N in a.documents:
         codes, sizes = random_codes(N, a.positions)
         began = time.perf_counter()
@@ -47,15 +55,18 @@ def main() -> None:
         print(
             f"\n{N:,} documents, {sizes} codes: trie built in {time.perf_counter() - began:.2f} s, "
             f"{trie.nbytes / 1e6:.1f} MB; queries of {a.tokens} tokens, {a.threads} threads, "
-            f"median of {a.repeat} rounds\n"
+            f"median of {a.rounds} rounds\n"
         )
         head = ("batch", "beams", "way", "queries/s", "ms a batch", "x floor")
         print("\n".join(head_lines(head, texts=(2,))), flush=True)
-        ours, t5, generate = bundled(sizes, a), *seq2seq(sizes, codes, a)
+        shape = SHAPES[a.shape] if a.shape else Shape(384, 4 * 384, 6, 6)
+        t5, theirs = seq2seq(sizes, shape, shape.layers if a.shape else 2, torch.device(a.device))
+        generate = generator(theirs, sizes, codes, a.k)
+        ours = None if a.shape else bundled(sizes, a)
         for batch in a.batch:
             for beams in a.beams:
-                ways = _ways(ours, trie, batch, beams, a, exact=a.exact)
-                _table(batch, beams, ways, a)
+                if ours is not None:
+                    _table(batch, beams, _ways(ours, trie, batch, beams, a, exact=a.exact), a)
                 ways = _ways(t5, trie, batch, beams, a, generate=generate)
                 _table(batch, beams, {f"T5 {way}": call for way, call in ways.items()}, a)
 
@@ -78,17 +89,17 @@ def bundled(sizes: tuple[int, ...], a: argparse.Namespace) -> SemanticIndexer:
 
 
 def seq2seq(
-    sizes: tuple[int, ...], codes: np.ndarray, a: argparse.Namespace
-) -> tuple[SemanticIndexer, Callable[[Tensor, Memory | None, int], Tensor]]:
-    """An indexer on a random T5, and transformers' way to search with the same weights: scores (B, k)."""
-    from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
-    from transformers.modeling_outputs import BaseModelOutput
+    sizes: tuple[int, ...], shape: Shape, decoder_layers: int, device: torch.device
+) -> tuple[SemanticIndexer, Any]:
+    """An indexer on a random T5, and that T5, whose (tied) embedding has the same rows for the codes."""
+    from transformers import T5Config, T5ForConditionalGeneration
 
     torch.manual_seed(0)
     first = [SPECIAL + sum(sizes[:t]) for t in range(len(sizes))]  # token of each position's code 0
     config = T5Config(
-        vocab_size=SPECIAL + sum(sizes), dropout_rate=0.0, num_layers=6, num_decoder_layers=2,
-        d_model=a.width, d_kv=64, d_ff=4 * a.width, num_heads=max(a.width // 64, 1),
+        vocab_size=SPECIAL + sum(sizes), dropout_rate=0.0, num_layers=shape.layers,
+        num_decoder_layers=decoder_layers, decoder_start_token_id=0,
+        d_model=shape.dim, d_kv=shape.head_dim, d_ff=shape.feed_forward, num_heads=shape.heads,
     )  # fmt: skip
     t5: Any = T5ForConditionalGeneration(config)
     tokenizer = SimpleNamespace(pad_token_id=0, all_special_ids=[0, 1])
@@ -97,12 +108,21 @@ def seq2seq(
         model.start.copy_(t5.shared.weight[0])
         for t, codebook in enumerate(model.codebooks):
             codebook.weight.copy_(t5.shared.weight[first[t] : first[t] + sizes[t]])
-    model.eval().to(a.device)
-    following = _dict_trie(codes + np.array(first))
+    return model.eval().to(device), t5
+
+
+def generator(
+    t5: Any, sizes: tuple[int, ...], codes: np.ndarray, k: int
+) -> Callable[[Tensor, Memory | None, int], Tensor]:
+    """Transformers' way to search: from query tokens (B, L), or their memory, and beams to scores (B, k)."""
+    from transformers import GenerationConfig
+    from transformers.modeling_outputs import BaseModelOutput
+
+    following = _dict_trie(codes + np.array([SPECIAL + sum(sizes[:t]) for t in range(len(sizes))]))
 
     def generate(tokens: Tensor, memory: Memory | None, beams: int) -> Tensor:
         asked = GenerationConfig(
-            num_beams=beams, num_return_sequences=min(a.k, beams), max_new_tokens=len(sizes), length_penalty=0.0,
+            num_beams=beams, num_return_sequences=min(k, beams), max_new_tokens=len(sizes), length_penalty=0.0,
             do_sample=False, renormalize_logits=True, return_dict_in_generate=True, output_scores=True,
             pad_token_id=0, eos_token_id=None, decoder_start_token_id=0,
         )  # fmt: skip
@@ -113,7 +133,7 @@ def seq2seq(
         )  # fmt: skip
         return answer.sequences_scores.view(len(tokens), -1)
 
-    return model, generate
+    return generate
 
 
 def _dict_trie(paths: np.ndarray) -> dict[tuple[int, ...], list[int]]:
@@ -155,22 +175,14 @@ def _ways(
         ways["generate()"] = lambda: generate(tokens, None, beams)
         ways["generate(), decoding"] = lambda: generate(tokens, memory, beams)
         theirs = generate(tokens, memory, beams)
-        torch.testing.assert_close(search(memory)[:, : theirs.shape[1]], theirs, rtol=1e-3, atol=1e-3)
+        near = 0.1 if choose_bf16(a.precision, torch.device(a.device)) else 1e-3
+        torch.testing.assert_close(search(memory)[:, : theirs.shape[1]].float(), theirs.float(), rtol=near, atol=near)
     return ways
 
 
 @torch.no_grad()
 def _table(batch: int, beams: int, ways: dict[str, Callable[[], object]], a: argparse.Namespace) -> None:
-    """Time all ways in turns, so that a busy machine is busy for all; the first round does not count."""
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(a.repeat + 1):
-        for way, call in ways.items():
-            began = time.perf_counter()
-            call()
-            if a.device.startswith("cuda"):
-                torch.cuda.synchronize()
-            times[way].append(time.perf_counter() - began)
-    median = {way: float(np.median(seconds[1:])) for way, seconds in times.items()}
+    median = medians(ways, torch.device(a.device), a.rounds)
     floor = next(iter(median.values()))
     for way, seconds in median.items():
         numbers = f"{batch / seconds:.1f}", f"{1000 * seconds:.1f}", f"{seconds / floor:.2f}"
@@ -179,7 +191,3 @@ def _table(batch: int, beams: int, ways: dict[str, Callable[[], object]], a: arg
 
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
-
-
-if __name__ == "__main__":
-    main()

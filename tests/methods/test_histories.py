@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from lmindexer.config import FinetuneConfig
 from lmindexer.corpus.tokens import Tokens
-from lmindexer.learn.histories import HistoryMemories, Items, item_vectors
 from lmindexer.learn.memories import Memories
+from lmindexer.methods.generative.histories import HistoryMemories, item_vectors
+from lmindexer.methods.generative.history import HistoryReader, Items
 from lmindexer.model.backbone import load_backbone
 from lmindexer.model.decoder import pool
-from lmindexer.model.history import HistoryReader
 
 N, DIM, MOST = 12, 32, 3
 
@@ -17,13 +18,17 @@ N, DIM, MOST = 12, 32, 3
 @pytest.fixture(scope="module")
 def items() -> Items:
     torch.manual_seed(0)
-    return Items(torch.randn(N, DIM).half(), torch.randint(0, 4, (N, 2)))
+    return Items(torch.randn(N, DIM).half(), torch.randint(0, 4, (N, 2)), torch.ones(N, dtype=torch.bool))
+
+
+def untrained() -> HistoryReader:
+    return HistoryReader(FinetuneConfig(task="recommend", dim=8, max_items=MOST), DIM, (4, 4), N).eval()
 
 
 @pytest.fixture(scope="module")
 def reader() -> HistoryReader:
     torch.manual_seed(1)
-    made = HistoryReader(DIM, (4, 4), MOST, 1, 0.0).eval()
+    made = untrained()
     for p in made.parameters():
         p.data += 0.2 * torch.randn_like(p)
     return made
@@ -37,11 +42,10 @@ def pooled(reader: HistoryReader, items: Items, *histories: list[int]) -> torch.
 
 
 def test_items_stand_newest_first(items: Items):
-    untrained = HistoryReader(DIM, (), MOST, 1, 0.0).eval()
-    memory = HistoryMemories.of(untrained, items, [[4, 7], [1, 2, 3]]).memory(np.array([1, 0]))
-    torch.testing.assert_close(memory.states[0], items.vectors[[3, 2, 1]].float())
+    memory = HistoryMemories.of(untrained(), items, [[4, 7], [1, 2, 3]]).memory(np.array([1, 0]))
+    torch.testing.assert_close(memory.states[0, :3], items.vectors[[3, 2, 1]].float())
     torch.testing.assert_close(memory.states[1, :2], items.vectors[[7, 4]].float())
-    assert memory.mask.tolist() == [[True, True, True], [True, True, False]]
+    assert memory.mask.tolist() == [[True, True, True, False], [True, True, False, False]]
 
 
 def test_only_the_newest_items_matter(reader: HistoryReader, items: Items):
@@ -58,14 +62,28 @@ def test_company_changes_nothing(reader: HistoryReader, items: Items):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
-def test_examples_may_share_their_rows(reader: HistoryReader, items: Items):
-    rows = np.array([3, 1, 4, 1, 5], np.int32)
-    of_one_user = HistoryMemories(reader, items, rows, np.array([0, 0, 0]), np.array([1, 2, 4]))
-    apart = HistoryMemories.of(reader, items, [[3], [3, 1], [3, 1, 4, 1]])
-    assert of_one_user.lengths.tolist() == apart.lengths.tolist() == [1, 2, 3]
-    e = np.arange(3)
-    with torch.no_grad():
-        torch.testing.assert_close(of_one_user.memory(e).states, apart.memory(e).states)
+@torch.no_grad()
+def test_examples_of_one_user_are_read_in_one_pass(
+    reader: HistoryReader, items: Items, monkeypatch: pytest.MonkeyPatch
+):
+    rows = np.array([3, 1, 4, 1, 5, 9, 2], np.int32)
+    start, end = np.array([0, 4, 0, 0]), np.array([1, 7, 2, 3])
+    memories, read = HistoryMemories(reader, items, rows, start, end), list[list[int]]()
+    forward = HistoryReader.forward
+
+    def counted(self: HistoryReader, catalogue: torch.Tensor, rows: torch.Tensor, present: torch.Tensor) -> object:
+        read.extend(rows.tolist())
+        return forward(self, catalogue, rows, present)
+
+    monkeypatch.setattr(HistoryReader, "forward", counted)
+    states = memories.states(np.arange(4))
+    assert sorted(read) == [[3, 1, 4], [5, 9, 2]]
+    assert states.rows[states.place].tolist() == [3, 2, 1, 4]
+    assert states.depth.tolist() == [0, 2, 1, 2]
+    texts = memories.memory_of(states).mask.sum(1)
+    assert texts.tolist() == memories.lengths.tolist() == [1, 3, 2, 3]
+    whole = HistoryMemories.of(reader, items, [[3, 1, 4]]).states(np.array([0]))
+    torch.testing.assert_close(states.newest[3], whole.newest[0], rtol=1e-4, atol=1e-5)
 
 
 def test_batches_hold_each_example_once(reader: HistoryReader, items: Items):

@@ -1,0 +1,1 @@
+"""IDs as tokens of language models that other programs train and run."""
