@@ -107,8 +107,8 @@ class DecoderLayer(nn.Module):
         key, value = self.key_value.weight.view(2, self.heads, -1, D).unbind(0)  # each (heads, D / heads, D)
         scale = self.norm_states.weight
         query = torch.einsum("bqhk,hkd->bhqd", query.view(B, Q, self.heads, -1), key * scale).flatten(1, 2)
-        scores = (query @ states.mT).float() * (D // self.heads) ** -0.5  # (B, heads * Q, L)
-        found = scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1) @ states
+        scores = (query.to(states.dtype) @ states.mT).float() * (D // self.heads) ** -0.5  # (B, heads * Q, L)
+        found = scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1).to(states.dtype) @ states
         found = found.view(B, self.heads, Q, D) * scale + self.norm_states.bias
         return torch.einsum("bhqd,hkd->bqhk", found, value).flatten(2) + self.key_value.bias[D:]
 
