@@ -105,11 +105,14 @@ def test_two_processes_teach_what_one_does(
 def test_what_learns_in_one_process_is_refused_in_two(items: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     from lmindexer.errors import InputError
+    from lmindexer.indexers.lmindexer import LMIndexer
     from lmindexer.indexers.two_step import TwoStepIndexer
     from lmindexer.teaching.fine_tuning import finetune
 
     with pytest.raises(InputError, match="--indexer rq-vae learns in one process; start it without torchrun"):
         TwoStepIndexer(indexer="rq-vae").fit(Corpus.read([items]), tmp_path / "run")
+    with pytest.raises(InputError, match="--view crop or --commit-crop learns in one process"):
+        LMIndexer(view="crop").fit(Corpus.read([items]), tmp_path / "run")
     with pytest.raises(InputError, match="--items both learns in one process"):
         finetune(tmp_path / "run", sequences=[["doc1", "doc2", "doc3"]], out=tmp_path / "taught")
     with pytest.raises(InputError, match="--dense-loss learns in one process"):

@@ -96,6 +96,8 @@ class LMIndexer:
         has_text = given is None or any(text for texts in corpus.text_batches(1024) for text in texts)
         if not has_text:
             self._settings = _without_text(self._settings)
+        if self._settings.reads_parts:
+            parallel.refuse("--view crop or --commit-crop")
         parallel.join()
         if not parallel.is_first():
             return self._fit(corpus, given, has_text, Path(out), resume, Progress(None))
