@@ -123,7 +123,7 @@ def test_clicks_build_a_history(browser: Any, client: Client, documents: Corpus)
 
 def test_everything_by_keyboard(browser: Any, client: Client):
     with opened(browser, client) as page:
-        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "query", "one may type at once"
         page.keyboard.type("violin")
         answered(page, "violin")
         found = shown(page)
@@ -142,6 +142,8 @@ def test_everything_by_keyboard(browser: Any, client: Client):
         assert page.get_attribute("#tree", "data-path") != ""
         page.keyboard.press("Backspace")
         assert page.get_attribute("#tree", "data-path") == ""
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "query"
 
 
 def test_that_nothing_is_found_is_told(browser: Any, client: Client):
