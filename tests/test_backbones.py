@@ -43,7 +43,7 @@ def test_learn_index_finetune_search_and_load(encoder: str, checkpoint: Path, fe
     assert first.index(few) == first.ids
     assert np.array_equal(first.index(new).paths, second.index(new).paths)
     queries = write_queries(tmp_path / "queries.jsonl")
-    searcher = finetune(run, tmp_path / "tuned", queries=queries, progress=QUIET, **QUICK, **part)
+    searcher = finetune(run, tmp_path / "tuned", queries=queries, progress=QUIET, rescore=False, **QUICK, **part)
     again = load_retriever(tmp_path / "tuned")
     assert isinstance(searcher, GenerativeRetriever)
     assert isinstance(again, GenerativeRetriever)
@@ -64,7 +64,9 @@ def test_a_causal_model_held_in_bfloat16_is_the_same_when_it_is_loaded(
     queries = write_queries(tmp_path / "queries.jsonl")
     for part, dtype in (("frozen", torch.bfloat16), ("top", torch.float32)):
         out = tmp_path / part
-        searcher = finetune(run, out, queries=queries, progress=QUIET, **QUICK, encoder=part, top_layers=1)
+        searcher = finetune(
+            run, out, queries=queries, progress=QUIET, rescore=False, **QUICK, encoder=part, top_layers=1
+        )
         again = load_retriever(out)
         assert isinstance(searcher, GenerativeRetriever)
         assert isinstance(again, GenerativeRetriever)
@@ -96,7 +98,7 @@ def test_ids_of_any_indexer_are_taught_to_a_causal_model(
     """As one stack where it learns; as an encoder where its vectors of items are read once."""
     run = learn(few, tmp_path / "run", indexer="rq-kmeans", sizes=(4, 3), embeddings=str(checkpoints[name]))
     queries = write_queries(tmp_path / "queries.jsonl")
-    searcher = finetune(run, tmp_path / "search", queries=queries, progress=QUIET, **QUICK)
+    searcher = finetune(run, tmp_path / "search", queries=queries, progress=QUIET, rescore=False, **QUICK)
     assert isinstance(searcher, GenerativeRetriever)
     assert searcher.model.backbone.is_one_stack
     again = load_retriever(tmp_path / "search")
@@ -150,7 +152,7 @@ def test_dropout_as_set_reaches_the_pretrained_layers(
     assert shares(begun.model.backbone.model) == {0.1}
     settings = QUICK | {"encoder": "full", "dropout": 0.05, "epochs": 1}
     searcher = finetune(
-        run, tmp_path / "tuned", queries=write_queries(tmp_path / "q.jsonl"), progress=QUIET, **settings
+        run, tmp_path / "tuned", queries=write_queries(tmp_path / "q.jsonl"), progress=QUIET, rescore=False, **settings
     )
     assert isinstance(searcher, GenerativeRetriever)
     assert shares(searcher.model.backbone.model) == {0.05}

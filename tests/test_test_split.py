@@ -61,7 +61,18 @@ def test_what_was_left_out_is_told(home: Path):
 
 def test_its_trec_file_has_the_ids_of_the_users_judgements(here: Path):
     pytrec_eval = pytest.importorskip("pytrec_eval")
-    answer = well("evaluate", "search", "--metrics", "recall@80", "--trec", "found.trec", "--format", "json")
+    answer = well(
+        "evaluate",
+        "search",
+        "--method",
+        "generative",
+        "--metrics",
+        "recall@80",
+        "--trec",
+        "found.trec",
+        "--format",
+        "json",
+    )
     with Path("found.trec").open() as run:
         found = pytrec_eval.parse_run(run)
     qrels: dict[str, dict[str, int]] = {}
@@ -79,8 +90,8 @@ def test_its_trec_file_has_the_ids_of_the_users_judgements(here: Path):
 
 def test_the_users_file_and_the_runs_own_ask_the_same(here: Path):
     shutil.copytree("search", "other")
-    well("evaluate", "search", "--metrics", "recall@1")
-    answer = well("evaluate", "other", "--queries", ".", "--metrics", "recall@1")
+    well("evaluate", "search", "--method", "generative", "--metrics", "recall@1")
+    answer = well("evaluate", "other", "--method", "generative", "--queries", ".", "--metrics", "recall@1")
     assert "trained with" not in answer.out
     compared = well("compare", "search", "other", "--resamples", 0).out
     assert "other questions" not in compared

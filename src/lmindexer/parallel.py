@@ -22,6 +22,7 @@ from lmindexer.errors import InputError
 
 T = TypeVar("T")
 aten = torch.ops.aten
+RANDOM_BITS = getattr(aten.random_, "from")
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,8 @@ class NumbersOfTheBatch(TorchDispatchMode):
         kwargs = kwargs or {}
         if func is aten.bernoulli_.float and args[0].ndim:
             return args[0].copy_(self._mine(self._like(args[0]).bernoulli_(*args[1:], **kwargs)))
+        if func is RANDOM_BITS:
+            return args[0].copy_(self._mine(self._like(args[0]).random_(*args[1:], **kwargs)))
         if func is aten.native_dropout.default and args[2] and args[1] < 1:
             kept = self._mine(self._like(args[0], torch.bool).bernoulli_(1 - args[1]))
             return args[0] * kept / (1 - args[1]), kept

@@ -145,11 +145,12 @@ def test_new_documents_are_favoured_as_calibrated_unless_told(
     remove_documents(folder, [f"doc{row}" for row in range(40, 60)])
     later = again | {"doc44": "a storm in the kitchen", "doc49": corpus[49].text}  # another text, and the same
     add_documents(folder, Corpus.from_documents(Document(*each) for each in later.items()))
+    by_ids = {"score": "ids"} if settings["task"] == "recommend" else {}
     finetuned = load(folder)
     assert finetuned.novelty is None, "nothing was calibrated"
     assert [finetuned.corpus.doc_ids[row] for row in finetuned.new] == [*again, "doc44"]
     plain, more, much = (
-        {hit.doc_id: hit.score for hit in found(finetuned, 82, novelty=b)[0]} for b in (0.0, 3.0, 100.0)
+        {hit.doc_id: hit.score for hit in found(finetuned, 82, novelty=b, **by_ids)[0]} for b in (0.0, 3.0, 100.0)
     )
     new = {finetuned.ids.doc_ids[row] for row in finetuned.new}
     assert {doc_id for doc_id in plain if more[doc_id] != pytest.approx(plain[doc_id], abs=1e-3)} <= new
@@ -160,12 +161,14 @@ def test_new_documents_are_favoured_as_calibrated_unless_told(
         assert set(gained.values()) == {0.0}, "all have the path of a known one, and share its score"
     assert all(-1e-3 <= gain <= 3.001 for gain in gained.values())
     assert all(much[doc_id] >= more[doc_id] - 1e-3 for doc_id in new)
-    assert found(finetuned, 82) == found(finetuned, 82, novelty=0.0), "an earlier version's run"
+    assert found(finetuned, 82, **by_ids) == found(finetuned, 82, novelty=0.0, **by_ids), "an earlier version's run"
     (folder / FACTS).write_text('{"novelty": 3.0}')
     calibrated = load(folder)
     assert calibrated.novelty == 3.0
-    assert {hit.doc_id: hit.score for hit in found(calibrated, 82)[0]} == pytest.approx(more, abs=1e-3)
-    assert {hit.doc_id: hit.score for hit in found(calibrated, 82, novelty=0.0)[0]} == pytest.approx(plain, abs=1e-3)
+    assert {hit.doc_id: hit.score for hit in found(calibrated, 82, **by_ids)[0]} == pytest.approx(more, abs=1e-3)
+    assert {hit.doc_id: hit.score for hit in found(calibrated, 82, novelty=0.0, **by_ids)[0]} == pytest.approx(
+        plain, abs=1e-3
+    )
 
 
 def test_settings_say_what_changes_the_answer(run: Path, corpus: Corpus, tmp_path: Path):

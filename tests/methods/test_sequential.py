@@ -291,7 +291,10 @@ def test_stopped_and_resumed_it_ends_the_same(home: Path, method: str, tmp_path:
         ({"method": "sasrec", "heads": 0}, "heads must be above 0, not 0"),
         ({"method": "sasrec", "negatives": 5}, "negatives is a setting of --loss sampled or --loss bce, not of sasrec"),
         ({"method": "sasrec", "heads": 3}, "dim 64 must be a multiple of heads, 3"),
-        ({"method": "gru4rec", "heads": 2}, "heads is a setting of sasrec or bert4rec or fdsa, not of gru4rec"),
+        (
+            {"method": "gru4rec", "heads": 2},
+            "heads is a setting of sasrec or bert4rec or fdsa or generative to recommend, not of gru4rec",
+        ),
         ({"method": "hgn", "items": "ids"}, "items is a setting of generative to recommend, not of hgn"),
         ({"method": "bert4rec", "mask_share": 1.0}, "mask_share must be above 0 and below 1"),
         ({"method": "caser"}, "method must be one of generative, dual-encoder, seal, bm25, sasrec"),

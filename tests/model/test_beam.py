@@ -347,7 +347,7 @@ def test_prefixes_in_several_calls_are_the_same_search(checkpoints: dict[str, Pa
     model = make_model(checkpoints["bert"], sizes, 5)
     memory = make_memory(model, [4, 9, 1], 5)
     at_once = beam_search(model, memory, trie, 20, beams=7)
-    monkeypatch.setattr("lmindexer.model.beam.AT_ONCE", 6)
+    monkeypatch.setattr("lmindexer.model.steps.AT_ONCE", 6)
     assert torch.equal(beam_search(model, memory, trie, 20, beams=7).rows, at_once.rows)
 
 

@@ -222,8 +222,8 @@ def test_nothing_is_learned_of_them_before_the_end(
         learned[when[0]] |= set(map(tuple, codes.tolist()))
         return real_loss_of(finetuned, memory, codes, weight)
 
-    real_loss, real_calibrate, real_loss_of = teachable.id_loss, train.calibrate, sequences.id_loss_of
-    monkeypatch.setattr(sequences, "id_loss_of", watched_sequences)
+    real_loss, real_calibrate, real_loss_of = teachable.id_loss, train.calibrate, sequences.id_loss
+    monkeypatch.setattr(sequences, "id_loss", watched_sequences)
     monkeypatch.setattr(teachable, "id_loss", watched)
     monkeypatch.setattr(warm_up, "id_loss", watched)
     monkeypatch.setattr(train, "calibrate", calibrated)
@@ -260,10 +260,12 @@ def test_a_run_keeps_its_value_and_uses_it(home: Path, few: None, tmp_path: Path
     later = ("storm", "a violin in the kitchen", "anchor and mast", "old rose", "plate", "hail in the garden")
     add_documents(tmp_path / "out", Corpus.from_documents(Document(f"new {text}", text) for text in later))
     found = load(tmp_path / "out")
-    as_kept, as_told = FinetunedRetriever(found), FinetunedRetriever(found, novelty=1.5)
+    as_kept, as_told, without = (
+        FinetunedRetriever(found, score="ids", **how) for how in ({}, {"novelty": 1.5}, {"novelty": 0.0})
+    )
     histories = [["doc1"], ["doc3", "doc9"]]
     assert as_kept.recommend(histories, 86) == as_told.recommend(histories, 86)
-    assert as_kept.recommend(histories, 86) != FinetunedRetriever(found, novelty=0.0).recommend(histories, 86)
+    assert as_kept.recommend(histories, 86) != without.recommend(histories, 86)
 
 
 def test_too_few_documents_are_told(home: Path, tmp_path: Path):

@@ -172,8 +172,9 @@ def drop(x: Tensor, share: float) -> Tensor:
     """Dropout. On a CPU, where torch draws a number for every element, 64 random bits serve four of them."""
     if not share or x.device.type != "cpu":
         return F.dropout(x, share)
-    bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    numbers = bits.view(torch.int16)[: x.numel()].view(x.shape)  # -2^15 to 2^15 - 1, all as likely
+    each = x.numel() // max(len(x), 1)  # a row's numbers are its own, as `parallel` needs them
+    bits = torch.empty(len(x), -(-each // 4), dtype=torch.int64).random_(-(2**63), None)
+    numbers = bits.view(torch.int16)[:, :each].reshape(x.shape)  # -2^15 to 2^15 - 1, all as likely
     kept = numbers >= round(share * 2**16) - 2**15
     return x * (kept.to(x.dtype) / (1 - share))
 

@@ -153,7 +153,7 @@ def test_from_the_command_line(home: Path, taught: Path, checkpoints: dict[str, 
     assert "not fine-tuned" not in both.err
     assert lmindexer("evaluate", taught, "--method", "seal", "--method", "bm25").code == 0
     refused = lmindexer("search", taught, "rose", "--novelty", 2)
-    assert "--novelty says how --method generative or hybrid is asked" in refused.err
+    assert "--novelty says how --method generative or hybrid or rescored is asked" in refused.err
 
 
 def test_nothing_found_has_its_reason(taught: Path, monkeypatch: pytest.MonkeyPatch):
