@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmindexer.progress import Progress
     from lmindexer.runs import Run
 
-# Where the demo differs from the defaults: four minutes on two busy cores are enough for it.
+# Where the demo differs from the defaults: a minute on two busy cores is enough for it.
 DEMO: dict[str, Any] = {
     "max_tokens": 64,
 }
