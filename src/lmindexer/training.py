@@ -234,6 +234,8 @@ class Trainer(Generic[State]):
 
     def _agree(self) -> None:
         """Of several processes all go on with what the first has, whatever a device rounds otherwise."""
+        if parallel.processes() == 1:
+            return
         weights = (x for name, x in self.modules.state_dict().items() if name not in self.frozen)
         parallel.as_the_first([*weights, *self.state.tensors().values()])
 

@@ -20,6 +20,9 @@ from lmindexer.methods.retriever import Hit, Retriever
 from lmindexer.methods.taught import RESCORED, rescoring_of
 from lmindexer.methods.weights import KEPT
 from lmindexer.model.backbone import Memory
+from lmindexer.questions.questions import TEXT
+from lmindexer.serving.explaining import explain_by_model
+from lmindexer.serving.snapshot import open_snapshot
 from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, learn, write_queries
 
@@ -144,6 +147,15 @@ def test_the_parts_of_a_score_add_up_to_it(home: Path):
     assert [sum(part.values()) for part in parts] == pytest.approx([hit.score for hit in hits], abs=1e-3)
     dense = [0.03 * 50 * Fixed(1, 80).scores[row_of[hit.doc_id]] for hit in hits]
     assert [part["dense"] for part in parts] == pytest.approx(dense, abs=1e-5)
+
+
+def test_a_service_explains_by_the_sum_and_the_path(home: Path):
+    snapshot = open_snapshot("search", home / "taught", RESCORED, {})
+    (hits,) = snapshot.retriever.search(ASKED[:1], 5)
+    why = explain_by_model(snapshot, TEXT, ASKED[0], hits[1].doc_id, 5)
+    assert why["rank"] == 2
+    assert sum(why["parts"].values()) == pytest.approx(why["score"], abs=1e-3)
+    assert [step["code"] for step in why["path"]] == list(snapshot.ids[hits[1].doc_id])
 
 
 @pytest.mark.parametrize("k", [1, 5, 30])

@@ -22,12 +22,14 @@ from lmindexer.methods.generative.folder import load
 from lmindexer.methods.generative.histories import HistoryMemories, States
 from lmindexer.methods.generative.sequences import WholeSequences
 from lmindexer.methods.generative.teachable import TeachableGenerator
-from lmindexer.methods.weights import best_rows, pick
+from lmindexer.methods.weights import Together, pick
 from lmindexer.model.backbone import Memory
 from lmindexer.questions.questions import HISTORY, Questions
 from lmindexer.questions.recommend_task import RecommendTask
 from lmindexer.questions.sequences import Sequences, leave_one_out
 from lmindexer.runs import Run
+from lmindexer.serving.explaining import explain_by_model
+from lmindexer.serving.snapshot import open_snapshot
 from lmindexer.teaching.fine_tuning import finetune
 from small_tasks import QUICK, QUIET, learn, write_sequences
 
@@ -177,7 +179,8 @@ def test_what_is_weighed_holds_the_best_whatever_the_weights(taught: Path):
         recommender.weights = weights
         whole = [[hit.doc_id for hit in hits] for hits in recommender.recommend(HISTORIES, 7)]
         some = recommender.scored(HISTORIES, HISTORY, 7)
-        assert [[recommender.doc_ids[row] for row in best_rows(one, weights, 7, ranks)] for one in some] == whole
+        best = Together(some, ranks).best(weights, 7).tolist()
+        assert [[recommender.doc_ids[row] for row in rows] for rows in best] == whole
         assert max(len(one.rows) for one in some) < 80
     found = pick(recommender, Questions(tuple(HISTORIES), ({"doc1": 1.0},) * 3), "recall@10")
     assert set(found.by_part) == {"ids", "dense"}
@@ -240,3 +243,25 @@ def test_runs_are_evaluated_together(taught: Path, run: Path, tmp_path: Path):
     assert (tmp_path / "found.trec").exists()
     refused = lmindexer("evaluate", taught, tmp_path / "sasrec", "--method", "popular")
     assert (refused.code, "leave out --method and its options" in refused.err) == (2, True)
+
+
+def test_the_parts_of_a_score_add_up_to_it(taught: Path):
+    recommender = FinetunedRetriever(load(taught), beams=5)
+    recommender.weights = (1.0, 0.3)
+    (hits,) = recommender.recommend(HISTORIES[:1], 9)
+    parts = recommender.score_parts(HISTORIES[0], hits)
+    assert {name for part in parts for name in part} == {"ids", "dense"}
+    assert [sum(part.values()) for part in parts] == pytest.approx([hit.score for hit in hits], abs=1e-3)
+    only = [hit.doc_id for hit in hits[:4]]
+    (fewer,) = recommender.recommend(HISTORIES[:1], 4, only=only)
+    some = recommender.score_parts(HISTORIES[0], fewer, only=only)
+    assert [sum(part.values()) for part in some] == pytest.approx([hit.score for hit in fewer], abs=1e-3)
+
+
+def test_a_service_explains_a_recommendation(taught: Path):
+    snapshot = open_snapshot("rec", taught, "generative", {})
+    (hits,) = snapshot.retriever.recommend(HISTORIES[:1], 5)
+    why = explain_by_model(snapshot, HISTORY, tuple(HISTORIES[0]), hits[2].doc_id, 5)
+    assert why["rank"] == 3
+    assert sum(why["parts"].values()) == pytest.approx(why["score"], abs=1e-3)
+    assert len(why["path"]) == 3

@@ -9,7 +9,7 @@ import pytest
 from lmindexer.config import LearnConfig
 from lmindexer.errors import InputError
 from lmindexer.methods import weights
-from lmindexer.methods.weights import Scored, Weights, best_rows, grid, keep, kept, pick, weights_for
+from lmindexer.methods.weights import Scored, Together, Weights, grid, keep, kept, pick, weights_for
 from lmindexer.questions.questions import Question, Questions
 from lmindexer.runs import Run
 
@@ -31,10 +31,11 @@ class Sums:
 
 def test_the_best_sum_by_hand():
     one, ranks = Scored(np.arange(3), np.array([IDS, DENSE])), np.arange(3)
-    assert best_rows(one, (1.0, 0.0), 2, ranks) == [0, 1]
-    assert best_rows(one, (0.0, 1.0), 1, ranks) == [2]
-    assert best_rows(one, (1.0, 0.5), 3, ranks) == [1, 0, 2], "-1, -.5, -1"
-    assert best_rows(one, (1.0, 0.5), 3, np.array([2, 1, 0])) == [1, 2, 0], "equal ones by rank"
+    together = Together([one], ranks)
+    assert together.best((1.0, 0.0), 2).tolist() == [[0, 1]]
+    assert together.best((0.0, 1.0), 1).tolist() == [[2]]
+    assert together.best((1.0, 0.5), 3).tolist() == [[1, 0, 2]], "-1, -.5, -1"
+    assert Together([one], np.array([2, 1, 0])).best((1.0, 0.5), 3).tolist() == [[1, 2, 0]], "equal ones by rank"
 
 
 def test_every_weight_and_each_part_alone_is_tried():
@@ -57,8 +58,8 @@ def test_what_is_picked_is_the_first_of_the_best_and_asks_once():
 def test_what_was_kept_is_read_by_kind(tmp_path: Path):
     run = Run.create(tmp_path / "run", LearnConfig(), {"state": "fine-tuning"})
     assert kept(run, "text", ("ids", "dense")) is None
-    keep(run, "text", Weights({"ids": 1.0, "dense": 0.3}, "recall@10", 0.5, {"ids": 0.4, "dense": 0.1}))
-    keep(run, "history", Weights({"ids": 1.0, "dense": 2.0}, "recall@10", 0.5, {"ids": 0.4, "dense": 0.1}))
+    keep(run, "text", Weights({"ids": 1.0, "dense": 0.3}, "recall@10", 0.5, {"ids": 0.4, "dense": 0.1}).to_dict())
+    keep(run, "history", Weights({"ids": 1.0, "dense": 2.0}, "recall@10", 0.5, {"ids": 0.4, "dense": 0.1}).to_dict())
     assert kept(run, "text", ("dense", "ids")) == (0.3, 1.0)
     assert kept(run, "history", ("ids", "dense")) == (1.0, 2.0)
     with pytest.raises(InputError, match="weights of other scores than ids, bm25; fine-tune anew"):

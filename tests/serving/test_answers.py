@@ -86,6 +86,7 @@ def test_the_parts_of_a_score_add_up_to_it(client: Client, learned: Path):
     for hit in client.post("/search", {"query": QUERIES[0], "explain": True})["answers"][0]["hits"]:
         assert [*hit["parts"]] == ["c1", "c2"]
         assert sum(hit["parts"].values()) == pytest.approx(hit["score"], abs=1e-4)
+    assert client.post("/explain", {"query": QUERIES[0], "id": hit["id"]})["parts"] == pytest.approx(hit["parts"])
     with serving(Served("words", learned, "bm25"), Served("both", learned, "hybrid")) as others:
         for name in ("words", "both"):
             asking = {"query": QUERIES[0], "explain": True, "run": name, "filters": {"label": ["garden"]}}

@@ -174,19 +174,6 @@ class Trie:
             nodes.insert(0, below.long())
         return nodes
 
-    def nodes_of(self, paths: np.ndarray) -> np.ndarray:
-        """Which node each of some `paths` (M, T) is at on each level (M, T). Raises ValueError for one it lacks."""
-        nodes = np.zeros(paths.shape, dtype=np.int64)
-        for place, path in enumerate(paths.tolist()):
-            node = 0
-            for level, code in enumerate(path):
-                start, end = self.levels[level].start[node : node + 2].tolist()
-                found = start + int((self.levels[level].code[start:end] < code).sum())
-                if found == end or int(self.levels[level].code[found]) != code:
-                    raise ValueError(f"no document has the path {tuple(path)}")
-                node = nodes[place, level] = found
-        return nodes
-
     def goes_on(self, nodes: Tensor, level: int) -> Tensor:
         """Which codes lead from nodes (...) of the level above on to documents that are not new: (..., K) bool.
 

@@ -1,6 +1,6 @@
 """How much each part of a summed score counts: tried on the dev questions, the best kept in the run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol, TypeGuard, runtime_checkable
@@ -76,7 +76,7 @@ def pick(retriever: Summing, questions: Questions, metric: str) -> Weights:
     The documents are asked for once, the weights tried on what was said of them.
     """
     k, parts, doc_ids = parse_metric(metric).k, retriever.parts, retriever.doc_ids
-    together = _Together(retriever.scored(questions.asked, questions.kind, k), tie_ranks(doc_ids))
+    together = Together(retriever.scored(questions.asked, questions.kind, k), tie_ranks(doc_ids))
 
     def value(weights: tuple[float, ...]) -> float:
         lists = [[doc_ids[row] for row in rows if row >= 0] for rows in together.best(weights, k).tolist()]
@@ -88,7 +88,7 @@ def pick(retriever: Summing, questions: Questions, metric: str) -> Weights:
     return Weights(dict(zip(parts, best, strict=True)), metric, tried[best], alone)
 
 
-class _Together:
+class Together:
     """What was said of the documents of all Q questions, side by side; they stand in the order of their ranks."""
 
     def __init__(self, found: Sequence[Scored], ranks: np.ndarray) -> None:
@@ -106,15 +106,10 @@ class _Together:
         return np.take_along_axis(self.rows, np.argsort(-total, axis=1, kind="stable")[:, :k], 1)
 
 
-def best_rows(one: Scored, weights: Sequence[float], k: int, ranks: np.ndarray) -> list[int]:
-    """Rows of the k highest sums, equal ones by `ranks` (N,), as of `ids.ties.tie_ranks`."""
-    return [row for row in _Together([one], ranks).best(weights, k)[0].tolist() if row >= 0]
-
-
-def keep(run: Run, kind: str, weights: Weights) -> None:
-    """Keep the weights for questions of this kind beside those of others that the run has."""
+def keep(run: Run, kind: str, picked: Mapping[str, Any]) -> None:
+    """Keep what was picked, as `Weights.to_dict`, for questions of this kind beside what the run has for others."""
     others = run.read_json(KEPT) if run.has(KEPT) else {}
-    run.write_json(KEPT, others | {kind: weights.to_dict()})
+    run.write_json(KEPT, others | {kind: dict(picked)})
 
 
 def kept(run: Run, kind: str, parts: Sequence[str]) -> tuple[float, ...] | None:

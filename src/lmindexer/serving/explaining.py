@@ -11,7 +11,8 @@ from lmindexer.methods.dense import DenseRetriever
 from lmindexer.methods.generative.explaining import explain_path, fell_off
 from lmindexer.methods.generative.retriever import GenerativeRetriever
 from lmindexer.methods.hybrid import HybridRetriever
-from lmindexer.methods.retriever import Hit, Retriever
+from lmindexer.methods.rescored.retriever import RescoredRetriever
+from lmindexer.methods.retriever import ByParts, Hit, Retriever
 from lmindexer.questions.questions import TEXT
 from lmindexer.serving.limits import MOST_HITS
 from lmindexer.serving.snapshot import Question, Snapshot
@@ -25,8 +26,9 @@ def explain_by_model(
     rank = next((rank for rank, hit in enumerate(answer.hits, 1) if hit.doc_id == doc_id), None)
     score = answer.hits[rank - 1].score if rank is not None else None
     question = asked if isinstance(asked, str) else list(asked)
-    parts = getattr(snapshot.retriever, "parts", None)
-    found = {} if parts is None or score is None else parts(question, [Hit(doc_id, score)])[0]
+    retriever, found = snapshot.retriever, dict[str, float]()
+    if score is not None and isinstance(retriever, ByParts):
+        (found,) = retriever.score_parts(question, [Hit(doc_id, score)])
     explained = {"id": doc_id, "run": snapshot.name, "rank": rank, "score": score, "parts": found}
     return explained | _path(snapshot, question, doc_id, k)
 
@@ -51,6 +53,8 @@ def _generative(retriever: Retriever) -> GenerativeRetriever | None:
     """The part of a retriever that generates IDs."""
     if isinstance(retriever, HybridRetriever):
         return next(filter(None, map(_generative, retriever.retrievers)), None)
+    if isinstance(retriever, RescoredRetriever):
+        return retriever.generated
     return retriever if isinstance(retriever, GenerativeRetriever) else None
 
 

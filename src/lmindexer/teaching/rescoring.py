@@ -8,7 +8,7 @@ from lmindexer.methods.rescored.candidates import DENSE, IDS, PARTS, WORDS, Cand
 from lmindexer.methods.rescored.retriever import DEPTH, RescoredRetriever, scorers_of
 from lmindexer.methods.taught import RESCORED
 from lmindexer.methods.teachable import Teachable
-from lmindexer.methods.weights import KEPT, Scored, pick
+from lmindexer.methods.weights import Scored, keep, pick
 from lmindexer.progress import Progress
 from lmindexer.questions.questions import Question
 from lmindexer.questions.search_task import SearchTask
@@ -55,8 +55,7 @@ def pick_rescoring(run: Run, model: Teachable, task: SearchTask, progress: Progr
     alone = tried[0.0].alone[IDS]
     better = best.value > alone
     weights = dict.fromkeys(PARTS, 0.0) | best.by_part
-    kept = best.to_dict() | {"weights": weights, "least": least, "better": better}
-    run.write_json(KEPT, (run.read_json(KEPT) if run.has(KEPT) else {}) | {RESCORED: kept})
+    keep(run, RESCORED, best.to_dict() | {"weights": weights, "least": least, "better": better})
     weighted = Sum.of(weights, least)
     verdict = "which answer by default" if better else "IDs alone answer by default"
     progress.say(f"{weighted.formula}: {METRIC} {best.value:.3f} on dev, IDs alone {alone:.3f}; {verdict}")

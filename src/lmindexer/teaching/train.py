@@ -81,7 +81,7 @@ def train(run: Run, model: Teachable, task: Task, progress: Progress, *, resume:
     if config.rescores and isinstance(task, SearchTask):
         pick_rescoring(run, model, task, progress)
     elif sums(retriever := model.retriever()):
-        keep(run, task.kind, pick(retriever, task.dev_questions, config.dev_metric))
+        keep(run, task.kind, pick(retriever, task.dev_questions, config.dev_metric).to_dict())
     best = {name: round(float(getattr(state, name)), 7) for name in ("best", "best_rate")}
     if state.agreement is not None:
         best["agreement"] = round(float(state.agreement), 7)

@@ -12,19 +12,19 @@ from torch import Tensor
 
 from lmindexer.config import IMPORTED
 from lmindexer.errors import InputError
-from lmindexer.ids.ties import tie_ranks
 from lmindexer.indexers.lmindexer import LMIndexer
 from lmindexer.indexers.store import has_ids, no_ids
 from lmindexer.methods.generative.folder import load
 from lmindexer.methods.generative.histories import HistoryMemories
 from lmindexer.methods.generative.model import GenerativeModel
 from lmindexer.methods.generative.retriever import Asked, GenerativeRetriever
-from lmindexer.methods.retriever import Hit, How, best_hits, history_rows
+from lmindexer.methods.retriever import Hit, How, best_hits, history_rows, rows_of
 from lmindexer.methods.taught import read_config, taught_by
 from lmindexer.methods.weights import SUM, Scored, summed, weights_for
 from lmindexer.questions.questions import HISTORY, TEXT
 from lmindexer.questions.sequences import Sequences
 from lmindexer.runs import Run
+from lmindexer.values import DocId
 
 
 class FinetunedRetriever(GenerativeRetriever):
@@ -55,13 +55,24 @@ class FinetunedRetriever(GenerativeRetriever):
         if kind == TEXT or not any(self.weights[1:]):
             return super()._answer(questions, kind, k, rows)
         allowed = np.arange(len(self.doc_ids)) if rows is None else rows
-        ids, ranks = [self.doc_ids[row] for row in allowed.tolist()], self._ranks[allowed]
+        ids, ranks = [self.doc_ids[row] for row in allowed.tolist()], self.ranks[allowed]
         asked = self._histories(questions)
         hits: list[list[Hit]] = [[] for _ in range(len(asked))]
         for places, scores in self._all_scores(asked, rows, self.weights):
             for place, of_history in zip(places.tolist(), summed(scores, self.weights), strict=True):
                 hits[place] = best_hits(of_history[allowed], ids, k, ranks)
         return hits
+
+    def score_parts(
+        self, question: Any, hits: Sequence[Hit], *, only: Iterable[DocId] | None = None
+    ) -> list[dict[str, float]]:
+        """As `ByParts.score_parts`: of a history that is answered by several scores, what each of these adds."""
+        if isinstance(question, str) or not any(self.weights[1:]):
+            return super().score_parts(question, hits, only=only)
+        rows = None if only is None else rows_of(only, self.doc_ids)
+        ((_, scores),) = self._all_scores(self._histories([question]), rows, self.weights)
+        weighted = np.array(self.weights)[:, None] * scores[:, 0]  # (P, N)
+        return [dict(zip(self.parts, weighted[:, self.ids.row_of[hit.doc_id]].tolist(), strict=True)) for hit in hits]
 
     def scored(self, questions: Sequence[Any], kind: str, k: int) -> list[Scored]:
         """As `Summing.scored`: of histories; what the beams reach, and the nearest of what they do not."""
@@ -121,10 +132,6 @@ class FinetunedRetriever(GenerativeRetriever):
         is_new = np.zeros(len(self.doc_ids), bool)
         is_new[np.array(self.finetuned.new, np.int64)] = True
         return torch.from_numpy(is_new).to(self.device)
-
-    @cached_property
-    def _ranks(self) -> np.ndarray:
-        return tie_ranks(self.doc_ids)
 
     def _histories(self, questions: Sequence[Any]) -> HistoryMemories:
         asked = self.read(questions, HISTORY)

@@ -80,7 +80,8 @@ class GenerativeRetriever(Retriever):
         }
         self.device = next(model.parameters()).device
         self._bf16 = choose_bf16(precision, self.device)
-        trie = Trie.of(known_paths(ids, model.sizes), model.sizes, tie_ranks(ids.doc_ids))
+        self.ranks = tie_ranks(ids.doc_ids)
+        trie = Trie.of(known_paths(ids, model.sizes), model.sizes, self.ranks)
         self._whole = trie.to(self.device)
         if not abs(novelty) <= MOST_NOVELTY:  # nan neither
             raise InputError(f"novelty is nats such as 2, from -{MOST_NOVELTY} to {MOST_NOVELTY}, not {novelty:g}")
@@ -151,7 +152,8 @@ class GenerativeRetriever(Retriever):
         """log P of each code of the paths of documents `rows` (M,), given the memory of one question: (M, T)."""
         paths = known_paths(self.ids, self.model.sizes)[rows]
         trie = self._whole if self._renormalise else None
-        return path_log_p(self.model, memory, torch.from_numpy(paths).long().to(self.device), trie)
+        documents = torch.from_numpy(rows).to(self.device)
+        return path_log_p(self.model, memory, torch.from_numpy(paths).long().to(self.device), documents, trie)
 
     def watch(self, memory: Memory, k: int) -> list[tuple[Beams, Beams]]:
         """What the first round of a search for k documents looks at and keeps, as `watch_beams` says."""
@@ -160,7 +162,7 @@ class GenerativeRetriever(Retriever):
 
     def nodes_of(self, row: int) -> list[int]:
         """The node of the ID tree that a document is below, on each of its levels."""
-        return self._whole.nodes_of(known_paths(self.ids, self.model.sizes)[[row]])[0].tolist()
+        return [int(node) for node in self._whole.nodes_above(torch.tensor(row, device=self.device))]
 
     def memory_of(self, question: Any) -> Memory:
         """What the decoder reads of one question."""

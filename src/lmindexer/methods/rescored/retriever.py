@@ -7,7 +7,6 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from lmindexer.ids.ties import tie_ranks
 from lmindexer.ids.trie import Trie
 from lmindexer.indexers.store import load_documents
 from lmindexer.methods.bm25 import Bm25Retriever
@@ -85,7 +84,7 @@ class RescoredRetriever(Retriever):
     def __init__(self, generated: GenerativeRetriever, scorers: Mapping[str, Scorer], weighted: Sum) -> None:
         """`scorers` of PARTS but IDs; one that is missing counts nothing."""
         self.generated, self.scorers, self.weighted = generated, scorers, weighted
-        self.doc_ids, self._ranks = generated.doc_ids, tie_ranks(generated.doc_ids)
+        self.doc_ids, self._ranks = generated.doc_ids, generated.ranks
         self.formula = weighted.formula
         self.settings: dict[str, Any] = generated.settings | {"score": self.formula}
 
@@ -108,8 +107,7 @@ class RescoredRetriever(Retriever):
 
         A document that only a longer list found scores less than their sum, as `Candidates.ranked` says.
         """
-        row_of = {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
-        rows = np.array([row_of[hit.doc_id] for hit in hits], np.int64)
+        rows = np.array([self.generated.ids.row_of[hit.doc_id] for hit in hits], np.int64)
         allowed = None if only is None else rows_of(only, self.doc_ids)
         ((_, memory),) = self.generated.batches(self.generated.read([question], TEXT))
         of_all = self._scores_of_all([question], memory)
