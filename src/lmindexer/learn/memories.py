@@ -55,9 +55,7 @@ class Memories:
 
     def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and mask (B, L) of the rows, on the device."""
-        longest = parallel.widest(int(self.corpus_tokens.length_of(rows).max(initial=0)))
-        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id, longest)
-        return to_device(ids, self.device), to_device(mask, self.device)
+        return padded_on(self.device, self.corpus_tokens, rows, self.backbone.pad_id)
 
     def memory(self, rows: np.ndarray, views: int = 1) -> Memory:
         """The encoder's memory of the rows, with gradients where the encoder learns.
@@ -173,6 +171,13 @@ class Memories:
         cache = torch.from_file(str(path), shared=True, size=total * D, dtype=torch.float16).view(total, D)
         path.unlink()  # the mapping lives on; the file is gone when the process ends, however it ends
         return cache
+
+
+def padded_on(device: torch.device, tokens: Tokens, rows: np.ndarray, pad_id: int) -> tuple[Tensor, Tensor]:
+    """Token ids (B, L) and mask (B, L) of some rows, on a device, as wide as the longest of the whole batch."""
+    longest = parallel.widest(int(tokens.length_of(rows).max(initial=0)))
+    ids, mask = tokens.padded(rows, pad_id, longest)
+    return to_device(ids, device), to_device(mask, device)
 
 
 def _side_by_side(flat: Tensor, mask: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmindexer import parallel
 from lmindexer.corpus.tokens import Tokens
 from lmindexer.devices import to_device
+from lmindexer.learn.memories import padded_on
 from lmindexer.model.backbone import Backbone, Memory
 from lmindexer.progress import Progress
 
@@ -68,9 +68,7 @@ class VectorMemories:
     def tokens(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids (B, L) and mask (B, L) of the rows' texts, on the device."""
         assert self.corpus_tokens is not None
-        longest = parallel.widest(int(self.corpus_tokens.length_of(rows).max(initial=0)))
-        ids, mask = self.corpus_tokens.padded(rows, self.backbone.pad_id, longest)
-        return to_device(ids, self.device), to_device(mask, self.device)
+        return padded_on(self.device, self.corpus_tokens, rows, self.backbone.pad_id)
 
     @torch.no_grad()
     def memory(self, rows: np.ndarray, views: int = 1) -> Memory:
